@@ -1,0 +1,24 @@
+//! Tells the tests whether a PostgreSQL can be had, so that the cases that need one show as ignored, with the reason,
+//! where there is none (and fail where `CI=true` asks for all of them).
+
+use std::env;
+use std::path::Path;
+
+fn main() {
+    println!("cargo::rerun-if-env-changed=TEST_POSTGRES_URL");
+    println!("cargo::rerun-if-env-changed=CI");
+    println!("cargo::rerun-if-changed=/usr/lib/postgresql");
+    println!("cargo::rustc-check-cfg=cfg(postgres_missing)");
+    let named = env::var_os("TEST_POSTGRES_URL").is_some();
+    let demanded = env::var("CI").is_ok_and(|ci| ci == "true");
+    if !(named || demanded || installed()) {
+        println!("cargo::rustc-cfg=postgres_missing");
+    }
+}
+
+fn installed() -> bool {
+    let on_path = env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|dir| dir.join("initdb").exists()));
+    let debian = std::fs::read_dir(Path::new("/usr/lib/postgresql"))
+        .is_ok_and(|versions| versions.flatten().any(|version| version.path().join("bin/initdb").exists()));
+    on_path || debian
+}
