@@ -5,3 +5,6 @@ pub mod ids;
 pub mod model;
 pub mod sandbox;
 pub mod secret;
+pub mod store;
+pub mod systems;
+pub mod verify;

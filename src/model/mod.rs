@@ -1,6 +1,23 @@
 //! The nouns and their transitions. No IO.
 
+mod change;
+mod entity;
+mod field;
+mod link;
+mod mirror;
+pub mod normal;
+mod observation;
+mod stamp;
 mod system;
+mod workspace;
 
+pub use change::{Appended, Change, ChangeId, Conflict, Finding, NewChange, Origin, Outcome, Standing, VerdictRow};
+pub use entity::{Entity, EntityId, Life, Stamped};
+pub use field::{Field, Fields, Value};
+pub use link::{ExternalId, Known, Link, LinkState, Sent, Snapshot};
+pub use mirror::{Action, Attempt, AttemptResult, Intent, Mirror, MirrorState, Place, Step};
+pub use observation::{Class, Evidence, Guest, Moved, Observation, Shape};
+pub use stamp::{Author, Key, Order, Stamp};
 pub(crate) use system::words;
 pub use system::{Kind, System, UnknownWord};
+pub use workspace::{CalendarRow, CreateRule, Lease, Limits, Mode, OnDelete, Policy, ReadBeforeWrite, Workspace};

@@ -1,0 +1,170 @@
+//! Links: this external id in this system is that entity. A link carries the snapshot.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{EntityId, Field, Fields, Kind, Stamp, System, Value, words};
+use crate::clock::Millis;
+
+/// An object's id in a system, as that system writes it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ExternalId(pub String);
+
+impl ExternalId {
+    /// An id.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self(id.into())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ExternalId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+words! {
+    /// What a link is worth.
+    LinkState {
+        /// The object is there, and it is this entity.
+        Live = "live",
+        /// No longer the one: replaced by another id (a move, a merge), or a memory of what a guest once typed.
+        Retired = "retired",
+        /// The object is deleted. The row stays as a tombstone.
+        Gone = "gone",
+    }
+}
+
+/// What a system is known to hold in one field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// The value, in the system's own terms.
+    pub value: Value,
+    /// The stamp of the edit that the value carries.
+    pub stamp: Stamp,
+    /// The last values it was known to hold before, newest last, at most [`Known::HELD`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<Value>,
+    /// Whether we ever wrote this field there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub wrote: bool,
+}
+
+impl Known {
+    /// How many former values are remembered.
+    pub const HELD: usize = 8;
+
+    /// Moves to a new value; the former one is remembered.
+    pub fn move_to(&mut self, value: Value, stamp: Stamp) {
+        if value != self.value {
+            let former = std::mem::replace(&mut self.value, value);
+            self.held.retain(|held| *held != former);
+            self.held.push(former);
+            if self.held.len() > Self::HELD {
+                self.held.remove(0);
+            }
+        }
+        self.stamp = stamp;
+    }
+}
+
+/// What stands for a field never seen.
+static NOTHING: Known = Known { value: Value::Blank, stamp: Stamp::NEVER, held: Vec::new(), wrote: false };
+
+impl Default for Known {
+    fn default() -> Self {
+        NOTHING.clone()
+    }
+}
+
+/// What a system is last known to hold of one object.
+pub type Snapshot = BTreeMap<Field, Known>;
+
+/// A write that was sent: what it carried. Open while its answer is not known; kept for a while after an unclear one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sent {
+    /// Values in the system's own terms.
+    pub fields: Fields,
+    /// The stamps of the edits they carry.
+    pub stamps: BTreeMap<Field, Stamp>,
+    /// When it was sent.
+    pub at: Millis,
+    /// Whether it deletes the object.
+    #[serde(default)]
+    pub deletes: bool,
+    /// Whether its outcome is unclear (no answer, a 5xx): only a read clears it.
+    #[serde(default)]
+    pub unclear: bool,
+}
+
+/// One external object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// The workspace.
+    pub workspace: String,
+    /// The entity it is.
+    pub entity: EntityId,
+    /// The system it lives in.
+    pub system: System,
+    /// The kind of the entity.
+    pub kind: Kind,
+    /// Its id there.
+    pub id: ExternalId,
+    /// What the link is worth.
+    pub state: LinkState,
+    /// What the system is known to hold.
+    pub snapshot: Snapshot,
+    /// The newest version of the object that we know, by the vendor's own last-updated, on the vendor's clock.
+    pub version: Option<Millis>,
+    /// When it was last read, on our clock.
+    pub seen: Millis,
+    /// The write in flight.
+    pub sent: Option<Sent>,
+    /// Unclear writes that may still be applied late (R5).
+    pub ledger: Vec<Sent>,
+    /// Row revision; 0 until it is stored.
+    pub rev: i64,
+}
+
+impl Link {
+    /// A new live link of which nothing is known yet.
+    pub fn new(workspace: &str, entity: EntityId, system: System, kind: Kind, id: ExternalId) -> Self {
+        Self {
+            workspace: workspace.to_owned(),
+            entity,
+            system,
+            kind,
+            id,
+            state: LinkState::Live,
+            snapshot: Snapshot::new(),
+            version: None,
+            seen: Millis(0),
+            sent: None,
+            ledger: Vec::new(),
+            rev: 0,
+        }
+    }
+
+    /// Whether the object is there.
+    pub fn is_live(&self) -> bool {
+        self.state == LinkState::Live
+    }
+
+    /// What the system is known to hold in `field`.
+    pub fn known(&self, field: &Field) -> &Known {
+        self.snapshot.get(field).unwrap_or(&NOTHING)
+    }
+
+    /// Whether the object was ever read or written by us.
+    pub fn is_known(&self) -> bool {
+        !self.snapshot.is_empty() || self.seen > Millis(0)
+    }
+}

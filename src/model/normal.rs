@@ -1,0 +1,87 @@
+//! Normal forms: two spellings of one value become the same value, so that a vendor's reformatting is no edit.
+
+use jiff::civil::Date;
+
+use super::Value;
+
+/// E-mail: trimmed, lower case.
+pub fn email(text: &str) -> Value {
+    Value::text(text.to_lowercase())
+}
+
+/// Phone: E.164 where it can be read with `region` (ISO two-letter code) as the default country, else the digits and a
+/// leading plus as they stand. Full-width digits are read as digits.
+pub fn phone(text: &str, region: Option<&str>) -> Value {
+    let plain: String = text.chars().map(half_width).collect();
+    let country = region.and_then(|region| region.parse().ok());
+    match phonenumber::parse(country, &plain) {
+        Ok(number) => Value::text(number.format().mode(phonenumber::Mode::E164).to_string()),
+        Err(_) => Value::text(plain.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect::<String>()),
+    }
+}
+
+fn half_width(c: char) -> char {
+    match c {
+        '\u{ff10}'..='\u{ff19}' => char::from(b'0' + (c as u32 - 0xff10) as u8),
+        '\u{ff0b}' => '+',
+        '\u{ff0d}' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{30fc}' => '-',
+        '\u{3000}' => ' ',
+        other => other,
+    }
+}
+
+/// Country: two-letter code, upper case.
+pub fn country(text: &str) -> Value {
+    Value::text(text.to_uppercase())
+}
+
+/// Date of birth: `YYYY-MM-DD`, from that form, from an ISO instant, or from `DD.MM.YYYY` and `YYYY/MM/DD`.
+pub fn birthday(text: &str) -> Value {
+    let day = text.trim().split('T').next().unwrap_or_default();
+    let read = ["%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y"].iter().find_map(|form| Date::strptime(form, day).ok());
+    read.map_or_else(|| Value::text(text), |date| Value::text(date.to_string()))
+}
+
+/// One guest name into given and family name. `ja`, `ko` and `zh` write the family name first.
+pub fn split_name(name: &str, locale: Option<&str>) -> (Value, Value) {
+    let name = name.replace('\u{3000}', " ");
+    let words: Vec<&str> = name.split_whitespace().collect();
+    let family_first = locale.is_some_and(|locale| ["ja", "ko", "zh"].iter().any(|tongue| locale.starts_with(tongue)));
+    match words.as_slice() {
+        [] => (Value::Blank, Value::Blank),
+        [only] => (Value::text(only), Value::Blank),
+        [family, given @ ..] if family_first => (Value::text(given.join(" ")), Value::text(family)),
+        [given @ .., family] => (Value::text(given.join(" ")), Value::text(family)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("+49 151 0000000", None, "+491510000000")]
+    #[case("０９０－１２３４－５６７８", Some("JP"), "+819012345678")]
+    #[case("0151 23456789", Some("DE"), "+4915123456789")]
+    #[case("12", None, "12")]
+    fn phones_become_e164(#[case] text: &str, #[case] region: Option<&str>, #[case] expected: &str) {
+        assert_eq!(phone(text, region), Value::text(expected));
+    }
+
+    #[test]
+    fn normal_forms_are_stable() {
+        for text in ["+491510000000", "+819012345678", "+13105550123"] {
+            assert_eq!(phone(text, None), Value::text(text));
+        }
+        assert_eq!(email(" Jane@Example.COM "), Value::text("jane@example.com"));
+        assert_eq!(birthday("1990-05-06T00:00:00.000Z"), Value::text("1990-05-06"));
+    }
+
+    #[test]
+    fn a_japanese_guest_writes_the_family_name_first() {
+        assert_eq!(split_name("山田　花子", Some("ja")), (Value::text("花子"), Value::text("山田")));
+        assert_eq!(split_name("Mary Ann Smith", Some("en")), (Value::text("Mary Ann"), Value::text("Smith")));
+        assert_eq!(split_name("Cher", None), (Value::text("Cher"), Value::Blank));
+    }
+}

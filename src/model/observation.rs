@@ -1,0 +1,89 @@
+//! Observations: a change, or an answer, read into canonical form.
+
+use std::collections::BTreeMap;
+
+use super::{ExternalId, Field, Fields, Kind, Value};
+use crate::clock::Millis;
+
+/// How much an observation proves (R3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// A read made in the entity's lane, or the answer to a write: what is there now.
+    Current,
+    /// A payload that carries the object's own last-updated (vendor clock). Proves something when it is newer than every
+    /// version we know.
+    Versioned(Millis),
+    /// Proves nothing by itself.
+    Claim,
+}
+
+/// What is said of the object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shape {
+    /// All of it: a field that a snapshot knows and that is not here is blank.
+    Full(Fields),
+    /// Only these fields.
+    Partial(Fields),
+    /// It is deleted.
+    Gone,
+    /// Only that something about it may have changed.
+    Hint,
+}
+
+/// One object, as somebody saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observation {
+    /// What it is.
+    pub kind: Kind,
+    /// Which one.
+    pub id: ExternalId,
+    /// The contact it belongs to, in the same system.
+    pub parent: Option<ExternalId>,
+    /// How much it proves.
+    pub class: Class,
+    /// What is said. Values are normalised and in the system's own terms.
+    pub shape: Shape,
+    /// The earliest time known to be not before the edit, on our clock (R7): the object's last-updated, or when the
+    /// sender sent it.
+    pub at: Option<Millis>,
+    /// A booking that was moved: the other id of the pair.
+    pub moved: Option<Moved>,
+    /// The guest who booked.
+    pub guest: Option<Box<Guest>>,
+}
+
+impl Observation {
+    /// A plain observation; the rest can be set on it.
+    pub fn new(kind: Kind, id: ExternalId, class: Class, shape: Shape) -> Self {
+        Self { kind, id, parent: None, class, shape, at: None, moved: None, guest: None }
+    }
+
+    /// The fields, if any are given.
+    pub fn fields(&self) -> Option<&Fields> {
+        match &self.shape {
+            Shape::Full(fields) | Shape::Partial(fields) => Some(fields),
+            Shape::Gone | Shape::Hint => None,
+        }
+    }
+}
+
+/// One half of a move that arrives as two deliveries (TimeRex).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Moved {
+    /// This booking replaces that one.
+    From(ExternalId),
+    /// This booking was replaced by that one.
+    To(ExternalId),
+}
+
+/// A guest of a booking: a partial observation of a contact, without an id of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guest {
+    /// The id of the contact in GHL, carried through the booking link (`url_params`).
+    pub correlation: Option<String>,
+    /// What the guest typed.
+    pub fields: Fields,
+}
+
+/// Evidence from claims that wait for a read: this value was sent at that time.
+pub type Evidence = BTreeMap<Field, Vec<(Value, Millis)>>;

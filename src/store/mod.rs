@@ -1,0 +1,285 @@
+//! What is kept, as small traits. A method is one whole business operation and one transaction; none stays open over HTTP.
+//!
+//! Two stores, SQLite and PostgreSQL, behind the same traits (`sql/`); `tests/it/conformance` runs each method on both.
+
+mod error;
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+
+pub use error::StoreError;
+
+use crate::clock::Millis;
+use crate::model::{
+    Action, Appended, Attempt, Change, ChangeId, Conflict, Entity, EntityId, ExternalId, Finding, Kind, Lease, Link,
+    Mirror, MirrorState, Mode, NewChange, Outcome, Standing, System, VerdictRow,
+};
+use crate::model::{Field, Value};
+
+/// Shorthand.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// The change log and its inbox.
+#[async_trait]
+pub trait ChangeLog: Send + Sync {
+    /// Appends changes in one transaction; the unique key decides what is a duplicate. A routed change goes to the inbox;
+    /// any other gets its verdict (`unparsed`, `unrouted`, `not_mirrored`) in the same transaction.
+    async fn append(&self, changes: &[NewChange]) -> Result<Vec<Appended>>;
+    /// One change with its body.
+    async fn change(&self, id: ChangeId) -> Result<Option<Change>>;
+    /// Changes of a workspace that are due and not yet matched with an entity, oldest first.
+    async fn undecided(&self, workspace: &str, now: Millis, limit: u32) -> Result<Vec<Change>>;
+    /// Changes that wait for a read of this entity in this system, each with the number of its doubt, oldest first.
+    async fn waiting(&self, entity: EntityId, system: System) -> Result<Vec<(Change, i64)>>;
+    /// Changes of one standing, newest first; for `lockstep changes`.
+    async fn by_standing(&self, standing: Standing, limit: u32) -> Result<Vec<Change>>;
+}
+
+/// An entity with all that hangs on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whole {
+    /// The entity.
+    pub entity: Entity,
+    /// Its links, of every state.
+    pub links: Vec<Link>,
+    /// Its mirrors.
+    pub mirrors: Vec<Mirror>,
+}
+
+impl Whole {
+    /// The live link in a system.
+    pub fn link(&self, system: System) -> Option<&Link> {
+        self.links.iter().find(|link| link.system == system && link.is_live())
+    }
+
+    /// The mirror for a system.
+    pub fn mirror(&self, system: System) -> Option<&Mirror> {
+        self.mirrors.iter().find(|mirror| mirror.system == system)
+    }
+}
+
+/// By what a person is recognised: normalised e-mail and phone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Keys {
+    /// Lower-case e-mail.
+    pub email: Option<String>,
+    /// E.164 phone.
+    pub phone: Option<String>,
+}
+
+impl Keys {
+    /// The keys in some values.
+    pub fn of<'a>(value: impl Fn(&Field) -> &'a Value) -> Self {
+        let text = |field: &Field| value(field).as_text().map(ToOwned::to_owned);
+        Self { email: text(&Field::EMAIL), phone: text(&Field::PHONE) }
+    }
+}
+
+/// Entities and links.
+#[async_trait]
+pub trait Entities: Send + Sync {
+    /// An entity with its links and mirrors.
+    async fn whole(&self, entity: EntityId) -> Result<Option<Whole>>;
+    /// The link of an external object, of any state.
+    async fn link(&self, workspace: &str, system: System, kind: Kind, id: &ExternalId) -> Result<Option<Link>>;
+    /// Live entities that share a key, without doubles. No key: none.
+    async fn with_keys(&self, workspace: &str, kind: Kind, keys: &Keys) -> Result<Vec<EntityId>>;
+    /// Live entities that belong to a contact.
+    async fn children(&self, parent: EntityId, kind: Option<Kind>) -> Result<Vec<EntityId>>;
+    /// All live entities of a workspace after a given one, in the order of their ids.
+    async fn entities(&self, workspace: &str, after: Option<EntityId>, limit: u32) -> Result<Vec<EntityId>>;
+    /// Links of one system and kind that are live, for comparing with a whole listing.
+    async fn live_links(&self, workspace: &str, system: System, kind: Kind) -> Result<Vec<Link>>;
+    /// Whether any create intent is open in this system for entities of this kind.
+    async fn open_intents(&self, workspace: &str, system: System, kind: Kind) -> Result<Vec<EntityId>>;
+}
+
+/// What one decision or one answer changes, written in one transaction or not at all.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// The lease under which it was worked out.
+    pub lease: Lease,
+    /// The present.
+    pub now: Millis,
+    /// Entities to insert (`rev` 0) or to write over the revision they carry.
+    pub entities: Vec<Entity>,
+    /// Links, likewise.
+    pub links: Vec<Link>,
+    /// Mirrors, likewise.
+    pub mirrors: Vec<Mirror>,
+    /// Changes that came from inside (a read that found something), each with its verdict; `verdict.change` is ignored and
+    /// becomes the new row's number. A dedup key that is there already is skipped.
+    pub readings: Vec<(NewChange, VerdictRow)>,
+    /// Changes that are decided now: the verdict is written, the inbox row goes.
+    pub verdicts: Vec<VerdictRow>,
+    /// Changes that wait from now on for a read: (change, entity, system, number of the doubt).
+    pub waits: Vec<(ChangeId, EntityId, System, i64)>,
+    /// Changes to look at again later.
+    pub later: Vec<(ChangeId, Millis)>,
+    /// Values that lost, each with the entity and the change it lost in.
+    pub conflicts: Vec<(EntityId, Option<ChangeId>, Conflict)>,
+    /// Calls that were made.
+    pub attempts: Vec<Attempt>,
+    /// Mirrors of the children of this contact that wait for it in this system become due.
+    pub release: Vec<(EntityId, System)>,
+    /// What a person has to look at; one open row per subject.
+    pub reviews: Vec<Review>,
+}
+
+impl Settlement {
+    /// An empty one.
+    pub fn new(lease: Lease, now: Millis) -> Self {
+        Self {
+            lease,
+            now,
+            entities: Vec::new(),
+            links: Vec::new(),
+            mirrors: Vec::new(),
+            readings: Vec::new(),
+            verdicts: Vec::new(),
+            waits: Vec::new(),
+            later: Vec::new(),
+            conflicts: Vec::new(),
+            attempts: Vec::new(),
+            release: Vec::new(),
+            reviews: Vec::new(),
+        }
+    }
+}
+
+/// What became of a settlement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// It is written.
+    Done,
+    /// A row has another revision than the one it was worked out from: nothing is written; work it out again.
+    Moved,
+    /// The lease is another's by now: nothing is written; stop working this workspace.
+    LeaseLost,
+}
+
+/// Writes decisions and answers.
+#[async_trait]
+pub trait Settling: Send + Sync {
+    /// Writes a settlement in one transaction.
+    async fn settle(&self, settlement: &Settlement) -> Result<Settled>;
+}
+
+/// Work to be done.
+#[async_trait]
+pub trait Mirrors: Send + Sync {
+    /// Mirrors of a workspace in state `due` whose time has come, longest due first.
+    async fn due(&self, workspace: &str, now: Millis, limit: u32) -> Result<Vec<Mirror>>;
+    /// The earliest instant at which a due mirror or an inbox row that waits for no read has its time.
+    async fn next_due(&self, workspace: &str) -> Result<Option<Millis>>;
+    /// Mirrors in a state, oldest first.
+    async fn in_state(&self, workspace: &str, state: MirrorState, limit: u32) -> Result<Vec<Mirror>>;
+    /// Writes to one entity in one system since an instant: attempts that were done or are unclear (the fuse).
+    async fn writes_since(&self, entity: EntityId, system: System, since: Millis) -> Result<u32>;
+    /// Attempts of one action in one system since an instant, refused ones not counted (the brake).
+    async fn actions_since(&self, workspace: &str, system: System, action: Action, since: Millis) -> Result<u32>;
+}
+
+/// Leases on workspaces.
+#[async_trait]
+pub trait Leases: Send + Sync {
+    /// Takes or renews those that are free, expired, or ours; the fence rises when a lease changes hands.
+    async fn lease(&self, workspaces: &[String], owner: &str, now: Millis, until: Millis) -> Result<Vec<Lease>>;
+    /// Gives back all leases of an owner.
+    async fn release_leases(&self, owner: &str) -> Result<()>;
+}
+
+/// What a workspace is doing, in numbers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Changes not yet decided.
+    pub undecided: u64,
+    /// Mirrors that are due, now or later.
+    pub due: u64,
+    /// Mirrors that wait for their parent.
+    pub waiting: u64,
+    /// Mirrors that wait for a person, held ones included.
+    pub parked: u64,
+    /// Since when the oldest due mirror has been waiting.
+    pub oldest_due: Option<Millis>,
+}
+
+/// Workspaces, as rows.
+#[async_trait]
+pub trait Workspaces: Send + Sync {
+    /// Makes rows for workspaces that have none yet, in this mode.
+    async fn register(&self, names: &[String], mode: Mode, now: Millis) -> Result<()>;
+    /// The mode of a workspace; `None`: not registered.
+    async fn mode(&self, workspace: &str) -> Result<Option<Mode>>;
+    /// Sets the mode.
+    async fn set_mode(&self, workspace: &str, mode: Mode, now: Millis) -> Result<()>;
+    /// When the last webhook of each system came in.
+    async fn last_webhooks(&self, workspace: &str) -> Result<BTreeMap<System, Millis>>;
+    /// What it is doing.
+    async fn load(&self, workspace: &str) -> Result<Load>;
+    /// A remembered text: reconcile positions and the like. `None` where nothing was remembered.
+    async fn cursor(&self, workspace: &str, name: &str) -> Result<Option<String>>;
+    /// Remembers one.
+    async fn set_cursor(&self, workspace: &str, name: &str, text: &str, now: Millis) -> Result<()>;
+}
+
+/// Sealed credentials. What goes in is sealed already.
+#[async_trait]
+pub trait Credentials: Send + Sync {
+    /// A sealed credential.
+    async fn credential(&self, name: &str) -> Result<Option<Vec<u8>>>;
+    /// Keeps a sealed credential, over an older one.
+    async fn keep_credential(&self, name: &str, sealed: &[u8], now: Millis) -> Result<()>;
+    /// The names of all.
+    async fn credential_names(&self) -> Result<Vec<String>>;
+}
+
+/// Something a person has to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Review {
+    /// The workspace.
+    pub workspace: String,
+    /// What it is about: one open row per subject (`brake/ghl/create`, `ambiguous/ENTITY/SYSTEM`).
+    pub subject: String,
+    /// The entity, if it is about one.
+    pub entity: Option<EntityId>,
+    /// One line for people: what is the matter and what can be done.
+    pub text: String,
+    /// Since when.
+    pub at: Millis,
+}
+
+/// What is shown to people.
+#[async_trait]
+pub trait Reports: Send + Sync {
+    /// Entities that a text names: an entity id, an external id, an e-mail or a phone number.
+    async fn named(&self, text: &str) -> Result<Vec<EntityId>>;
+    /// The changes of an entity with their verdicts, oldest first (bodies left empty).
+    async fn story(&self, entity: EntityId) -> Result<Vec<(Change, VerdictRow)>>;
+    /// The calls for an entity, oldest first.
+    async fn attempts(&self, entity: EntityId) -> Result<Vec<Attempt>>;
+    /// Attempts of a workspace since an instant, oldest first.
+    async fn attempts_since(&self, workspace: &str, since: Millis, limit: u32) -> Result<Vec<Attempt>>;
+    /// The conflicts of an entity, oldest first; with `None`, of the whole workspace.
+    async fn conflicts(&self, workspace: &str, entity: Option<EntityId>) -> Result<Vec<(EntityId, Conflict)>>;
+    /// What waits for a person.
+    async fn reviews(&self, workspace: &str) -> Result<Vec<Review>>;
+    /// Closes a review; its subject may open again.
+    async fn close_review(&self, workspace: &str, subject: &str, now: Millis) -> Result<bool>;
+    /// How often each outcome occurred.
+    async fn outcomes(&self, workspace: &str) -> Result<BTreeMap<Outcome, u64>>;
+    /// How often each finding occurred.
+    async fn findings(&self, workspace: &str) -> Result<BTreeMap<Finding, u64>>;
+}
+
+/// All of it.
+pub trait Store:
+    ChangeLog + Entities + Settling + Mirrors + Leases + Workspaces + Credentials + Reports + Send + Sync
+{
+}
+
+impl<T> Store for T where
+    T: ChangeLog + Entities + Settling + Mirrors + Leases + Workspaces + Credentials + Reports + Send + Sync
+{
+}
