@@ -9,6 +9,8 @@ pub mod normal;
 mod observation;
 mod stamp;
 mod system;
+mod terms;
+mod whole;
 mod workspace;
 
 pub use change::{Appended, Change, ChangeId, Conflict, Finding, NewChange, Origin, Outcome, Standing, VerdictRow};
@@ -20,4 +22,8 @@ pub use observation::{Class, Evidence, Guest, Moved, Observation, Shape};
 pub use stamp::{Author, Key, Order, Stamp};
 pub(crate) use system::words;
 pub use system::{Kind, System, UnknownWord};
-pub use workspace::{CalendarRow, CreateRule, Lease, Limits, Mode, OnDelete, Policy, ReadBeforeWrite, Workspace};
+pub use terms::{Expressed, Home, Terms, Unreadable};
+pub use whole::Whole;
+pub use workspace::{
+    CalendarRow, CreateRule, Guards, Lease, Limits, Mode, OnDelete, Policy, ReadBeforeWrite, Workspace,
+};

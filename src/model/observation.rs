@@ -46,6 +46,8 @@ pub struct Observation {
     /// The earliest time known to be not before the edit, on our clock (R7): the object's last-updated, or when the
     /// sender sent it.
     pub at: Option<Millis>,
+    /// The object's own last-updated, on the vendor's clock, where a current observation shows one.
+    pub version: Option<Millis>,
     /// A booking that was moved: the other id of the pair.
     pub moved: Option<Moved>,
     /// The guest who booked.
@@ -55,7 +57,12 @@ pub struct Observation {
 impl Observation {
     /// A plain observation; the rest can be set on it.
     pub fn new(kind: Kind, id: ExternalId, class: Class, shape: Shape) -> Self {
-        Self { kind, id, parent: None, class, shape, at: None, moved: None, guest: None }
+        Self { kind, id, parent: None, class, shape, at: None, version: None, moved: None, guest: None }
+    }
+
+    /// The newest version of the object that it shows.
+    pub fn version(&self) -> Option<Millis> {
+        if let Class::Versioned(version) = self.class { Some(version) } else { self.version }
     }
 
     /// The fields, if any are given.

@@ -90,6 +90,25 @@ pub struct Policy {
     pub create_settle: Duration,
     /// Limits.
     pub limits: Limits,
+    /// Guards that a rehearsal may take out.
+    pub guards: Guards,
+}
+
+/// Guards that stand in production; the demo takes one out to show that it would notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Guards {
+    /// An observation that says what is known ends as an echo.
+    pub echo: bool,
+    /// A webhook that was recorded before is no new row.
+    pub dedup: bool,
+    /// What goes out is the difference from the snapshot.
+    pub snapshot: bool,
+}
+
+impl Default for Guards {
+    fn default() -> Self {
+        Self { echo: true, dedup: true, snapshot: true }
+    }
 }
 
 /// Limits of one workspace.
@@ -122,6 +141,7 @@ impl Default for Policy {
             join_window: Duration::from_mins(1),
             late_write: Duration::from_mins(10),
             create_settle: Duration::from_secs(25),
+            guards: Guards::default(),
             limits: Limits {
                 fuse: 30,
                 creates_per_hour: 500,

@@ -10,6 +10,8 @@ use async_trait::async_trait;
 
 pub use error::StoreError;
 
+pub use crate::model::Whole;
+
 use crate::clock::Millis;
 use crate::model::{
     Action, Appended, Attempt, Change, ChangeId, Conflict, Entity, EntityId, ExternalId, Finding, Kind, Lease, Link,
@@ -34,29 +36,6 @@ pub trait ChangeLog: Send + Sync {
     async fn waiting(&self, entity: EntityId, system: System) -> Result<Vec<(Change, i64)>>;
     /// Changes of one standing, newest first; for `lockstep changes`.
     async fn by_standing(&self, standing: Standing, limit: u32) -> Result<Vec<Change>>;
-}
-
-/// An entity with all that hangs on it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Whole {
-    /// The entity.
-    pub entity: Entity,
-    /// Its links, of every state.
-    pub links: Vec<Link>,
-    /// Its mirrors.
-    pub mirrors: Vec<Mirror>,
-}
-
-impl Whole {
-    /// The live link in a system.
-    pub fn link(&self, system: System) -> Option<&Link> {
-        self.links.iter().find(|link| link.system == system && link.is_live())
-    }
-
-    /// The mirror for a system.
-    pub fn mirror(&self, system: System) -> Option<&Mirror> {
-        self.mirrors.iter().find(|mirror| mirror.system == system)
-    }
 }
 
 /// By what a person is recognised: normalised e-mail and phone.

@@ -1,6 +1,6 @@
 //! What the stages know of a system: three traits and their errors.
 //!
-//! [`Terms`] is pure: what a system can hold, how it says it, and what its webhooks mean. [`Target`] calls the vendor.
+//! [`Terms`] (in `model`) is pure: what a system can hold, how it says it, and what its webhooks mean. [`Target`] calls the vendor.
 //! [`Door`] reads what a webhook is about before anything else is known of it. A new system is one folder beside `ghl`, a
 //! config section and a registry line.
 
@@ -9,6 +9,7 @@ pub mod ghl;
 pub mod timerex;
 pub mod timify;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,43 +17,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::clock::Millis;
-use crate::model::{
-    Action, Change, Entity, ExternalId, Field, Fields, Kind, Observation, Place, Standing, Step, System, Value,
-};
+pub use crate::model::{Expressed, Home, Terms, Unreadable};
+use crate::model::{ExternalId, Fields, Kind, Observation, Place, Standing, Step, System, Workspace};
 use crate::verify::VerifiedWebhook;
-
-/// Where a system keeps objects of a kind, or why it does not (a cell of the capability table).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Home {
-    /// The vendor's documented API.
-    Native,
-    /// The operator's endpoint, for objects that the vendor does not have.
-    Extension,
-    /// Put into something else that the vendor has.
-    Projected,
-    /// Held in Lockstep only.
-    Kept,
-    /// Not possible, for this reason.
-    Refused(&'static str),
-}
-
-impl Home {
-    /// Whether the system holds such objects at all.
-    pub fn holds(&self) -> bool {
-        matches!(self, Self::Native | Self::Extension | Self::Projected)
-    }
-}
-
-/// A canonical value in a system's own terms.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Expressed {
-    /// The system would hold this.
-    Holds(Value),
-    /// The system has no such field; it stays out of snapshots and plans.
-    Absent,
-    /// The system cannot hold this value; the reason says what a person can do.
-    Refused(String),
-}
 
 /// What a webhook is about, read without knowing any workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,33 +62,6 @@ impl Envelope {
 pub trait Door: Send + Sync {
     /// What the webhook is about. `extension` tells that the system's extension sent it.
     fn envelope(&self, webhook: &VerifiedWebhook) -> Envelope;
-}
-
-/// A body that turned out not to mean what its envelope promised.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Unreadable(pub String);
-
-/// What a system can hold in one workspace, and how it says it. Pure.
-pub trait Terms: Send + Sync {
-    /// Which system.
-    fn system(&self) -> System;
-    /// Where objects of a kind live.
-    fn home(&self, kind: Kind) -> Home;
-    /// Whether an object of this kind can be created there by us; the reason if not.
-    fn creates(&self, kind: Kind) -> Result<(), &'static str>;
-    /// A canonical value in the system's own terms.
-    fn express(&self, kind: Kind, field: &Field, value: &Value) -> Expressed;
-    /// The calls that can carry a change of `field` to `value`, best first; empty: the system has no way to change it.
-    /// `making`: the object does not exist yet.
-    fn carriers(&self, kind: Kind, field: &Field, value: &Value, making: bool) -> &'static [Action];
-    /// Whether the system should hold this entity at all as it now stands (a cancelled appointment does not exist in
-    /// TIMIFY).
-    fn wants(&self, entity: &Entity) -> bool;
-    /// What it means when an object of this kind is gone there: a field that takes a value, or `None` for a deletion.
-    fn gone_means(&self, kind: Kind) -> Option<(Field, Value)>;
-    /// The observations in a change of this system (its webhook body, or the body of a kept listing row).
-    fn observe(&self, change: &Change) -> Result<Vec<Observation>, Unreadable>;
 }
 
 /// What a read, or an answer to a write, showed.
@@ -326,5 +266,19 @@ pub trait Credential: Send + Sync {
     async fn refused(&self) -> bool;
 }
 
-/// The systems of one workspace.
-pub type Targets = std::collections::BTreeMap<System, Arc<dyn Target>>;
+/// One workspace as the stages see it: its rules, and its systems.
+pub struct Site {
+    /// Accounts, calendars and policies.
+    pub workspace: Workspace,
+    /// The systems it has accounts in.
+    pub targets: BTreeMap<System, Arc<dyn Target>>,
+    /// How long to wait for further changes of an object before acting on one; zero acts at once.
+    pub quiet: Duration,
+}
+
+impl Site {
+    /// The terms of one of its systems.
+    pub fn terms(&self, system: System) -> Option<&dyn Terms> {
+        self.targets.get(&system).map(|target| target.as_ref() as &dyn Terms)
+    }
+}

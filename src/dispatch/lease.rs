@@ -1,0 +1,74 @@
+//! The leases of this process: taken and renewed in the background, asked by the workers.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::model::Lease;
+use crate::store::{Leases, Result};
+
+/// Holds leases.
+pub struct Holder {
+    leases: Arc<dyn Leases>,
+    clock: Arc<dyn Clock>,
+    owner: String,
+    lasts: Duration,
+    workspaces: Vec<String>,
+    held: Mutex<BTreeMap<String, Lease>>,
+}
+
+impl Holder {
+    /// A holder that wants these workspaces, under the name `owner`, for `lasts` at a time.
+    pub fn new(
+        leases: Arc<dyn Leases>,
+        clock: Arc<dyn Clock>,
+        owner: String,
+        lasts: Duration,
+        workspaces: Vec<String>,
+    ) -> Self {
+        Self { leases, clock, owner, lasts, workspaces, held: Mutex::default() }
+    }
+
+    /// Takes what is free and renews what is held.
+    pub async fn renew(&self) -> Result<()> {
+        let now = self.clock.now();
+        let leases = self.leases.lease(&self.workspaces, &self.owner, now, now + self.lasts).await?;
+        *self.lock() = leases.into_iter().map(|lease| (lease.workspace.clone(), lease)).collect();
+        Ok(())
+    }
+
+    /// Renews until `stop` is rung, then gives everything back.
+    pub async fn run(&self, stop: tokio_util::sync::CancellationToken) {
+        loop {
+            if let Err(error) = self.renew().await {
+                tracing::error!(error = %error, "leases could not be renewed");
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(self.lasts / 3) => {}
+            }
+        }
+    }
+
+    /// Gives everything back, so that another process need not wait for the leases to end.
+    pub async fn give_back(&self) -> Result<()> {
+        self.lock().clear();
+        self.leases.release_leases(&self.owner).await
+    }
+
+    /// The lease on a workspace, if it is held and has not run out.
+    pub fn lease(&self, workspace: &str) -> Option<Lease> {
+        self.lock().get(workspace).filter(|lease| lease.until > self.clock.now()).cloned()
+    }
+
+    /// A write under the lease was refused: it is another's.
+    pub fn lost(&self, workspace: &str) {
+        tracing::warn!(workspace = %workspace, "the lease is another's");
+        self.lock().remove(workspace);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Lease>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,46 @@
+//! When to try again: capped exponential backoff with jitter, never before the time that the vendor asked for.
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+
+use crate::ids::Ids;
+
+/// The first wait.
+const FIRST: Duration = Duration::from_millis(500);
+
+/// How long to wait after the given number of failed tries (1: the first one failed).
+pub fn delay(tries: u32, asked: Option<Duration>, longest: Duration, ids: &Ids) -> Duration {
+    let curve = ExponentialBuilder::default()
+        .with_min_delay(FIRST.min(longest))
+        .with_max_delay(longest)
+        .with_factor(2.0)
+        .without_max_times()
+        .build();
+    let base = curve.into_iter().nth(tries.saturating_sub(1).min(40) as usize).unwrap_or(longest);
+    let jitter = Duration::from_millis(ids.below(base.as_millis() as u64 / 2 + 1));
+    (base + jitter).max(asked.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_stay_under_their_cap_and_honour_the_vendor() {
+        let ids = Ids::seeded(1);
+        let longest = Duration::from_secs(60);
+        let waits: Vec<Duration> = (1..30).map(|tries| delay(tries, None, longest, &ids)).collect();
+        assert!(waits[0] >= FIRST && waits[0] < FIRST * 2);
+        assert!(waits[5] > waits[0] * 8);
+        assert!(waits.iter().all(|wait| *wait <= longest + longest / 2));
+        assert_eq!(delay(1, Some(Duration::from_secs(7)), longest, &ids), Duration::from_secs(7));
+    }
+
+    #[test]
+    fn two_lanes_that_fail_together_do_not_come_back_together() {
+        let ids = Ids::seeded(2);
+        let longest = Duration::from_secs(60);
+        assert_ne!(delay(5, None, longest, &ids), delay(5, None, longest, &ids));
+    }
+}

@@ -1,0 +1,126 @@
+//! One workspace at work: its inbox is decided, its due mirrors get lanes.
+//!
+//! In: a site and the lease on it. Runs lanes side by side, one per (entity, system) at a time, and wakes when a change is
+//! recorded, a lane ends, or something becomes due.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use super::lease::Holder;
+use crate::clock::Clock;
+use crate::mirror::{Lanes, Worked};
+use crate::model::{EntityId, Lease, Mode, System};
+use crate::resolve::Resolver;
+use crate::store::{Mirrors, Result, Workspaces};
+use crate::systems::Site;
+
+/// The slow poll that catches what no wake-up told.
+const POLL: Duration = Duration::from_secs(1);
+
+/// What a worker needs.
+pub struct Worker {
+    /// The workspace and its systems.
+    pub site: Arc<Site>,
+    /// Decides the inbox.
+    pub resolver: Arc<Resolver>,
+    /// Works mirrors.
+    pub lanes: Arc<Lanes>,
+    /// Finds what is due.
+    pub mirrors: Arc<dyn Mirrors>,
+    /// Tells the mode.
+    pub workspaces: Arc<dyn Workspaces>,
+    /// The leases of this process.
+    pub holder: Arc<Holder>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Rung when a change was recorded.
+    pub wake: Arc<Notify>,
+}
+
+type Key = (EntityId, System);
+
+/// The lanes that run.
+#[derive(Default)]
+struct Running {
+    keys: BTreeSet<Key>,
+    tasks: JoinSet<(Key, Result<Worked>)>,
+}
+
+impl Worker {
+    /// Works until `stop` is rung; lanes that run are finished.
+    pub async fn run(&self, stop: tokio_util::sync::CancellationToken) {
+        let mut running = Running::default();
+        while !stop.is_cancelled() {
+            let wait = match self.turn(&mut running).await {
+                Ok(wait) => wait,
+                Err(error) => {
+                    tracing::error!(workspace = %self.site.workspace.name, error = %error, "the store failed; trying again");
+                    POLL
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(wait) => {}
+                Some(ended) = running.tasks.join_next() => self.ended(&mut running, ended),
+            }
+        }
+        while let Some(ended) = running.tasks.join_next().await {
+            self.ended(&mut running, ended);
+        }
+    }
+
+    /// One round: decide what came in, start what is due. Gives how long nothing is due.
+    async fn turn(&self, running: &mut Running) -> Result<Duration> {
+        let name = &self.site.workspace.name;
+        let Some(lease) = self.holder.lease(name) else { return Ok(POLL) };
+        let Some(mode) = self.workspaces.mode(name).await? else { return Ok(POLL) };
+        if self.resolver.step(&self.site, &lease).await?.is_none() {
+            self.holder.lost(name);
+            return Ok(POLL);
+        }
+        self.start(running, &lease, mode).await?;
+        let limit = self.site.workspace.policy.limits.lanes;
+        let due = self.mirrors.next_due(name).await?.filter(|_| running.keys.len() < limit);
+        Ok(due.map_or(POLL, |due| due.since(self.clock.now()).clamp(Duration::from_millis(5), POLL)))
+    }
+
+    async fn start(&self, running: &mut Running, lease: &Lease, mode: Mode) -> Result<()> {
+        let limit = self.site.workspace.policy.limits.lanes;
+        let due = self.mirrors.due(&self.site.workspace.name, self.clock.now(), (limit * 2) as u32).await?;
+        for mirror in due {
+            let key = (mirror.entity, mirror.system);
+            if running.keys.len() >= limit || !running.keys.insert(key) {
+                continue;
+            }
+            let (lanes, site, lease) = (self.lanes.clone(), self.site.clone(), lease.clone());
+            running.tasks.spawn(async move { (key, lanes.work(&site, &lease, mode, key.0, key.1).await) });
+        }
+        Ok(())
+    }
+
+    fn ended(&self, running: &mut Running, ended: std::result::Result<(Key, Result<Worked>), tokio::task::JoinError>) {
+        let workspace = &self.site.workspace.name;
+        match ended {
+            Ok((key, worked)) => {
+                running.keys.remove(&key);
+                match worked {
+                    Ok(Worked::Rested) => {}
+                    Ok(Worked::LeaseLost) => self.holder.lost(workspace),
+                    Err(error) => {
+                        tracing::error!(workspace = %workspace, error = %error, "a lane could not be settled")
+                    }
+                }
+            }
+            Err(panic) => {
+                // Which lane it was is not known: none counts as running, and rows decide who comes next.
+                tracing::error!(workspace = %workspace, error = %panic, "a lane panicked");
+                running.keys.clear();
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! One step, one call: what is sent is stored before, what came back moves the snapshot.
+
+use super::lane::{Call, Flow, Lane, RACES, live};
+use crate::model::{
+    Action, Attempt, Class, Entity, ExternalId, Fields, Link, LinkState, Observation, Sent, Shape, Step,
+};
+use crate::resolve::Case;
+use crate::resolve::claim::Evidence;
+use crate::resolve::decide::{Frame, decide, landed};
+use crate::store::{Result, Settled, Settlement};
+use crate::systems::{Answer, SystemError};
+
+impl Lane<'_> {
+    /// Makes the call of a step.
+    pub(super) async fn apply(&mut self, mut case: Case, step: &Step, last: bool) -> Result<Flow> {
+        let Some(link) = case.whole.link(self.system).cloned() else { return Ok(Flow::Rest) };
+        if let Err(wait) = self.lanes.budget.take(&self.site.workspace.name, self.system) {
+            return self.postpone(case, wait).await;
+        }
+        let since = case.mirror(self.system).since;
+        let at = self.lanes.clock.now();
+        let sent = sent(step, at);
+        case.put_link(Link { sent: Some(sent.clone()), ..link.clone() });
+        match self.settle(case, None).await? {
+            Settled::Done => {}
+            moved => return Ok(moved.into()),
+        }
+        let result = self.target.apply(step).await;
+        let call = Call { action: step.action, object: Some(&link.id), fields: step.fields.keys().cloned().collect() };
+        let mut attempt = self.attempt(call, at, &result.as_ref().map(|answer| answer.status));
+        match result {
+            Ok(answer) => {
+                let now = self.lanes.clock.now();
+                attempt.lag_ms = since.filter(|_| last).map(|since| now.0 - since.0);
+                self.settle_answer(&link.id, &sent, &answer, attempt).await
+            }
+            Err(error) => self.settle_failure(&link.id, &error, attempt).await,
+        }
+    }
+
+    async fn settle_answer(&self, id: &ExternalId, sent: &Sent, answer: &Answer, attempt: Attempt) -> Result<Flow> {
+        for _ in 0..RACES {
+            let Some(mut case) = self.load().await? else { return Ok(Flow::Rest) };
+            if let Some(link) = live(&case, self.system, id).cloned() {
+                let entity = self.land(&mut case, link, sent, answer);
+                case.whole.entity = entity;
+                let mirror = case.mirror(self.system);
+                (mirror.tries, mirror.reason) = (0, None);
+            }
+            let now = self.lanes.clock.now();
+            let booked = case.asks_for_bookings() && self.lanes.lookup.is_booked(self.entity).await?;
+            case.spread(self.site, booked, now, now);
+            match self.settle(case, Some(attempt.clone())).await? {
+                Settled::Done => return Ok(Flow::Again),
+                Settled::Moved => {}
+                Settled::LeaseLost => return Ok(Flow::LeaseLost),
+            }
+        }
+        Ok(Flow::Again)
+    }
+
+    /// Moves the snapshot: the sent fields with the stamps they carried; what else the answer shows is decided as current.
+    pub(super) fn land(&self, case: &mut Case, mut link: Link, sent: &Sent, answer: &Answer) -> Entity {
+        let shown = answer.shown.as_ref();
+        link.sent = None;
+        if sent.deletes {
+            link.state = LinkState::Gone;
+            case.put_link(link);
+            return case.whole.entity.clone();
+        }
+        landed(&mut link, sent, shown.and_then(Observation::fields));
+        let Some(shown) = shown else {
+            case.put_link(link);
+            return case.whole.entity.clone();
+        };
+        let rest: Fields = shown
+            .fields()
+            .into_iter()
+            .flatten()
+            .filter(|(field, _)| !sent.fields.contains_key(*field))
+            .map(|(field, value)| (field.clone(), value.clone()))
+            .collect();
+        let rest = Observation { class: Class::Current, shape: Shape::Partial(rest), ..shown.clone() };
+        let policy = &self.site.workspace.policy;
+        let evidence = Evidence::new();
+        let frame = Frame {
+            order: &policy.order,
+            terms: self.target,
+            now: self.lanes.clock.now(),
+            late_write: policy.late_write,
+            evidence: &evidence,
+        };
+        let verdict = decide(&case.whole.entity, &link, &rest, &frame);
+        let entity = verdict.entity.clone();
+        case.accept(verdict, None);
+        entity
+    }
+
+    /// The write did not go through, or nobody knows: an unclear one stays with the link until a read has cleared it.
+    async fn settle_failure(&self, id: &ExternalId, error: &SystemError, attempt: Attempt) -> Result<Flow> {
+        let unclear = matches!(error, SystemError::Unclear { .. });
+        for _ in 0..RACES {
+            let Some(mut case) = self.load().await? else { return Ok(Flow::Rest) };
+            if let Some(mut link) = live(&case, self.system, id).cloned() {
+                link.sent = link.sent.filter(|_| unclear).map(|sent| Sent { unclear: true, ..sent });
+                case.put_link(link);
+            }
+            match self.failed(case, error, attempt.clone()).await? {
+                Flow::Again => {}
+                flow => return Ok(flow),
+            }
+        }
+        Ok(Flow::Rest)
+    }
+
+    /// Settles nothing but an attempt; for calls whose result changes no row.
+    pub(super) fn with_attempt(&self, attempt: Attempt) -> Settlement {
+        let mut settlement = Settlement::new(self.lease.clone(), self.lanes.clock.now());
+        settlement.attempts.push(attempt);
+        settlement
+    }
+}
+
+/// What is stored before a step's call.
+pub(super) fn sent(step: &Step, at: crate::clock::Millis) -> Sent {
+    let deletes = step.action == Action::Delete;
+    Sent { fields: step.fields.clone(), stamps: step.stamps.clone(), at, deletes, unclear: false }
+}

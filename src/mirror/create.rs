@@ -1,0 +1,236 @@
+//! Creating (R11): a stored intent, a look for an existing object, then one call. After an unclear answer no second create
+//! before the first can no longer be applied, and a look first.
+
+use super::apply::sent;
+use super::lane::{Call, Flow, Lane, RACES, rest_unless_moved};
+use super::spread::{Creation, parent_id};
+use crate::model::{
+    Action, Attempt, Class, ExternalId, Intent, Kind, Link, LinkState, MirrorState, Mode, Sent, Step, Whole,
+};
+use crate::resolve::Case;
+use crate::store::{Result, Settled};
+use crate::systems::{Answer, Reading, SystemError, Wanted};
+
+impl Lane<'_> {
+    /// Brings an entity into a system where it has no live link.
+    pub(super) async fn create(&mut self, mut case: Case, parent: Option<&Whole>, mut step: Step) -> Result<Flow> {
+        if let Creation::Not(reason) = self.creation(&case).await? {
+            return self.rest(case, &[], reason).await;
+        }
+        if case.whole.entity.kind != Kind::Contact && parent_id(parent, self.system).is_none() {
+            return self.wait_for_parent(case, parent).await;
+        }
+        if self.mode == Mode::Shadow {
+            return match self.may_write(&case, &step).await? {
+                Ok(()) => Ok(Flow::Rest),
+                Err(hold) => self.hold(case, hold).await,
+            };
+        }
+        let now = self.lanes.clock.now();
+        let Some(intent) = case.mirror(self.system).intent.clone() else {
+            let intent = Intent { id: self.lanes.ids.uuid(now), since: now, unclear: false, sent: None };
+            case.mirror(self.system).intent = Some(intent);
+            return Ok(self.settle(case, None).await?.into());
+        };
+        if let Some(open) = &intent.sent {
+            // A create was sent, and what became of it is not known: nothing tells before it can no longer be applied.
+            let conclusive = open.at + self.site.workspace.policy.create_settle;
+            if now < conclusive {
+                return self.postpone(case, conclusive.since(now)).await;
+            }
+        }
+        if let Err(hold) = self.may_write(&case, &step).await? {
+            return self.hold(case, hold).await;
+        }
+        step.key = Some(intent.id);
+        self.look(case, &step, &intent).await
+    }
+
+    /// Looks for an existing object that the create would double.
+    async fn look(&mut self, case: Case, step: &Step, intent: &Intent) -> Result<Flow> {
+        if let Err(wait) = self.lanes.budget.take(&self.site.workspace.name, self.system) {
+            return self.postpone(case, wait).await;
+        }
+        let wanted = Wanted { kind: step.kind, parent: step.parent.clone(), fields: step.fields.clone() };
+        let at = self.lanes.clock.now();
+        let found = self.target.find(&wanted).await;
+        let call = Call { action: Action::Find, object: None, fields: Vec::new() };
+        let attempt = self.attempt(call, at, &found.as_ref().map(|_| 200));
+        let readings = match found {
+            Ok(readings) => readings,
+            Err(error) => return self.failed(case, &error, attempt).await,
+        };
+        let (free, taken) = self.unlinked(readings).await?;
+        match (free.as_slice(), taken) {
+            ([], None) => self.make(case, step, intent, attempt).await,
+            ([], Some(owner)) => {
+                let reason = format!("{} has it already as {owner}, which is another entity here", self.system);
+                self.park(case, &reason, Some(attempt)).await
+            }
+            ([only], _) => self.adopt(case, only, intent, attempt).await,
+            (several, _) => {
+                let ids: Vec<&str> = several.iter().map(|reading| reading.observation.id.as_str()).collect();
+                let reason = format!("{} has {} that it could be: {}", self.system, ids.len(), ids.join(", "));
+                self.park(case, &reason, Some(attempt)).await
+            }
+        }
+    }
+
+    /// Those that are no other entity yet; and for a contact, one that is.
+    async fn unlinked(&self, readings: Vec<Reading>) -> Result<(Vec<Reading>, Option<ExternalId>)> {
+        let mut free = Vec::new();
+        let mut taken = None;
+        for reading in readings {
+            let seen = &reading.observation;
+            let link = self.lanes.lookup.link(&self.site.workspace.name, self.system, seen.kind, &seen.id).await?;
+            match link {
+                None => free.push(reading),
+                Some(link) if link.state == LinkState::Live && seen.kind == Kind::Contact => taken = Some(link.id),
+                // Two equal tasks, notes or bookings are two things.
+                Some(_) => {}
+            }
+        }
+        Ok((free, taken))
+    }
+
+    /// The object is there already: it is linked, and decided like any reading. Values that an open create of ours
+    /// carried are our own.
+    async fn adopt(&mut self, mut case: Case, found: &Reading, intent: &Intent, attempt: Attempt) -> Result<Flow> {
+        let seen = &found.observation;
+        let mut link = Link::new(&self.site.workspace.name, self.entity, self.system, seen.kind, seen.id.clone());
+        link.ledger.extend(intent.sent.clone().map(|open| Sent { unclear: true, ..open }));
+        let now = self.lanes.clock.now();
+        let evidence = crate::model::Evidence::new();
+        let policy = &self.site.workspace.policy;
+        let frame = crate::resolve::decide::Frame {
+            order: &policy.order,
+            terms: self.target,
+            now,
+            late_write: policy.late_write,
+            evidence: &evidence,
+        };
+        let seen = crate::model::Observation { class: Class::Current, ..seen.clone() };
+        let verdict = crate::resolve::decide::decide(&case.whole.entity, &link, &seen, &frame);
+        case.accept(verdict, None);
+        self.linked(case, attempt).await
+    }
+
+    /// The one call that creates.
+    async fn make(&mut self, mut case: Case, step: &Step, intent: &Intent, look: Attempt) -> Result<Flow> {
+        if let Err(wait) = self.lanes.budget.take(&self.site.workspace.name, self.system) {
+            return self.postpone(case, wait).await;
+        }
+        let since = case.mirror(self.system).since;
+        let at = self.lanes.clock.now();
+        let open = sent(step, at);
+        case.mirror(self.system).intent = Some(Intent { sent: Some(open.clone()), unclear: false, ..intent.clone() });
+        match self.settle(case, Some(look)).await? {
+            Settled::Done => {}
+            moved => return Ok(moved.into()),
+        }
+        let result = self.target.apply(step).await;
+        let object = result.as_ref().ok().map(|answer| answer.id.clone());
+        let call =
+            Call { action: Action::Create, object: object.as_ref(), fields: step.fields.keys().cloned().collect() };
+        let mut attempt = self.attempt(call, at, &result.as_ref().map(|answer| answer.status));
+        match result {
+            Ok(answer) => {
+                attempt.lag_ms = since.map(|since| self.lanes.clock.now().0 - since.0);
+                self.settle_made(&open, &answer, attempt).await
+            }
+            Err(error) => self.settle_not_made(&error, attempt).await,
+        }
+    }
+
+    async fn settle_made(&mut self, open: &Sent, answer: &Answer, attempt: Attempt) -> Result<Flow> {
+        for _ in 0..RACES {
+            let Some(mut case) = self.load().await? else { return Ok(Flow::Rest) };
+            let kind = case.whole.entity.kind;
+            let link = match self.lanes.lookup.link(&self.site.workspace.name, self.system, kind, &answer.id).await? {
+                // Its webhook overtook the answer, and made a placeholder of it: ours all the same.
+                Some(link) => Link { entity: self.entity, state: LinkState::Live, ..link },
+                None => Link::new(&self.site.workspace.name, self.entity, self.system, kind, answer.id.clone()),
+            };
+            let link = Link { seen: self.lanes.clock.now(), ..link };
+            case.whole.entity = self.land(&mut case, link, open, answer);
+            match self.linked(case, attempt.clone()).await? {
+                Flow::Again if self.load().await?.is_some_and(|case| case.whole.link(self.system).is_none()) => {}
+                flow => return Ok(flow),
+            }
+        }
+        Ok(Flow::Rest)
+    }
+
+    /// There is a link now: the intent is done, children that waited are released.
+    async fn linked(&mut self, mut case: Case, attempt: Attempt) -> Result<Flow> {
+        let now = self.lanes.clock.now();
+        let mirror = case.mirror(self.system);
+        (mirror.intent, mirror.tries, mirror.reason) = (None, 0, None);
+        let booked = case.asks_for_bookings() && self.lanes.lookup.is_booked(self.entity).await?;
+        case.spread(self.site, booked, now, now);
+        let mut settlement = self.with_attempt(attempt);
+        settlement.release.push((self.entity, self.system));
+        case.into_settlement(&mut settlement);
+        self.fresh = true;
+        Ok(self.lanes.settling.settle(&settlement).await?.into())
+    }
+
+    async fn settle_not_made(&mut self, error: &SystemError, attempt: Attempt) -> Result<Flow> {
+        for _ in 0..RACES {
+            let Some(mut case) = self.load().await? else { return Ok(Flow::Rest) };
+            if let SystemError::Exists { existing, .. } = error {
+                return self.meet(case, existing, attempt).await;
+            }
+            let now = self.lanes.clock.now();
+            let unclear = matches!(error, SystemError::Unclear { .. });
+            if let Some(intent) = case.mirror(self.system).intent.as_mut() {
+                intent.unclear = unclear;
+                intent.sent = intent.sent.take().filter(|_| unclear);
+            }
+            if unclear {
+                let mirror = case.mirror(self.system);
+                (mirror.tries, mirror.reason) = (mirror.tries + 1, Some(error.to_string()));
+                mirror.due = now + self.site.workspace.policy.create_settle;
+                return self.settle(case, Some(attempt)).await.map(rest_unless_moved);
+            }
+            match self.failed(case, error, attempt.clone()).await? {
+                Flow::Again => {}
+                flow => return Ok(flow),
+            }
+        }
+        Ok(Flow::Rest)
+    }
+
+    /// The system refuses to double an object that it has: link it, unless it is another entity, and read it.
+    async fn meet(&mut self, mut case: Case, existing: &ExternalId, attempt: Attempt) -> Result<Flow> {
+        let kind = case.whole.entity.kind;
+        let known = self.lanes.lookup.link(&self.site.workspace.name, self.system, kind, existing).await?;
+        if known.is_some_and(|link| link.entity != self.entity) {
+            let reason = format!("{} has it already as {existing}, which is another entity here", self.system);
+            return self.park(case, &reason, Some(attempt)).await;
+        }
+        let now = self.lanes.clock.now();
+        case.put_link(Link::new(&self.site.workspace.name, self.entity, self.system, kind, existing.clone()));
+        case.doubt(self.system, now, now);
+        self.linked(case, attempt).await
+    }
+
+    /// The contact is not there yet: its mirror releases this one.
+    async fn wait_for_parent(&self, mut case: Case, parent: Option<&Whole>) -> Result<Flow> {
+        let mirror = case.mirror(self.system);
+        mirror.state = MirrorState::Waiting;
+        mirror.reason = Some(format!("waits for its contact in {}", self.system));
+        mirror.due = self.lanes.clock.now();
+        let settled = self.settle(case, None).await?;
+        // The contact may have been linked between our look and this settling.
+        if let (Settled::Done, Some(parent)) = (settled, parent) {
+            let now = self.lanes.lookup.whole(parent.entity.id).await?;
+            if parent_id(now.as_ref(), self.system).is_some() {
+                let mut settlement = crate::store::Settlement::new(self.lease.clone(), self.lanes.clock.now());
+                settlement.release.push((parent.entity.id, self.system));
+                return self.lanes.settling.settle(&settlement).await.map(Flow::from);
+            }
+        }
+        Ok(rest_unless_moved(settled))
+    }
+}

@@ -1,0 +1,362 @@
+//! The lane of one entity in one system: reads, plans, calls and settles, one call at a time, until nothing is owed.
+//!
+//! No transaction is open over HTTP: what is about to be sent is stored first, what came back is settled after, and rows
+//! that moved meanwhile are read again and judged anew.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::plan::{Plan, plan};
+use super::spread::{Creation, creation, parent_id};
+use crate::clock::{Clock, Millis};
+use crate::dispatch::budget::Budget;
+use crate::dispatch::retry;
+use crate::ids::Ids;
+use crate::model::{
+    Action, Attempt, AttemptResult, EntityId, ExternalId, Field, Lease, Life, Link, LinkState, MirrorState, Mode,
+    OnDelete, Outcome, ReadBeforeWrite, Snapshot, Stamp, Step, System, Whole,
+};
+use crate::resolve::{Case, Lookup};
+use crate::store::{ChangeLog, Mirrors, Result, Settled, Settlement, Settling};
+use crate::systems::{Decision, Site, SystemError, Target};
+
+/// Turns of one lane in one go; more means that something keeps changing, and others get their share first.
+const TURNS: usize = 24;
+/// How often a settlement is worked out again when rows move under it.
+pub(super) const RACES: usize = 16;
+
+/// What all lanes share.
+pub struct Lanes {
+    /// The change log: claims that wait for a read.
+    pub log: Arc<dyn ChangeLog>,
+    /// Counts calls for the fuse and the brake.
+    pub mirrors: Arc<dyn Mirrors>,
+    /// Writes settlements.
+    pub settling: Arc<dyn Settling>,
+    /// Looks entities up.
+    pub lookup: Lookup,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Makes ids and jitter.
+    pub ids: Arc<Ids>,
+    /// The rate budget.
+    pub budget: Arc<Budget>,
+}
+
+/// How a lane ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Worked {
+    /// Nothing more to do now; the mirror's row tells when to come back.
+    Rested,
+    /// The lease is another's.
+    LeaseLost,
+}
+
+/// What follows a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flow {
+    Again,
+    Rest,
+    LeaseLost,
+}
+
+impl From<Settled> for Flow {
+    fn from(settled: Settled) -> Self {
+        match settled {
+            Settled::Done | Settled::Moved => Self::Again,
+            Settled::LeaseLost => Self::LeaseLost,
+        }
+    }
+}
+
+pub(super) struct Lane<'a> {
+    pub lanes: &'a Lanes,
+    pub site: &'a Site,
+    pub lease: &'a Lease,
+    pub mode: Mode,
+    pub target: &'a dyn Target,
+    pub system: System,
+    pub entity: EntityId,
+    /// Whether the object was read in this lane since it was last worked (R9).
+    pub fresh: bool,
+}
+
+impl Lanes {
+    /// Works one lane.
+    pub async fn work(
+        &self,
+        site: &Site,
+        lease: &Lease,
+        mode: Mode,
+        entity: EntityId,
+        system: System,
+    ) -> Result<Worked> {
+        let Some(target) = site.targets.get(&system) else { return Ok(Worked::Rested) };
+        let mut lane = Lane { lanes: self, site, lease, mode, target: target.as_ref(), system, entity, fresh: false };
+        for _ in 0..TURNS {
+            match lane.turn().await? {
+                Flow::Again => {}
+                Flow::Rest => return Ok(Worked::Rested),
+                Flow::LeaseLost => return Ok(Worked::LeaseLost),
+            }
+        }
+        Ok(Worked::Rested)
+    }
+}
+
+impl Lane<'_> {
+    async fn turn(&mut self) -> Result<Flow> {
+        let Some(mut case) = self.load().await? else { return Ok(Flow::Rest) };
+        let now = self.lanes.clock.now();
+        let mirror = case.mirror(self.system);
+        if mirror.state != MirrorState::Due || mirror.due > now {
+            return Ok(Flow::Rest);
+        }
+        let doubts = mirror.doubts();
+        if matches!(case.whole.entity.life, Life::Merged(_)) {
+            return self.rest(case, &[], "it is another entity by now").await;
+        }
+        match case.whole.link(self.system) {
+            Some(link) if doubts || link.sent.is_some() => return self.read(case).await,
+            None if doubts => return self.answer_for_the_gone(case).await,
+            _ => {}
+        }
+        let parent = self.parent(&case).await?;
+        match self.plan(&case, parent.as_ref()) {
+            Plan::Settled(moves) => self.rest(case, &moves, "").await,
+            Plan::Blocked(reason) => self.park(case, &reason, None).await,
+            Plan::Create(step) => self.create(case, parent.as_ref(), step).await,
+            Plan::Steps(steps) => self.write(case, &steps).await,
+        }
+    }
+
+    fn plan(&self, case: &Case, parent: Option<&Whole>) -> Plan {
+        let parent = parent_id(parent, self.system);
+        let link = case.whole.link(self.system);
+        if self.site.workspace.policy.guards.snapshot {
+            return plan(&case.whole.entity, link, parent, self.target);
+        }
+        let blind = link.map(|link| Link { snapshot: Snapshot::new(), ..link.clone() });
+        plan(&case.whole.entity, blind.as_ref(), parent, self.target)
+    }
+
+    /// An update or a delete: read first (R9), then the first step of the plan.
+    async fn write(&mut self, case: Case, steps: &[Step]) -> Result<Flow> {
+        let always = self.site.workspace.policy.read_before_write == ReadBeforeWrite::Always;
+        if always && !self.fresh && self.mode == Mode::Live {
+            return self.read(case).await;
+        }
+        let Some(step) = steps.first() else { return Ok(Flow::Rest) };
+        match self.may_write(&case, step).await? {
+            Ok(()) => self.apply(case, step, steps.len() == 1).await,
+            Err(hold) => self.hold(case, hold).await,
+        }
+    }
+
+    /// Shadow mode, the fuse and the brake: why a write may not be made now.
+    pub(super) async fn may_write(&self, case: &Case, step: &Step) -> Result<std::result::Result<(), Hold>> {
+        if self.mode == Mode::Shadow {
+            return Ok(Err(Hold { state: MirrorState::Held, reason: format!("shadow: would {step}"), subject: None }));
+        }
+        let limits = &self.site.workspace.policy.limits;
+        let (now, entity, system) = (self.lanes.clock.now(), case.whole.entity.id, self.system);
+        let writes = self.lanes.mirrors.writes_since(entity, system, now - Duration::from_mins(10)).await?;
+        if writes >= limits.fuse {
+            let reason = format!("fuse: {writes} writes to {system} in ten minutes; look for what keeps changing it");
+            return Ok(Err(Hold {
+                state: MirrorState::Parked,
+                reason,
+                subject: Some(format!("fuse/{entity}/{system}")),
+            }));
+        }
+        let limit = match step.action {
+            Action::Create => limits.creates_per_hour,
+            Action::Delete | Action::Cancel => limits.deletes_per_hour,
+            _ => return Ok(Ok(())),
+        };
+        let hour = now - Duration::from_hours(1);
+        let made = self.lanes.mirrors.actions_since(&self.site.workspace.name, system, step.action, hour).await?;
+        if made < limit {
+            return Ok(Ok(()));
+        }
+        let subject = format!("brake/{system}/{}", step.action);
+        let reason =
+            format!("brake: {made} {} calls to {system} in an hour; approve `{subject}` to go on", step.action);
+        Ok(Err(Hold { state: MirrorState::Held, reason, subject: Some(subject) }))
+    }
+
+    pub(super) async fn hold(&self, mut case: Case, hold: Hold) -> Result<Flow> {
+        let now = self.lanes.clock.now();
+        let mirror = case.mirror(self.system);
+        (mirror.state, mirror.reason) = (hold.state, Some(hold.reason.clone()));
+        if let Some(subject) = hold.subject {
+            case.review(&subject, hold.reason, now);
+        }
+        self.settle(case, None).await.map(rest_unless_moved)
+    }
+
+    /// Nothing is owed: stamps move, the mirror rests.
+    pub(super) async fn rest(&self, mut case: Case, moves: &[(Field, Stamp)], why: &str) -> Result<Flow> {
+        if let Some(link) = case.whole.link(self.system).cloned() {
+            let mut link = link;
+            for (field, stamp) in moves {
+                if let Some(known) = link.snapshot.get_mut(field) {
+                    known.stamp = *stamp;
+                } else {
+                    let known = crate::model::Known { stamp: *stamp, ..Default::default() };
+                    link.snapshot.insert(field.clone(), known);
+                }
+            }
+            case.put_link(link);
+        }
+        let mirror = case.mirror(self.system);
+        (mirror.state, mirror.tries, mirror.since, mirror.intent) = (MirrorState::Idle, 0, None, None);
+        mirror.reason = (!why.is_empty()).then(|| why.to_owned());
+        self.settle(case, None).await.map(rest_unless_moved)
+    }
+
+    pub(super) async fn park(&self, mut case: Case, reason: &str, attempt: Option<Attempt>) -> Result<Flow> {
+        let now = self.lanes.clock.now();
+        let (entity, system) = (case.whole.entity.id, self.system);
+        case.park(system, reason);
+        case.mirror(system).intent = None;
+        case.review(&format!("parked/{entity}/{system}"), reason.to_owned(), now);
+        self.settle(case, attempt).await.map(rest_unless_moved)
+    }
+
+    /// A call failed. `Look` raises a doubt, so that the object is read before anything else.
+    pub(super) async fn failed(&self, mut case: Case, error: &SystemError, attempt: Attempt) -> Result<Flow> {
+        let (now, limits) = (self.lanes.clock.now(), &self.site.workspace.policy.limits);
+        let decision = error.decision();
+        let tries = case.mirror(self.system).tries + 1;
+        if decision == Decision::Park || tries > limits.tries {
+            return self.park(case, &error.to_string(), Some(attempt)).await;
+        }
+        let asked = if let Decision::Retry { after } = decision { after } else { None };
+        if decision == Decision::Look && case.whole.link(self.system).is_some() {
+            case.doubt(self.system, now, now);
+        }
+        let wait = retry::delay(tries, asked, limits.backoff, &self.lanes.ids);
+        let mirror = case.mirror(self.system);
+        (mirror.tries, mirror.due, mirror.state) = (tries, now + wait, MirrorState::Due);
+        mirror.reason = Some(error.to_string());
+        self.settle(case, Some(attempt)).await.map(rest_unless_moved)
+    }
+
+    /// The budget is spent: come back when it is not.
+    pub(super) async fn postpone(&self, mut case: Case, wait: Duration) -> Result<Flow> {
+        let due = self.lanes.clock.now() + wait;
+        case.mirror(self.system).due = due;
+        self.settle(case, None).await.map(rest_unless_moved)
+    }
+
+    /// A doubt about an object that has no live link any more: nothing is left to read.
+    async fn answer_for_the_gone(&self, mut case: Case) -> Result<Flow> {
+        let now = self.lanes.clock.now();
+        let mirror = case.mirror(self.system);
+        mirror.answered = mirror.doubt;
+        let waiting = self.lanes.log.waiting(self.entity, self.system).await?;
+        let mut settlement = Settlement::new(self.lease.clone(), now);
+        for (change, _) in waiting {
+            let why = "the object is gone".to_owned();
+            settlement.verdicts.push(super::read::verdict_row(&change, self.entity, Outcome::Superseded, why, now));
+        }
+        case.into_settlement(&mut settlement);
+        Ok(self.lanes.settling.settle(&settlement).await?.into())
+    }
+
+    /// Whether the rules let the entity be made here; the reason if not.
+    pub(super) async fn creation(&self, case: &Case) -> Result<Creation> {
+        let booked = case.asks_for_bookings() && self.lanes.lookup.is_booked(self.entity).await?;
+        Ok(creation(&case.whole, self.target, &self.site.workspace, booked))
+    }
+
+    pub(super) async fn load(&self) -> Result<Option<Case>> {
+        Ok(self.lanes.lookup.whole(self.entity).await?.map(Case::of))
+    }
+
+    pub(super) async fn parent(&self, case: &Case) -> Result<Option<Whole>> {
+        match case.whole.entity.parent {
+            Some(parent) => self.lanes.lookup.whole(parent).await,
+            None => Ok(None),
+        }
+    }
+
+    pub(super) async fn settle(&self, case: Case, attempt: Option<Attempt>) -> Result<Settled> {
+        let mut settlement = Settlement::new(self.lease.clone(), self.lanes.clock.now());
+        settlement.attempts.extend(attempt);
+        case.into_settlement(&mut settlement);
+        self.lanes.settling.settle(&settlement).await
+    }
+
+    /// The row of one try.
+    pub(super) fn attempt(
+        &self,
+        call: Call<'_>,
+        sent: Millis,
+        result: &std::result::Result<u16, &SystemError>,
+    ) -> Attempt {
+        let (status, note) = match result {
+            Ok(status) => (Some(*status), None),
+            Err(error) => (error.status(), Some(error.to_string())),
+        };
+        let result = match result {
+            Ok(_) => AttemptResult::Done,
+            Err(SystemError::Unclear { .. }) => AttemptResult::Unclear,
+            Err(error) if error.decision() == Decision::Park => AttemptResult::Refused,
+            Err(_) => AttemptResult::Retry,
+        };
+        let took_ms = self.lanes.clock.now().0 - sent.0;
+        tracing::info!(
+            system = %self.system, entity = %self.entity, action = %call.action, result = %result, status, duration_ms = took_ms,
+            "called {}", self.system
+        );
+        Attempt {
+            workspace: self.site.workspace.name.clone(),
+            entity: self.entity,
+            system: self.system,
+            action: call.action,
+            object: call.object.cloned(),
+            fields: call.fields,
+            result,
+            status,
+            note,
+            at: sent,
+            took_ms,
+            lag_ms: None,
+        }
+    }
+
+    /// What a deletion of this kind does elsewhere.
+    pub(super) fn on_delete(&self, case: &Case) -> OnDelete {
+        self.site.workspace.policy.on_delete.get(&case.whole.entity.kind).copied().unwrap_or(OnDelete::Hold)
+    }
+}
+
+/// One call, for its attempt row.
+pub(super) struct Call<'a> {
+    pub action: Action,
+    pub object: Option<&'a ExternalId>,
+    pub fields: Vec<Field>,
+}
+
+/// Why a write is not made now.
+pub(super) struct Hold {
+    pub state: MirrorState,
+    pub reason: String,
+    pub subject: Option<String>,
+}
+
+/// The turn ends the lane, unless rows moved: then it is judged again.
+pub(super) fn rest_unless_moved(settled: Settled) -> Flow {
+    match settled {
+        Settled::Done => Flow::Rest,
+        Settled::Moved => Flow::Again,
+        Settled::LeaseLost => Flow::LeaseLost,
+    }
+}
+
+/// The live link with this id.
+pub(super) fn live<'a>(case: &'a Case, system: System, id: &ExternalId) -> Option<&'a Link> {
+    case.link(system, id).filter(|link| link.state == LinkState::Live)
+}

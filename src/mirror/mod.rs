@@ -1,0 +1,13 @@
+//! Mirrors: an entity is brought to a system. [`plan`] is pure; a [`Lane`](Lanes) makes its calls, one at a time.
+//!
+//! In: due mirrors. Out: calls to a [`Target`](crate::systems::Target), and settlements of what they showed. Which mirrors
+//! are due, and how many lanes run side by side, is the dispatcher's.
+
+mod apply;
+mod create;
+mod lane;
+pub mod plan;
+mod read;
+pub mod spread;
+
+pub use lane::{Lanes, Worked};

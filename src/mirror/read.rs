@@ -1,0 +1,293 @@
+//! The lane's read: what the system holds is decided, the claims that waited for it get their verdicts.
+
+use super::lane::{Call, Flow, Lane, RACES, live};
+use super::spread::parent_id;
+use crate::clock::Millis;
+use crate::model::{
+    Action, Attempt, Change, ChangeId, EntityId, Finding, Kind, Life, Link, MirrorState, NewChange, Observation,
+    Origin, Outcome, Place, Shape, Standing, VerdictRow,
+};
+use crate::resolve::claim;
+use crate::resolve::decide::{Frame, Verdict, decide, deletion_stamp};
+use crate::resolve::identity::Match;
+use crate::resolve::{Case, summary};
+use crate::store::{Result, Settled, Settlement};
+use crate::systems::Reading;
+
+/// A claim that waits for the read.
+struct Waiting {
+    change: Change,
+    observation: Option<Observation>,
+}
+
+impl Lane<'_> {
+    /// Reads the object and settles what it shows. Answers the doubts raised before it is sent.
+    pub(super) async fn read(&mut self, mut case: Case) -> Result<Flow> {
+        let Some(link) = case.whole.link(self.system).cloned() else { return Ok(Flow::Rest) };
+        if let Err(wait) = self.lanes.budget.take(&self.site.workspace.name, self.system) {
+            return self.postpone(case, wait).await;
+        }
+        let parent = self.parent(&case).await?;
+        let parent = parent_id(parent.as_ref(), self.system).cloned();
+        let place = Place { kind: link.kind, id: link.id.clone(), parent };
+        let doubt = case.mirror(self.system).doubt;
+        let sent = self.lanes.clock.now();
+        let result = self.target.read(&place).await;
+        let call = Call { action: Action::Read, object: Some(&link.id), fields: Vec::new() };
+        let attempt = self.attempt(call, sent, &result.as_ref().map(|reading| reading.status));
+        match result {
+            Ok(reading) => self.settle_reading(&link, &reading, doubt, attempt).await,
+            Err(error) => self.failed(case, &error, attempt).await,
+        }
+    }
+
+    async fn settle_reading(&mut self, asked: &Link, reading: &Reading, doubt: i64, attempt: Attempt) -> Result<Flow> {
+        for _ in 0..RACES {
+            let Some(case) = self.load().await? else { return Ok(Flow::Rest) };
+            let Some(link) = live(&case, self.system, &asked.id).cloned() else {
+                // Moved to another id, or found gone meanwhile: this reading says nothing any more.
+                return Ok(self.settle(case, Some(attempt.clone())).await?.into());
+            };
+            let settlement = self.judge(case, link, &reading.observation, doubt, &attempt).await?;
+            match self.lanes.settling.settle(&settlement).await? {
+                Settled::Done => {
+                    self.fresh = true;
+                    return Ok(Flow::Again);
+                }
+                Settled::Moved => {}
+                Settled::LeaseLost => return Ok(Flow::LeaseLost),
+            }
+        }
+        Ok(Flow::Rest)
+    }
+
+    /// Everything that one reading changes.
+    async fn judge(
+        &self,
+        mut case: Case,
+        link: Link,
+        seen: &Observation,
+        doubt: i64,
+        attempt: &Attempt,
+    ) -> Result<Settlement> {
+        let now = self.lanes.clock.now();
+        let mut settlement = Settlement::new(self.lease.clone(), now);
+        let waiting = self.waiting(doubt, seen).await?;
+        let mut whose = self.whose(&mut case, &link, seen, &mut settlement).await?;
+        let subject = whose.as_mut().unwrap_or(&mut case);
+        let verdict = self.verdict(subject, link, seen, &waiting, now);
+        self.rule(&waiting, &verdict, subject, &mut settlement, now);
+        let edited = verdict.found_something() && !verdict.deleted;
+        let was_deleted = !subject.whole.entity.is_live();
+        if verdict.deleted {
+            let stamp = deletion_stamp(&verdict.link, seen);
+            let policy = self.on_delete(subject);
+            subject.accept(verdict, None);
+            subject.deleted(self.system, stamp, policy, now);
+        } else {
+            subject.accept(verdict, None);
+        }
+        let is_booked = subject.asks_for_bookings() && self.lanes.lookup.is_booked(subject.whole.entity.id).await?;
+        subject.spread(self.site, is_booked, now, now);
+        if was_deleted && edited {
+            let reason = format!("it was edited in {} after it was deleted elsewhere", self.system);
+            subject.park(self.system, &reason);
+            subject.review(&format!("edited_after_delete/{}", subject.whole.entity.id), reason, now);
+        }
+        self.spread_to_contact(subject, seen.kind, &mut settlement, now).await?;
+        let mirror = case.mirror(self.system);
+        (mirror.answered, mirror.tries) = (mirror.answered.max(doubt), 0);
+        settlement.attempts.push(attempt.clone());
+        if let Some(whose) = whose {
+            case.whole.entity.life = Life::Merged(whose.whole.entity.id);
+            (case.mirror(self.system).state, case.mirror(self.system).reason) = (MirrorState::Idle, None);
+            whose.into_settlement(&mut settlement);
+        }
+        case.into_settlement(&mut settlement);
+        Ok(settlement)
+    }
+
+    /// A placeholder's first reading may show that it is an entity we have: then that one takes the link over. An
+    /// ambiguous one is parked towards the other systems.
+    async fn whose(
+        &self,
+        case: &mut Case,
+        link: &Link,
+        seen: &Observation,
+        settlement: &mut Settlement,
+    ) -> Result<Option<Case>> {
+        let Some(fields) = seen.fields().filter(|_| case.whole.entity.is_placeholder()) else { return Ok(None) };
+        let (workspace, lookup) = (&self.site.workspace.name, &self.lanes.lookup);
+        let parent = match (case.whole.entity.parent, &seen.parent) {
+            (None, Some(contact)) => {
+                lookup.link(workspace, self.system, Kind::Contact, contact).await?.map(|link| link.entity)
+            }
+            (parent, _) => parent,
+        };
+        case.whole.entity.parent = parent;
+        let own = Some(self.entity);
+        match lookup.identify(workspace, self.system, link.kind, parent, fields, own).await? {
+            Match::New => Ok(None),
+            Match::Ambiguous(reason) => {
+                let now = self.lanes.clock.now();
+                for system in self.site.targets.keys().filter(|system| **system != self.system) {
+                    case.park(*system, &reason);
+                }
+                case.review(&format!("ambiguous/{}", self.entity), reason, now);
+                Ok(None)
+            }
+            Match::Same(entity) => {
+                let Some(whole) = lookup.whole(entity).await? else { return Ok(None) };
+                let mut other = Case::of(whole);
+                case.whole.links.retain(|link| link.system != self.system || !link.is_live());
+                other.put_link(Link { entity, ..link.clone() });
+                self.adopt_children(entity, settlement).await?;
+                settlement.release.push((entity, self.system));
+                Ok(Some(other))
+            }
+        }
+    }
+
+    /// Tasks, notes and appointments of a placeholder belong to the contact that it turned out to be.
+    async fn adopt_children(&self, entity: EntityId, settlement: &mut Settlement) -> Result<()> {
+        for child in self.lanes.lookup.children(self.entity).await? {
+            let mut child = Case::of(child);
+            child.whole.entity.parent = Some(entity);
+            child.into_settlement(settlement);
+        }
+        for system in self.site.targets.keys() {
+            settlement.release.push((entity, *system));
+        }
+        Ok(())
+    }
+
+    fn verdict(&self, case: &Case, link: Link, seen: &Observation, waiting: &[Waiting], now: Millis) -> Verdict {
+        let policy = &self.site.workspace.policy;
+        let evidence = claim::evidence(waiting.iter().filter_map(|waiting| waiting.observation.as_ref()));
+        let frame =
+            Frame { order: &policy.order, terms: self.target, now, late_write: policy.late_write, evidence: &evidence };
+        let mut verdict = decide(&case.whole.entity, &link, seen, &frame);
+        if let Some(mut sent) = verdict.link.sent.take() {
+            // Its outcome was open. What landed is in the snapshot now; what did not may still land late.
+            sent.unclear = true;
+            verdict.link.ledger.push(sent);
+        }
+        verdict.link.ledger.retain(|sent| now.since(sent.at) <= policy.late_write);
+        verdict
+    }
+
+    async fn waiting(&self, doubt: i64, seen: &Observation) -> Result<Vec<Waiting>> {
+        let rows = self.lanes.log.waiting(self.entity, self.system).await?;
+        let read = |change: Change| {
+            let about = |said: &Observation| said.kind == seen.kind && said.id == seen.id;
+            let observation = self.target.observe(&change).ok().and_then(|said| said.into_iter().find(about));
+            Waiting { change, observation }
+        };
+        Ok(rows.into_iter().filter(|(_, number)| *number <= doubt).map(|(change, _)| read(change)).collect())
+    }
+
+    /// The verdicts of the claims that waited, and a row for what the reading found by itself.
+    fn rule(&self, waiting: &[Waiting], verdict: &Verdict, case: &mut Case, settlement: &mut Settlement, now: Millis) {
+        let entity = case.whole.entity.id;
+        let last = waiting.last().map(|waiting| waiting.change.id);
+        for Waiting { change, observation } in waiting {
+            let row = match observation {
+                Some(claim) if claim.fields().is_some() => {
+                    let (mut findings, conflicts) = claim::unconfirmed(&verdict.link, claim);
+                    let lost = !conflicts.is_empty();
+                    case.keep(conflicts, Some(change.id));
+                    let confirmed =
+                        |(field, _): &(&_, &Finding)| claim.fields().is_some_and(|f| f.contains_key(*field));
+                    let told = verdict.told();
+                    let shared: Vec<_> =
+                        told.iter().filter(confirmed).map(|(f, finding)| (f.clone(), *finding)).collect();
+                    for (field, finding) in shared {
+                        findings.entry(field).or_insert(finding);
+                    }
+                    let (outcome, why) = claim_outcome(&findings, lost);
+                    VerdictRow { findings, ..verdict_row(change, entity, outcome, why.to_owned(), now) }
+                }
+                _ if last != Some(change.id) => {
+                    let why = format!("change {} of the same object took its place", last.unwrap_or(ChangeId(0)));
+                    verdict_row(change, entity, Outcome::Superseded, why, now)
+                }
+                Some(claim) if claim.shape == Shape::Gone && verdict.link.is_live() => {
+                    verdict_row(change, entity, Outcome::Superseded, "the object is still there".to_owned(), now)
+                }
+                _ => {
+                    let (outcome, why) = summary(verdict);
+                    VerdictRow { findings: verdict.told(), ..verdict_row(change, entity, outcome, why.to_owned(), now) }
+                }
+            };
+            settlement.verdicts.push(row);
+        }
+        if waiting.is_empty() && verdict.found_something() {
+            settlement.readings.push(self.reading_row(verdict, entity, now));
+        }
+    }
+
+    fn reading_row(&self, verdict: &Verdict, entity: EntityId, now: Millis) -> (NewChange, VerdictRow) {
+        let link = &verdict.link;
+        let change = NewChange {
+            dedup: format!("read/{}/{}", self.system, self.lanes.ids.uuid(now)),
+            workspace: Some(link.workspace.clone()),
+            system: self.system,
+            extension: false,
+            origin: Origin::Read,
+            label: "read".to_owned(),
+            kind: Some(link.kind),
+            object: Some(link.id.clone()),
+            standing: Standing::Routed,
+            reason: None,
+            at: None,
+            received: now,
+            headers: std::collections::BTreeMap::new(),
+            body: bytes::Bytes::new(),
+        };
+        let (outcome, why) = summary(verdict);
+        let findings = verdict.told();
+        let row =
+            VerdictRow { change: ChangeId(0), entity: Some(entity), outcome, findings, why: why.to_owned(), at: now };
+        (change, row)
+    }
+
+    /// A first appointment makes its contact one that has an appointment: systems that want those may owe it now.
+    pub(super) async fn spread_to_contact(
+        &self,
+        case: &Case,
+        kind: Kind,
+        settlement: &mut Settlement,
+        now: Millis,
+    ) -> Result<()> {
+        let Some(contact) = case.whole.entity.parent.filter(|_| kind == Kind::Appointment) else { return Ok(()) };
+        if let Some(whole) = self.lanes.lookup.whole(contact).await? {
+            let mut contact = Case::of(whole);
+            contact.spread(self.site, true, now, now);
+            contact.into_settlement(settlement);
+        }
+        Ok(())
+    }
+}
+
+/// What became of a claim, from what was found in its fields.
+fn claim_outcome(
+    findings: &std::collections::BTreeMap<crate::model::Field, Finding>,
+    lost: bool,
+) -> (Outcome, &'static str) {
+    let found = |finding: Finding| findings.values().any(|f| *f == finding);
+    if lost || found(Finding::Lost) {
+        (Outcome::Conflict, "a value of it lost, and is kept")
+    } else if found(Finding::Taken) || found(Finding::Agreed) {
+        (Outcome::Applied, "the system was read, and its values are true now")
+    } else if found(Finding::Stale) {
+        (Outcome::Superseded, "the system was read, and holds other values by now")
+    } else {
+        (Outcome::Echo, "the system was read, and holds what was known")
+    }
+}
+
+/// A verdict without findings.
+pub(super) fn verdict_row(change: &Change, entity: EntityId, outcome: Outcome, why: String, now: Millis) -> VerdictRow {
+    let findings = std::collections::BTreeMap::new();
+    VerdictRow { change: change.id, entity: Some(entity), outcome, findings, why, at: now }
+}

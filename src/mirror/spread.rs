@@ -1,0 +1,76 @@
+//! Who must be told: to which systems an entity has to be brought. Pure.
+
+use super::plan::{Plan, plan};
+use crate::model::{
+    CreateRule, Entity, ExternalId, Kind, Link, LinkState, Mirror, MirrorState, System, Terms, Whole, Workspace,
+};
+
+/// Whether an entity may be made in a system where it has no live link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Creation {
+    /// Yes.
+    Allowed,
+    /// No, and `explain` says why.
+    Not(&'static str),
+}
+
+/// Whether the workspace's rules let an entity be made in a system. `booked`: whether the contact has an appointment.
+pub fn creation(whole: &Whole, terms: &dyn Terms, workspace: &Workspace, booked: bool) -> Creation {
+    let system = terms.system();
+    let Entity { kind, .. } = whole.entity;
+    let tombstone = whole.links.iter().any(|link| link.system == system && link.state == LinkState::Gone);
+    let rule = workspace.policy.create.get(&system).copied().unwrap_or(CreateRule::Off);
+    if !workspace.accounts.contains_key(&system) {
+        Creation::Not("the workspace has no account there")
+    } else if !terms.home(kind).holds() {
+        Creation::Not("the system does not hold objects of this kind")
+    } else if terms.creates(kind).is_err() {
+        Creation::Not("the system has no call that creates objects of this kind")
+    } else if tombstone {
+        Creation::Not("it was deleted there, and deleted stays deleted")
+    } else if kind == Kind::Contact && rule == CreateRule::Off {
+        Creation::Not("create is `off` for contacts there")
+    } else if kind == Kind::Contact && rule == CreateRule::Booked && !booked {
+        Creation::Not("create is `booked` for contacts there, and it has no appointment")
+    } else {
+        Creation::Allowed
+    }
+}
+
+/// Whether the system has to be called for this entity as it now stands. A child whose contact is not there counts: its
+/// lane finds out and waits.
+pub fn is_owed(whole: &Whole, terms: &dyn Terms, workspace: &Workspace, booked: bool) -> bool {
+    if whole.entity.is_placeholder() {
+        return false;
+    }
+    let link = whole.link(terms.system());
+    match plan(&whole.entity, link, None, terms) {
+        Plan::Settled(moves) => !moves.is_empty(),
+        Plan::Create(_) => creation(whole, terms, workspace, booked) == Creation::Allowed,
+        Plan::Blocked(_) => link.is_some() || creation(whole, terms, workspace, booked) == Creation::Allowed,
+        Plan::Steps(_) => true,
+    }
+}
+
+/// The parent's id in a system, if it is there.
+pub fn parent_id(parent: Option<&Whole>, system: System) -> Option<&ExternalId> {
+    parent.and_then(|parent| parent.link(system)).filter(|link| Link::is_live(link)).map(|link| &link.id)
+}
+
+/// The mirror of an entity in a system; a new one if there is none yet.
+pub fn mirror_of(whole: &Whole, system: System) -> Mirror {
+    whole.mirror(system).cloned().unwrap_or_else(|| Mirror::new(&whole.entity.workspace, whole.entity.id, system))
+}
+
+/// Makes a mirror due. An earlier due time stays, and so does a hold.
+pub fn make_due(mirror: &mut Mirror, due: crate::clock::Millis, now: crate::clock::Millis) {
+    if mirror.state != MirrorState::Due || mirror.due > due {
+        mirror.due = due;
+    }
+    if mirror.state != MirrorState::Due {
+        mirror.tries = 0;
+        mirror.reason = None;
+    }
+    mirror.since = mirror.since.or(Some(now));
+    mirror.state = MirrorState::Due;
+}

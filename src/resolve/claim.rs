@@ -1,0 +1,113 @@
+//! Claims: observations that prove nothing by themselves (R3), the evidence they bring (R7), and what becomes of one that
+//! a read did not confirm (R8). Pure.
+
+use std::collections::BTreeMap;
+
+use crate::clock::Millis;
+use crate::model::{
+    Author, Class, Conflict, Field, Fields, Finding, Link, LinkState, Observation, Shape, Snapshot, Stamp, Value,
+};
+
+pub use crate::model::Evidence;
+
+/// How an observation is to be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// It may move snapshot and entity.
+    Proves,
+    /// Everything it says is known.
+    Echo,
+    /// It says something new and proves nothing: the object must be read.
+    Doubt,
+    /// It is of an older version than one we know: R8 at once.
+    Old,
+}
+
+/// Weighs an observation against what the link knows.
+pub fn weigh(link: &Link, observation: &Observation) -> Weight {
+    if observation.shape == Shape::Gone {
+        return if link.state == LinkState::Live { proof_of_absence(observation) } else { Weight::Echo };
+    }
+    if link.state != LinkState::Live {
+        return Weight::Old;
+    }
+    match observation.class {
+        Class::Current => Weight::Proves,
+        _ if equals_snapshot(link, observation) => Weight::Echo,
+        Class::Versioned(version) => match link.version {
+            Some(known) if version < known => Weight::Old,
+            Some(known) if version == known => Weight::Doubt,
+            _ => Weight::Proves,
+        },
+        Class::Claim => Weight::Doubt,
+    }
+}
+
+fn proof_of_absence(observation: &Observation) -> Weight {
+    if observation.class == Class::Current { Weight::Proves } else { Weight::Doubt }
+}
+
+/// Whether every value that is stated is the one the snapshot holds.
+fn equals_snapshot(link: &Link, observation: &Observation) -> bool {
+    observation.fields().is_some()
+        && link.is_known()
+        && stated(observation, &link.snapshot).iter().all(|(field, value)| link.known(field).value == *value)
+}
+
+/// All that an observation states: a full one states blank for each known field that it leaves out.
+pub fn stated(observation: &Observation, snapshot: &Snapshot) -> Fields {
+    let mut stated = observation.fields().cloned().unwrap_or_default();
+    if matches!(observation.shape, Shape::Full(_)) {
+        for field in snapshot.keys() {
+            stated.entry(field.clone()).or_default();
+        }
+    }
+    stated
+}
+
+/// The values that waiting claims brought, with their times.
+pub fn evidence<'a>(claims: impl IntoIterator<Item = &'a Observation>) -> Evidence {
+    let mut evidence = Evidence::new();
+    for claim in claims {
+        let (Some(fields), Some(at)) = (claim.fields(), claim.at) else { continue };
+        for (field, value) in fields {
+            evidence.entry(field.clone()).or_default().push((value.clone(), at));
+        }
+    }
+    evidence
+}
+
+/// R7: the smallest of the times known to be not before the edit; none known: the last time the old value was seen.
+pub fn edit_time(field: &Field, value: &Value, at: Option<Millis>, seen: Millis, evidence: &Evidence) -> Millis {
+    let claimed = evidence.get(field).into_iter().flatten().filter(|(said, _)| said == value).map(|(_, at)| *at);
+    claimed.chain(at).min().unwrap_or(seen)
+}
+
+/// R8: what becomes of a claim's values now that a read (or a newer version) has told what the system holds. Only values
+/// that differ from the snapshot are judged; a value that we may have overwritten unseen is kept as a conflict.
+pub fn unconfirmed(link: &Link, claim: &Observation) -> (BTreeMap<Field, Finding>, Vec<Conflict>) {
+    let mut findings = BTreeMap::new();
+    let mut conflicts = Vec::new();
+    let author = Author::from(link.system);
+    for (field, value) in claim.fields().into_iter().flatten() {
+        let known = link.known(field);
+        if known.value == *value {
+            continue;
+        }
+        let absent_tag = field.as_tag().is_some() && value.is_blank();
+        let stale = !known.wrote || known.held.contains(value) || known.stamp.author == author || absent_tag;
+        findings.insert(field.clone(), if stale { Finding::Stale } else { Finding::Lost });
+        if !stale {
+            conflicts.push(Conflict {
+                field: field.clone(),
+                system: link.system,
+                lost: value.clone(),
+                lost_stamp: Stamp::new(claim.at.unwrap_or(link.seen), author),
+                won: known.value.clone(),
+                won_stamp: known.stamp,
+                rule: "overwritten_unseen".to_owned(),
+            });
+        }
+    }
+    (findings, conflicts)
+}

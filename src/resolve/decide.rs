@@ -1,0 +1,186 @@
+//! What is now true: the first of the two pure functions.
+//!
+//! In: an entity, the link of one system, an observation that proves something, and the frame it is judged in. Out: both
+//! as they now stand, what was found field by field, and the values that lost. Whether a field changed is told by the
+//! snapshot alone; stamps only tell who wins. No IO, no clock.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::claim::{self, Evidence};
+use crate::clock::Millis;
+use crate::model::{
+    Author, Conflict, Entity, Expressed, Field, Fields, Finding, Known, Link, LinkState, Observation, Order, Sent,
+    Shape, Stamp, Terms, Value,
+};
+
+/// What an observation is judged by.
+pub struct Frame<'a> {
+    /// How stamps are ordered.
+    pub order: &'a Order,
+    /// The terms of the system that was observed.
+    pub terms: &'a dyn Terms,
+    /// The present, on our clock.
+    pub now: Millis,
+    /// How long a write without an answer may still be applied.
+    pub late_write: Duration,
+    /// Times at which waiting claims brought a value (R7).
+    pub evidence: &'a Evidence,
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// The entity as it now stands.
+    pub entity: Entity,
+    /// The link as it now stands; its snapshot says what the system holds.
+    pub link: Link,
+    /// Per field.
+    pub findings: BTreeMap<Field, Finding>,
+    /// What lost.
+    pub conflicts: Vec<Conflict>,
+    /// Whether the object was found deleted, and not by us.
+    pub deleted: bool,
+}
+
+impl Verdict {
+    /// Whether anything but `unchanged` was found.
+    pub fn found_something(&self) -> bool {
+        self.deleted || self.findings.values().any(|finding| !matches!(finding, Finding::Unchanged | Finding::Own))
+    }
+
+    /// The findings that say something.
+    pub fn told(&self) -> BTreeMap<Field, Finding> {
+        let says = |finding: &Finding| *finding != Finding::Unchanged;
+        self.findings.iter().filter(|(_, finding)| says(finding)).map(|(field, f)| (field.clone(), *f)).collect()
+    }
+}
+
+/// Decides one observation, which must be current or of a newer version than all known (see [`claim::weigh`]).
+pub fn decide(entity: &Entity, link: &Link, observation: &Observation, frame: &Frame<'_>) -> Verdict {
+    let mut verdict = Verdict {
+        entity: entity.clone(),
+        link: link.clone(),
+        findings: BTreeMap::new(),
+        conflicts: Vec::new(),
+        deleted: false,
+    };
+    let linking = !link.is_known();
+    if observation.shape == Shape::Gone {
+        gone(&mut verdict, observation, frame);
+    } else {
+        for (field, value) in claim::stated(observation, &link.snapshot) {
+            let finding = decide_field(&mut verdict, &field, value, observation.at, linking, frame);
+            verdict.findings.insert(field, finding);
+        }
+    }
+    verdict.link.version = verdict.link.version.max(observation.version());
+    if matches!(observation.shape, Shape::Full(_) | Shape::Gone) {
+        verdict.link.seen = frame.now;
+    }
+    verdict
+}
+
+/// R6, for one field.
+fn decide_field(
+    verdict: &mut Verdict,
+    field: &Field,
+    value: Value,
+    at: Option<Millis>,
+    linking: bool,
+    frame: &Frame<'_>,
+) -> Finding {
+    let Verdict { entity, link, conflicts, .. } = verdict;
+    let author = Author::from(link.system);
+    let known = link.snapshot.get(field).cloned().unwrap_or_default();
+    if value == known.value {
+        return Finding::Unchanged;
+    }
+    if let Some(stamp) = own_write(link, field, &value, frame) {
+        let place = link.snapshot.entry(field.clone()).or_default();
+        place.move_to(value, stamp);
+        place.wrote = true;
+        return Finding::Own;
+    }
+    let seen = link.seen;
+    let t = claim::edit_time(field, &value, at, seen, frame.evidence);
+    let stamp = frame.order.after(known.stamp, t, author);
+    link.snapshot.entry(field.clone()).or_default().move_to(value.clone(), stamp);
+
+    let before = (entity.value(field).clone(), entity.stamp(field));
+    if frame.terms.express(link.kind, field, &before.0) == Expressed::Holds(value.clone()) {
+        entity.set(field.clone(), before.0, frame.order.max(before.1, stamp));
+        return Finding::Agreed;
+    }
+    let rule = if linking { "linking" } else { "newer" }.to_owned();
+    let conflict = |lost: (Value, Stamp), won: (Value, Stamp)| Conflict {
+        field: field.clone(),
+        system: link.system,
+        lost: lost.0,
+        lost_stamp: lost.1,
+        won: won.0,
+        won_stamp: won.1,
+        rule,
+    };
+    if frame.order.key(stamp) > frame.order.key(before.1) {
+        let never_set = before.1 == Stamp::NEVER;
+        if before.1 != known.stamp && !never_set && !(linking && before.0.is_blank()) {
+            conflicts.push(conflict(before, (value.clone(), stamp)));
+        }
+        entity.set(field.clone(), value, stamp);
+        Finding::Taken
+    } else {
+        conflicts.push(conflict((value, stamp), before));
+        Finding::Lost
+    }
+}
+
+/// R5: the stamp of our own write, if the value is one that we sent and that may have landed now.
+fn own_write(link: &Link, field: &Field, value: &Value, frame: &Frame<'_>) -> Option<Stamp> {
+    let fresh = |sent: &&Sent| frame.now.since(sent.at) <= frame.late_write;
+    let carries = |sent: &Sent| sent.fields.get(field) == Some(value);
+    let sent = link.sent.iter().chain(link.ledger.iter().rev().filter(fresh)).find(|sent| carries(sent))?;
+    sent.stamps.get(field).copied()
+}
+
+/// The object is gone: by us, or as a value of a field, or for good.
+fn gone(verdict: &mut Verdict, observation: &Observation, frame: &Frame<'_>) {
+    let Verdict { entity, link, .. } = verdict;
+    if link.state != LinkState::Live {
+        return;
+    }
+    link.state = LinkState::Gone;
+    let ours = link.sent.iter().chain(&link.ledger).any(|sent| sent.deletes);
+    if ours || !entity.is_live() {
+        return;
+    }
+    let Some((field, value)) = frame.terms.gone_means(link.kind) else {
+        verdict.deleted = true;
+        return;
+    };
+    if *entity.value(&field) == value {
+        verdict.findings.insert(field, Finding::Agreed);
+        return;
+    }
+    let t = observation.at.unwrap_or(link.seen);
+    let stamp = frame.order.after(entity.stamp(&field), t, Author::from(link.system));
+    entity.set(field.clone(), value, stamp);
+    verdict.findings.insert(field, Finding::Taken);
+}
+
+/// The stamp that a deletion found by `observation` carries.
+pub fn deletion_stamp(link: &Link, observation: &Observation) -> Stamp {
+    Stamp::new(observation.at.unwrap_or(link.seen), Author::from(link.system))
+}
+
+/// What a write of ours leaves in the snapshot: the answered value where the answer shows the field, else the sent one,
+/// with the entity's stamp (R9).
+pub fn landed(link: &mut Link, sent: &Sent, shown: Option<&Fields>) {
+    for (field, value) in &sent.fields {
+        let answered = shown.and_then(|shown| shown.get(field)).unwrap_or(value);
+        let Some(stamp) = sent.stamps.get(field) else { continue };
+        let known: &mut Known = link.snapshot.entry(field.clone()).or_default();
+        known.move_to(answered.clone(), *stamp);
+        known.wrote = true;
+    }
+}

@@ -1,0 +1,56 @@
+//! Who is who: whether an object that nobody knows yet is an entity that we have. Pure; never guesses.
+
+use crate::model::{EntityId, Field, Fields, Kind, System, Value, Whole};
+
+/// What an unknown object turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Match {
+    /// Nobody that we have.
+    New,
+    /// This entity.
+    Same(EntityId),
+    /// It cannot be told: the reason, for a person.
+    Ambiguous(String),
+}
+
+/// Matches an object of `system` with the entities that share a key with it (contacts) or a parent (the rest).
+pub fn choose(kind: Kind, system: System, fields: &Fields, candidates: &[Whole]) -> Match {
+    let alike: Vec<&Whole> = candidates.iter().filter(|whole| is_alike(kind, fields, whole)).collect();
+    let (taken, free): (Vec<&Whole>, Vec<&Whole>) =
+        alike.into_iter().partition(|whole| whole.links.iter().any(|link| link.system == system && link.is_live()));
+    match (kind, free.as_slice(), taken.as_slice()) {
+        (_, [], []) => Match::New,
+        (_, [only], []) => Match::Same(only.entity.id),
+        // Two equal tasks, notes or bookings made by people in one system are two things; only people are unique.
+        (Kind::Contact, [], [taken, ..]) => {
+            Match::Ambiguous(format!("{system} holds two contacts with this e-mail or phone: {}", taken.entity.id))
+        }
+        (Kind::Contact, ..) => {
+            let ids: Vec<String> = free.iter().chain(&taken).map(|whole| whole.entity.id.to_string()).collect();
+            Match::Ambiguous(format!("its e-mail and phone belong to different contacts: {}", ids.join(", ")))
+        }
+        (_, [], _) => Match::New,
+        (_, [first, ..], _) => Match::Same(first.entity.id),
+    }
+}
+
+/// Whether an entity could be the object.
+pub fn is_alike(kind: Kind, fields: &Fields, whole: &Whole) -> bool {
+    let entity = &whole.entity;
+    let same = |field: &Field| {
+        let value = fields.get(field).unwrap_or(&Value::Blank);
+        !value.is_blank() && entity.value(field) == value
+    };
+    let differs = |field: &Field| {
+        let value = fields.get(field).unwrap_or(&Value::Blank);
+        !value.is_blank() && !entity.value(field).is_blank() && entity.value(field) != value
+    };
+    entity.is_live()
+        && match kind {
+            // One phone may serve a family: it tells only where no e-mail says otherwise.
+            Kind::Contact => same(&Field::EMAIL) || (same(&Field::PHONE) && !differs(&Field::EMAIL)),
+            Kind::Task => same(&Field::TITLE) && !differs(&Field::DUE),
+            Kind::Note => same(&Field::BODY),
+            Kind::Appointment => same(&Field::START) && !differs(&Field::CALENDAR),
+        }
+}

@@ -1,0 +1,92 @@
+//! What has to be looked up before an object can be placed: its contact, and entities that it could be.
+
+use std::sync::Arc;
+
+use super::identity::{self, Match};
+use crate::model::{EntityId, ExternalId, Field, Fields, Kind, Link, System, Value, Whole};
+use crate::store::{Entities, Keys, Result};
+
+/// Looks things up.
+#[derive(Clone)]
+pub struct Lookup {
+    entities: Arc<dyn Entities>,
+}
+
+impl Lookup {
+    /// Looks in these entities.
+    pub fn new(entities: Arc<dyn Entities>) -> Self {
+        Self { entities }
+    }
+
+    /// An entity with all that hangs on it.
+    pub async fn whole(&self, entity: EntityId) -> Result<Option<Whole>> {
+        self.entities.whole(entity).await
+    }
+
+    /// The link of an external object, of any state.
+    pub async fn link(&self, workspace: &str, system: System, kind: Kind, id: &ExternalId) -> Result<Option<Link>> {
+        self.entities.link(workspace, system, kind, id).await
+    }
+
+    /// All that belongs to a contact.
+    pub async fn children(&self, contact: EntityId) -> Result<Vec<Whole>> {
+        let ids = self.entities.children(contact, None).await?;
+        self.wholes(ids).await
+    }
+
+    /// Whether a contact has an appointment.
+    pub async fn is_booked(&self, contact: EntityId) -> Result<bool> {
+        Ok(!self.entities.children(contact, Some(Kind::Appointment)).await?.is_empty())
+    }
+
+    /// What an unknown object of `system` is. `not`: an entity that is no candidate (its own placeholder).
+    pub async fn identify(
+        &self,
+        workspace: &str,
+        system: System,
+        kind: Kind,
+        parent: Option<EntityId>,
+        fields: &Fields,
+        not: Option<EntityId>,
+    ) -> Result<Match> {
+        let ids = match (kind, parent) {
+            (Kind::Contact, _) => self.entities.with_keys(workspace, kind, &keys(fields)).await?,
+            (_, Some(parent)) => self.entities.children(parent, Some(kind)).await?,
+            (_, None) => Vec::new(),
+        };
+        let candidates = self.wholes(ids.into_iter().filter(|id| Some(*id) != not)).await?;
+        Ok(identity::choose(kind, system, fields, &candidates))
+    }
+
+    /// Whether an object could be the one that a create under way is about to make (R11): only the lane can tell.
+    pub async fn may_be_our_create(
+        &self,
+        workspace: &str,
+        system: System,
+        kind: Kind,
+        said: Option<&Fields>,
+    ) -> Result<bool> {
+        let open = self.entities.open_intents(workspace, system, kind).await?;
+        let Some(said) = said else { return Ok(!open.is_empty()) };
+        Ok(self.wholes(open).await?.iter().any(|whole| identity::is_alike(kind, said, whole)))
+    }
+
+    async fn wholes(&self, ids: impl IntoIterator<Item = EntityId>) -> Result<Vec<Whole>> {
+        let mut wholes = Vec::new();
+        for id in ids {
+            wholes.extend(self.entities.whole(id).await?);
+        }
+        Ok(wholes)
+    }
+
+    /// Live contacts with one of these keys.
+    pub async fn contacts(&self, workspace: &str, keys: &Keys) -> Result<Vec<Whole>> {
+        let ids = self.entities.with_keys(workspace, Kind::Contact, keys).await?;
+        self.wholes(ids).await
+    }
+}
+
+/// The keys in some values.
+pub fn keys(fields: &Fields) -> Keys {
+    Keys::of(|field: &Field| fields.get(field).unwrap_or(&Value::Blank))
+}

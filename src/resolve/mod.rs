@@ -1,0 +1,304 @@
+//! Changes become decisions: read, decide, then entities, links, conflicts and mirrors, in one transaction a change.
+//!
+//! In: undecided changes of a workspace we hold the lease of. Out: [`Settlement`]s. A change that proves nothing raises a
+//! doubt and waits for the lane's read; everything else ends here with a verdict. Calls no system: `mirror` does.
+
+mod case;
+pub mod claim;
+pub mod decide;
+mod guest;
+pub mod identity;
+mod lookup;
+mod unknown;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use case::Case;
+pub use lookup::Lookup;
+
+use crate::clock::{Clock, Millis};
+use crate::ids::Ids;
+use crate::model::{
+    Change, EntityId, ExternalId, Field, Finding, Lease, LinkState, Moved, Observation, Outcome, System, Terms,
+    VerdictRow,
+};
+use crate::store::{ChangeLog, Entities, Result, Settled, Settlement, Settling};
+use crate::systems::Site;
+use claim::Weight;
+use decide::{Frame, Verdict};
+
+/// Changes taken up in one go.
+const BATCH: u32 = 64;
+/// How often a decision is worked out again when rows move under it.
+const RACES: usize = 8;
+/// How long an observation waits while a write of ours is in flight (R5), and how often it looks again.
+const IN_FLIGHT: Duration = Duration::from_millis(50);
+
+/// Works the inbox.
+pub struct Resolver {
+    log: Arc<dyn ChangeLog>,
+    settling: Arc<dyn Settling>,
+    lookup: Lookup,
+    clock: Arc<dyn Clock>,
+    ids: Arc<Ids>,
+}
+
+/// One change on its way to a settlement.
+pub(crate) struct Turn<'a> {
+    site: &'a Site,
+    change: &'a Change,
+    terms: &'a dyn Terms,
+    system: System,
+    now: Millis,
+    settlement: Settlement,
+}
+
+impl Turn<'_> {
+    /// When work that this change causes is due.
+    fn due(&self) -> Millis {
+        self.now + self.site.quiet
+    }
+
+    fn workspace(&self) -> &str {
+        &self.site.workspace.name
+    }
+}
+
+/// What became of one observation.
+pub(crate) enum Ruling {
+    /// It is decided.
+    Ended { entity: Option<EntityId>, outcome: Outcome, findings: BTreeMap<Field, Finding>, why: String },
+    /// It waits for a read of this entity in its system.
+    Waits { entity: EntityId, doubt: i64 },
+    /// It is looked at again then.
+    Later(Millis),
+}
+
+impl Ruling {
+    fn ended(entity: Option<EntityId>, outcome: Outcome, why: impl Into<String>) -> Self {
+        Self::Ended { entity, outcome, findings: BTreeMap::new(), why: why.into() }
+    }
+}
+
+impl Resolver {
+    /// A resolver over these stores.
+    pub fn new(
+        log: Arc<dyn ChangeLog>,
+        entities: Arc<dyn Entities>,
+        settling: Arc<dyn Settling>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<Ids>,
+    ) -> Self {
+        Self { log, settling, lookup: Lookup::new(entities), clock, ids }
+    }
+
+    /// Decides the changes that are due, a batch at most. Gives how many; `None`: the lease is lost.
+    pub async fn step(&self, site: &Site, lease: &Lease) -> Result<Option<usize>> {
+        let changes = self.log.undecided(&site.workspace.name, self.clock.now(), BATCH).await?;
+        for change in &changes {
+            if self.resolve(site, lease, change).await? == Settled::LeaseLost {
+                return Ok(None);
+            }
+        }
+        Ok(Some(changes.len()))
+    }
+
+    async fn resolve(&self, site: &Site, lease: &Lease, change: &Change) -> Result<Settled> {
+        for _ in 0..RACES {
+            let settlement = self.rule(site, lease, change).await?;
+            let settled = self.settling.settle(&settlement).await?;
+            if settled != Settled::Moved {
+                return Ok(settled);
+            }
+        }
+        // Still in the inbox: the next step takes it up again.
+        Ok(Settled::Moved)
+    }
+
+    async fn rule(&self, site: &Site, lease: &Lease, change: &Change) -> Result<Settlement> {
+        let now = self.clock.now();
+        let system = change.said.system;
+        let settlement = Settlement::new(lease.clone(), now);
+        let ended = |outcome, why: String| vec![Ruling::ended(None, outcome, why)];
+        let Some(terms) = site.terms(system) else {
+            let rulings = ended(Outcome::NotMirrored, format!("the workspace has no account in {system}"));
+            return Ok(conclude(settlement, change, system, now, rulings));
+        };
+        let observations = match terms.observe(change) {
+            Ok(observations) => observations,
+            Err(unreadable) => {
+                return Ok(conclude(settlement, change, system, now, ended(Outcome::Unparsed, unreadable.0)));
+            }
+        };
+        let mut turn = Turn { site, change, terms, system, now, settlement };
+        let mut rulings = Vec::new();
+        for observation in &observations {
+            rulings.push(self.rule_one(&mut turn, observation).await?);
+        }
+        Ok(conclude(turn.settlement, change, system, now, rulings))
+    }
+
+    async fn rule_one(&self, turn: &mut Turn<'_>, observation: &Observation) -> Result<Ruling> {
+        let known = self.lookup.link(turn.workspace(), turn.system, observation.kind, &observation.id).await?;
+        let Some(link) = known else { return self.unknown(turn, observation).await };
+        let Some(whole) = self.lookup.whole(link.entity).await? else {
+            return Ok(Ruling::ended(None, Outcome::Superseded, "its entity is no longer kept"));
+        };
+        if link.sent.as_ref().is_some_and(|sent| !sent.unclear) {
+            return Ok(Ruling::Later(turn.now + IN_FLIGHT));
+        }
+        if let Some(Moved::To(new)) = &observation.moved {
+            return self.moved_away(turn, Some(Case::of(whole)), observation, new).await;
+        }
+        self.known(turn, Case::of(whole), observation).await
+    }
+
+    /// An object that we have.
+    pub(crate) async fn known(&self, turn: &mut Turn<'_>, mut case: Case, seen: &Observation) -> Result<Ruling> {
+        let entity = case.whole.entity.id;
+        let guest = self.guest(turn, seen).await?;
+        let parent = if guest.is_some() { guest } else { self.parent(turn, seen).await? };
+        case.whole.entity.parent = case.whole.entity.parent.or(parent);
+        let Some(link) = case.link(turn.system, &seen.id).cloned() else {
+            return Ok(Ruling::ended(Some(entity), Outcome::Superseded, "the object belongs to another entity by now"));
+        };
+        let guards = turn.site.workspace.policy.guards;
+        let ruling = match claim::weigh(&link, seen) {
+            Weight::Echo if guards.echo => {
+                Ruling::ended(Some(entity), Outcome::Echo, "it says what the system is known to hold")
+            }
+            Weight::Old => {
+                let (findings, conflicts) = claim::unconfirmed(&link, seen);
+                let outcome = if conflicts.is_empty() { Outcome::Superseded } else { Outcome::Conflict };
+                case.keep(conflicts, Some(turn.change.id));
+                Ruling::Ended { entity: Some(entity), outcome, findings, why: "a newer version is known".to_owned() }
+            }
+            Weight::Doubt | Weight::Echo => {
+                Ruling::Waits { entity, doubt: case.doubt(turn.system, turn.due(), turn.now) }
+            }
+            Weight::Proves => self.accept(turn, &mut case, seen).await?,
+        };
+        case.into_settlement(&mut turn.settlement);
+        Ok(ruling)
+    }
+
+    /// Decides an observation that proves something, and tells the other systems.
+    pub(crate) async fn accept(&self, turn: &Turn<'_>, case: &mut Case, seen: &Observation) -> Result<Ruling> {
+        let entity = case.whole.entity.id;
+        let Some(link) = case.link(turn.system, &seen.id).cloned() else {
+            return Ok(Ruling::ended(Some(entity), Outcome::Superseded, "the object belongs to another entity by now"));
+        };
+        let policy = &turn.site.workspace.policy;
+        let evidence = claim::Evidence::new();
+        let frame = Frame {
+            order: &policy.order,
+            terms: turn.terms,
+            now: turn.now,
+            late_write: policy.late_write,
+            evidence: &evidence,
+        };
+        let verdict = decide::decide(&case.whole.entity, &link, seen, &frame);
+        let ruling = told(entity, &verdict);
+        case.accept(verdict, Some(turn.change.id));
+        let booked = case.asks_for_bookings() && self.lookup.is_booked(entity).await?;
+        case.spread(turn.site, booked, turn.due(), turn.now);
+        Ok(ruling)
+    }
+
+    /// The cancelled half of a move (its booking has a new id): joined with the other half, or waiting for it.
+    async fn moved_away(
+        &self,
+        turn: &mut Turn<'_>,
+        case: Option<Case>,
+        seen: &Observation,
+        new: &ExternalId,
+    ) -> Result<Ruling> {
+        if let Some(link) = self.lookup.link(turn.workspace(), turn.system, seen.kind, new).await? {
+            let Some(whole) = self.lookup.whole(link.entity).await? else {
+                return Ok(Ruling::ended(None, Outcome::Superseded, "its entity is no longer kept"));
+            };
+            let mut joined = Case::of(whole);
+            let mut old =
+                crate::model::Link::new(turn.workspace(), link.entity, turn.system, seen.kind, seen.id.clone());
+            if joined.link(turn.system, &seen.id).is_none() {
+                old.state = LinkState::Retired;
+                joined.put_link(old);
+            }
+            joined.into_settlement(&mut turn.settlement);
+            return Ok(Ruling::ended(
+                Some(link.entity),
+                Outcome::Superseded,
+                format!("the booking was moved: now {new}"),
+            ));
+        }
+        let until = turn.change.said.received + turn.site.workspace.policy.join_window;
+        if turn.now < until {
+            return Ok(Ruling::Later(until));
+        }
+        // The other half never came: the new booking is read.
+        let Some(mut case) = case else {
+            let why = "a booking that we never had was moved, and its new half has not come";
+            return Ok(Ruling::ended(None, Outcome::Superseded, why));
+        };
+        case.replace_live(turn.system, new);
+        case.doubt(turn.system, turn.now, turn.now);
+        let entity = case.whole.entity.id;
+        case.into_settlement(&mut turn.settlement);
+        Ok(Ruling::ended(Some(entity), Outcome::Applied, format!("the booking was moved to {new}, which is read now")))
+    }
+}
+
+/// What a verdict means for the change that it was found in.
+pub(crate) fn told(entity: EntityId, verdict: &Verdict) -> Ruling {
+    let (outcome, why) = summary(verdict);
+    Ruling::Ended { entity: Some(entity), outcome, findings: verdict.told(), why: why.to_owned() }
+}
+
+/// Outcome and reason of a verdict.
+pub(crate) fn summary(verdict: &Verdict) -> (Outcome, &'static str) {
+    let found = |finding: Finding| verdict.findings.values().any(|f| *f == finding);
+    if verdict.deleted {
+        (Outcome::Applied, "it was deleted there")
+    } else if found(Finding::Lost) {
+        (Outcome::Conflict, "a newer value is true; this one is kept")
+    } else if found(Finding::Taken) || found(Finding::Agreed) {
+        (Outcome::Applied, "its values are true now")
+    } else {
+        (Outcome::Echo, "it says what was known")
+    }
+}
+
+/// Turns the rulings on a change's observations into one settlement.
+fn conclude(
+    mut settlement: Settlement,
+    change: &Change,
+    system: System,
+    now: Millis,
+    mut rulings: Vec<Ruling>,
+) -> Settlement {
+    let later = rulings.iter().filter_map(|ruling| if let Ruling::Later(at) = ruling { Some(*at) } else { None }).min();
+    if let Some(at) = later {
+        let mut waiting = Settlement::new(settlement.lease, now);
+        waiting.later.push((change.id, at));
+        return waiting;
+    }
+    let row =
+        |entity, outcome, findings, why| VerdictRow { change: change.id, entity, outcome, findings, why, at: now };
+    match (rulings.len(), rulings.pop()) {
+        (1, Some(Ruling::Waits { entity, doubt })) => settlement.waits.push((change.id, entity, system, doubt)),
+        (1, Some(Ruling::Ended { entity, outcome, findings, why })) => {
+            settlement.verdicts.push(row(entity, outcome, findings, why));
+        }
+        (0, _) => {
+            let why = "it tells nothing that is mirrored".to_owned();
+            settlement.verdicts.push(row(None, Outcome::NotMirrored, BTreeMap::new(), why));
+        }
+        (count, _) => {
+            let why = format!("it names {count} objects; each was decided or is read");
+            settlement.verdicts.push(row(None, Outcome::Applied, BTreeMap::new(), why));
+        }
+    }
+    settlement
+}

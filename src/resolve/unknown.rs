@@ -1,0 +1,130 @@
+//! Objects that nobody knows yet: matched with an entity we have, or a new entity; read first where they prove nothing.
+
+use super::claim::Weight;
+use super::identity::Match;
+use super::{Case, Resolver, Ruling, Turn, claim};
+use crate::model::{Entity, EntityId, Fields, Kind, Link, Moved, Observation, Outcome, Shape, Whole};
+use crate::store::Result;
+
+impl Resolver {
+    /// An object that no link names.
+    pub(crate) async fn unknown(&self, turn: &mut Turn<'_>, seen: &Observation) -> Result<Ruling> {
+        match &seen.moved {
+            Some(Moved::To(new)) => return self.moved_away(turn, None, seen, new).await,
+            Some(Moved::From(old)) => {
+                if let Some(whole) = self.whole_of(turn, seen.kind, old).await? {
+                    let mut case = Case::of(whole);
+                    case.replace_live(turn.system, &seen.id);
+                    return self.known(turn, case, seen).await;
+                }
+            }
+            None => {}
+        }
+        if seen.shape == Shape::Gone {
+            return Ok(Ruling::ended(None, Outcome::Superseded, "an object that we never had is gone"));
+        }
+        let settle = turn.site.workspace.policy.create_settle * 2;
+        let ours = self.lookup.may_be_our_create(turn.workspace(), turn.system, seen.kind, seen.fields()).await?;
+        if ours && turn.now < turn.change.said.received + settle {
+            return Ok(Ruling::Later(turn.now + super::IN_FLIGHT));
+        }
+        let guest = self.guest(turn, seen).await?;
+        let parent = if guest.is_some() { guest } else { self.parent(turn, seen).await? };
+        let blank = Link::new("", EntityId(uuid::Uuid::nil()), turn.system, seen.kind, seen.id.clone());
+        if let (Weight::Proves, Some(fields)) = (claim::weigh(&blank, seen), seen.fields()) {
+            return self.place(turn, seen, parent, &fields.clone()).await;
+        }
+        let mut case = self.fresh(turn, seen, parent);
+        let doubt = case.doubt(turn.system, turn.due(), turn.now);
+        let entity = case.whole.entity.id;
+        case.into_settlement(&mut turn.settlement);
+        Ok(Ruling::Waits { entity, doubt })
+    }
+
+    /// Places an observation that proves something.
+    async fn place(
+        &self,
+        turn: &mut Turn<'_>,
+        seen: &Observation,
+        parent: Option<EntityId>,
+        fields: &Fields,
+    ) -> Result<Ruling> {
+        let found = self.lookup.identify(turn.workspace(), turn.system, seen.kind, parent, fields, None).await?;
+        let mut case = match &found {
+            Match::Same(entity) => match self.lookup.whole(*entity).await? {
+                Some(whole) => {
+                    let mut case = Case::of(whole);
+                    case.put_link(Link::new(turn.workspace(), *entity, turn.system, seen.kind, seen.id.clone()));
+                    case
+                }
+                None => self.fresh(turn, seen, parent),
+            },
+            Match::New | Match::Ambiguous(_) => self.fresh(turn, seen, parent),
+        };
+        let mut ruling = self.accept(turn, &mut case, seen).await?;
+        if let Match::Ambiguous(reason) = found {
+            ruling = ambiguous(turn, &mut case, &reason);
+        }
+        let is_appointment = seen.kind == Kind::Appointment;
+        case.into_settlement(&mut turn.settlement);
+        if let Some(contact) = parent.filter(|_| is_appointment) {
+            self.booked(turn, contact).await?;
+        }
+        Ok(ruling)
+    }
+
+    /// A contact has an appointment now: systems that want booked contacts only may owe it.
+    async fn booked(&self, turn: &mut Turn<'_>, contact: EntityId) -> Result<()> {
+        if turn.settlement.entities.iter().any(|entity| entity.id == contact) {
+            return Ok(());
+        }
+        if let Some(whole) = self.lookup.whole(contact).await? {
+            let mut case = Case::of(whole);
+            case.spread(turn.site, true, turn.due(), turn.now);
+            turn.settlement.mirrors.retain(|mirror| mirror.entity != contact);
+            case.into_settlement(&mut turn.settlement);
+        }
+        Ok(())
+    }
+
+    /// A new entity, linked with the object.
+    fn fresh(&self, turn: &Turn<'_>, seen: &Observation, parent: Option<EntityId>) -> Case {
+        let id = EntityId(self.ids.uuid(turn.now));
+        let mut entity = Entity::new(id, turn.workspace(), seen.kind, turn.now);
+        entity.parent = parent;
+        let mut case = Case::new(entity);
+        case.put_link(Link::new(turn.workspace(), id, turn.system, seen.kind, seen.id.clone()));
+        case
+    }
+
+    /// The contact that an object belongs to; one that is not known yet becomes a placeholder that is read.
+    pub(crate) async fn parent(&self, turn: &mut Turn<'_>, seen: &Observation) -> Result<Option<EntityId>> {
+        let Some(contact) = &seen.parent else { return Ok(None) };
+        if let Some(link) = self.lookup.link(turn.workspace(), turn.system, Kind::Contact, contact).await? {
+            return Ok(Some(link.entity));
+        }
+        let hint = Observation::new(Kind::Contact, contact.clone(), seen.class, Shape::Hint);
+        let mut case = self.fresh(turn, &hint, None);
+        case.doubt(turn.system, turn.now, turn.now);
+        let id = case.whole.entity.id;
+        case.into_settlement(&mut turn.settlement);
+        Ok(Some(id))
+    }
+
+    async fn whole_of(&self, turn: &Turn<'_>, kind: Kind, id: &crate::model::ExternalId) -> Result<Option<Whole>> {
+        match self.lookup.link(turn.workspace(), turn.system, kind, id).await? {
+            Some(link) => self.lookup.whole(link.entity).await,
+            None => Ok(None),
+        }
+    }
+}
+
+/// Parks an entity of which it cannot be told who it is: nobody is told of it until a person decides.
+fn ambiguous(turn: &Turn<'_>, case: &mut Case, reason: &str) -> Ruling {
+    let entity = case.whole.entity.id;
+    for system in turn.site.targets.keys().filter(|system| **system != turn.system) {
+        case.park(*system, reason);
+    }
+    case.review(&format!("ambiguous/{entity}"), reason.to_owned(), turn.now);
+    Ruling::ended(Some(entity), Outcome::Parked, reason)
+}
