@@ -1,0 +1,255 @@
+//! Appointments. Their last-updated time shows only when read, not in the answer of a write (v2).
+//!
+//! In: checked bodies and users' fields. Out: answers; `AppointmentCreate`, `AppointmentUpdate`, `AppointmentDelete`.
+//! Times are shown with the offset of the location's zone, and naive in a contact's list. A description is shown as
+//! `notes` too. Free slots are simple: a slot is taken when another live appointment of the calendar overlaps.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::answers::{Answer, Refusal};
+use super::fields::{Fields, apply, flag, fresh_id, oldest_first, pick, text};
+use super::routes::Call;
+use super::{Ghl, times, webhooks};
+use crate::clock::Millis;
+use crate::sandbox::Turn;
+
+const READ: &[&str] = &[
+    "id",
+    "address",
+    "title",
+    "calendarId",
+    "locationId",
+    "contactId",
+    "groupId",
+    "appointmentStatus",
+    "assignedUserId",
+    "users",
+    "notes",
+    "description",
+    "isRecurring",
+    "rrule",
+    "startTime",
+    "endTime",
+    "dateAdded",
+    "dateUpdated",
+    "createdBy",
+];
+const WRITE_ANSWER: &[&str] = &[
+    "calendarId",
+    "locationId",
+    "contactId",
+    "startTime",
+    "endTime",
+    "title",
+    "meetingLocationType",
+    "appointmentStatus",
+    "assignedUserId",
+    "address",
+    "isRecurring",
+    "rrule",
+    "id",
+];
+const OF_CONTACT: &[&str] = &[
+    "id",
+    "calendarId",
+    "status",
+    "title",
+    "assignedUserId",
+    "notes",
+    "startTime",
+    "endTime",
+    "address",
+    "locationId",
+    "contactId",
+    "groupId",
+    "appointmentStatus",
+    "users",
+    "dateAdded",
+    "dateUpdated",
+];
+const WRITABLE: &[&str] = &[
+    "calendarId",
+    "title",
+    "meetingLocationType",
+    "appointmentStatus",
+    "assignedUserId",
+    "description",
+    "address",
+    "rrule",
+    "startTime",
+    "endTime",
+];
+/// How long an appointment lasts that names no end.
+const USUAL_LENGTH: Duration = Duration::from_mins(30);
+
+pub(super) fn post(ghl: &mut Ghl, call: &Call, turn: &mut Turn<'_>) -> Answer {
+    let contact = text(&call.body, "contactId");
+    if text(ghl.contact(contact)?, "locationId") != text(&call.body, "locationId") {
+        return Err(Refusal::unknown("Contact", contact));
+    }
+    let check_slot = !flag(&call.body, "ignoreFreeSlotValidation");
+    let id = ghl.create_appointment(contact, &call.body, check_slot, turn)?;
+    Ok(Value::Object(pick(&ghl.appointments[&id], WRITE_ANSWER)))
+}
+
+pub(super) fn get(ghl: &mut Ghl, call: &Call, _: &mut Turn<'_>) -> Answer {
+    Ok(json!({"event": read(ghl.appointment(&call.ids[0])?)}))
+}
+
+pub(super) fn put(ghl: &mut Ghl, call: &Call, turn: &mut Turn<'_>) -> Answer {
+    let check_slot = !flag(&call.body, "ignoreFreeSlotValidation");
+    ghl.update_appointment(&call.ids[0], &call.body, check_slot, turn)?;
+    Ok(Value::Object(pick(ghl.appointment(&call.ids[0])?, WRITE_ANSWER)))
+}
+
+pub(super) fn delete(ghl: &mut Ghl, call: &Call, turn: &mut Turn<'_>) -> Answer {
+    ghl.delete_appointment(&call.ids[0], turn)?;
+    Ok(json!({"succeeded": true}))
+}
+
+/// The appointments of a calendar, a user or a group that touch a span of time (epoch milliseconds).
+pub(super) fn list(ghl: &mut Ghl, call: &Call, _: &mut Turn<'_>) -> Answer {
+    let asked = |key: &str| call.query.get(key).map(String::as_str).unwrap_or_default();
+    let by = [("calendarId", "calendarId"), ("userId", "assignedUserId"), ("groupId", "groupId")];
+    if by.iter().all(|(key, _)| asked(key).is_empty()) {
+        return Err(Refusal::bad_request("Either of userId, calendarId or groupId is required"));
+    }
+    let (Ok(from), Ok(to)) = (asked("startTime").parse().map(Millis), asked("endTime").parse().map(Millis)) else {
+        return Err(Refusal::unprocessable(vec!["startTime and endTime must be epoch milliseconds".to_owned()]));
+    };
+    let found = oldest_first(&ghl.appointments, |appointment| {
+        let (start, end) = span(appointment);
+        let fits = |(key, field): &(&str, &str)| asked(key).is_empty() || asked(key) == text(appointment, field);
+        text(appointment, "locationId") == asked("locationId") && by.iter().all(fits) && start <= to && end >= from
+    });
+    Ok(json!({"events": found.into_iter().map(read).collect::<Vec<_>>()}))
+}
+
+/// A contact's appointments, in naive local time and with two names for the status.
+pub(super) fn of_contact(ghl: &mut Ghl, call: &Call, _: &mut Turn<'_>) -> Answer {
+    let zone = ghl.zone(text(ghl.contact(&call.ids[0])?, "locationId"));
+    let shown = |appointment: &Fields| {
+        let mut shown = appointment.clone();
+        let (start, end) = span(appointment);
+        shown.insert("startTime".to_owned(), times::naive(start, &zone).into());
+        shown.insert("endTime".to_owned(), times::naive(end, &zone).into());
+        shown.insert("status".to_owned(), text(appointment, "appointmentStatus").into());
+        pick(&shown, OF_CONTACT)
+    };
+    let held = oldest_first(&ghl.appointments, |appointment| text(appointment, "contactId") == call.ids[0]);
+    Ok(json!({"events": held.into_iter().map(shown).collect::<Vec<_>>()}))
+}
+
+pub(super) fn read(appointment: &Fields) -> Fields {
+    pick(appointment, READ)
+}
+
+impl Ghl {
+    fn appointment(&self, id: &str) -> Result<&Fields, Refusal> {
+        self.appointments.get(id).ok_or_else(|| Refusal::unknown("Event", id))
+    }
+
+    fn zone(&self, location: &str) -> String {
+        self.settings.location(location).map_or_else(String::new, |location| location.timezone.clone())
+    }
+
+    pub(super) fn create_appointment(
+        &mut self,
+        contact: &str,
+        input: &Fields,
+        check_slot: bool,
+        turn: &mut Turn<'_>,
+    ) -> Result<String, Refusal> {
+        let location = text(self.contact(contact)?, "locationId").to_owned();
+        let id = fresh_id(turn.rng);
+        let start = json!({
+            "id": id, "locationId": location, "contactId": contact, "appointmentStatus": "confirmed", "users": [],
+            "isRecurring": input.contains_key("rrule"), "source": "third_party", "createdBy": {"source": "third_party"},
+            "dateAdded": turn.now.rfc3339(), "dateUpdated": turn.now.rfc3339(),
+        });
+        let Value::Object(mut appointment) = start else { return Err(Refusal::bad_request("Bad Request")) };
+        self.set_appointment(&mut appointment, input, check_slot)?;
+        webhooks::appointment(self, "AppointmentCreate", &appointment, turn);
+        self.appointments.insert(id.clone(), appointment);
+        Ok(id)
+    }
+
+    pub(super) fn update_appointment(
+        &mut self,
+        id: &str,
+        input: &Fields,
+        check_slot: bool,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), Refusal> {
+        let before = self.appointment(id)?;
+        let mut after = before.clone();
+        self.set_appointment(&mut after, input, check_slot)?;
+        if after != *before {
+            after.insert("dateUpdated".to_owned(), turn.now.rfc3339().into());
+            webhooks::appointment(self, "AppointmentUpdate", &after, turn);
+            self.appointments.insert(id.to_owned(), after);
+        }
+        Ok(())
+    }
+
+    pub(super) fn delete_appointment(&mut self, id: &str, turn: &mut Turn<'_>) -> Result<(), Refusal> {
+        let appointment = self.appointment(id)?.clone();
+        self.appointments.remove(id);
+        webhooks::appointment(self, "AppointmentDelete", &appointment, turn);
+        Ok(())
+    }
+
+    /// Applies a write and fills what it leaves open: end, title, user and group of the calendar. A start that moves
+    /// alone keeps the length.
+    fn set_appointment(&self, appointment: &mut Fields, input: &Fields, check_slot: bool) -> Result<(), Refusal> {
+        let (old_start, old_end) = span(appointment);
+        let length = if old_end > old_start { old_end.since(old_start) } else { USUAL_LENGTH };
+        let mut change = input.clone();
+        change.retain(|key, _| WRITABLE.contains(&key.as_str()));
+        apply(appointment, change);
+        let calendar = text(appointment, "calendarId").to_owned();
+        let calendar = self.settings.calendar(&calendar).ok_or_else(|| Refusal::unknown("Calendar", &calendar))?;
+        if calendar.location != text(appointment, "locationId") {
+            return Err(Refusal::unknown("Calendar", &calendar.id));
+        }
+        let start = Millis::parse(text(appointment, "startTime"))
+            .ok_or_else(|| Refusal::unprocessable(vec!["startTime must be a valid ISO 8601 date string".to_owned()]))?;
+        let end = Millis::parse(text(input, "endTime")).unwrap_or(start + length);
+        let zone = self.zone(&calendar.location);
+        appointment.insert("startTime".to_owned(), times::with_offset(start, &zone).into());
+        appointment.insert("endTime".to_owned(), times::with_offset(end, &zone).into());
+        appointment.insert("groupId".to_owned(), calendar.group.clone().into());
+        for (key, usual) in [("title", &calendar.name), ("assignedUserId", &calendar.user)] {
+            appointment.entry(key).or_insert_with(|| usual.clone().into());
+        }
+        match appointment.get("description").cloned() {
+            Some(text) => appointment.insert("notes".to_owned(), text),
+            None => appointment.remove("notes"),
+        };
+        let moved = start != old_start || end != old_end;
+        if check_slot && moved && self.taken(appointment) {
+            return Err(Refusal::bad_request("The slot you have selected is no longer available."));
+        }
+        Ok(())
+    }
+
+    fn taken(&self, wanted: &Fields) -> bool {
+        let (start, end) = span(wanted);
+        self.appointments.values().any(|other| {
+            let (from, to) = span(other);
+            text(other, "calendarId") == text(wanted, "calendarId")
+                && text(other, "id") != text(wanted, "id")
+                && text(other, "appointmentStatus") != "cancelled"
+                && from < end
+                && to > start
+        })
+    }
+}
+
+/// Start and end; 1970 when there are none yet.
+fn span(appointment: &Fields) -> (Millis, Millis) {
+    let at = |key| Millis::parse(text(appointment, key)).unwrap_or_default();
+    (at("startTime"), at("endTime"))
+}

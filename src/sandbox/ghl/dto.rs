@@ -1,0 +1,159 @@
+//! The keys of each body and query, as the vendor's v2 documents list them (contacts, calendars, locations).
+//!
+//! Tables only; `whitelist` checks requests against them.
+
+use super::whitelist::Form::{Email, Flag, Instant, List, Number, Object, OneOf, Phone, Text, TextOrNull, Texts};
+use super::whitelist::{Key, opt, req};
+
+/// The words an appointment's status may be written with in v2.
+const STATUSES: &[&str] = &["new", "confirmed", "cancelled", "showed", "noshow", "invalid"];
+const MEETINGS: &[&str] = &["custom", "zoom", "gmeet", "phone", "address", "ms_teams", "google"];
+
+pub(super) const NOTHING: &[Key] = &[];
+
+pub(super) const CONTACT_CREATE: &[Key] = &[
+    req("locationId", Text),
+    opt("gender", Text),
+    opt("companyName", TextOrNull),
+    opt("firstName", TextOrNull),
+    opt("lastName", TextOrNull),
+    opt("name", TextOrNull),
+    opt("email", Email),
+    opt("phone", Phone),
+    opt("address1", TextOrNull),
+    opt("city", TextOrNull),
+    opt("state", TextOrNull),
+    opt("postalCode", Text),
+    opt("website", TextOrNull),
+    opt("timezone", TextOrNull),
+    opt("dnd", Flag),
+    opt("dndSettings", Object),
+    opt("inboundDndSettings", Object),
+    opt("tags", Texts),
+    opt("customFields", List),
+    opt("source", Text),
+    opt("dateOfBirth", TextOrNull),
+    opt("country", Text),
+    opt("assignedTo", Text),
+];
+
+pub(super) const CONTACT_UPSERT: &[Key] = &{
+    let mut keys = [opt("createNewIfDuplicateAllowed", Flag); CONTACT_CREATE.len() + 1];
+    let mut at = 0;
+    while at < CONTACT_CREATE.len() {
+        keys[at] = CONTACT_CREATE[at];
+        at += 1;
+    }
+    keys
+};
+
+/// No `locationId`, `gender`, `companyName`: sending them is refused.
+pub(super) const CONTACT_UPDATE: &[Key] = &[
+    opt("firstName", TextOrNull),
+    opt("lastName", TextOrNull),
+    opt("name", TextOrNull),
+    opt("email", Email),
+    opt("phone", Phone),
+    opt("address1", TextOrNull),
+    opt("city", TextOrNull),
+    opt("state", TextOrNull),
+    opt("postalCode", Text),
+    opt("website", TextOrNull),
+    opt("timezone", TextOrNull),
+    opt("dnd", Flag),
+    opt("dndSettings", Object),
+    opt("inboundDndSettings", Object),
+    opt("tags", Texts),
+    opt("customFields", List),
+    opt("source", TextOrNull),
+    opt("dateOfBirth", TextOrNull),
+    opt("country", Text),
+    opt("assignedTo", TextOrNull),
+];
+
+pub(super) const CONTACT_SEARCH: &[Key] = &[
+    req("locationId", Text),
+    req("pageLimit", Number),
+    opt("page", Number),
+    opt("searchAfter", List),
+    opt("filters", List),
+    opt("sort", List),
+    opt("query", Text),
+];
+
+pub(super) const DUPLICATE_QUERY: &[Key] = &[req("locationId", Text), opt("number", Text), opt("email", Text)];
+
+pub(super) const TAGS: &[Key] = &[req("tags", Texts)];
+
+pub(super) const TASK_CREATE: &[Key] =
+    &[req("title", Text), opt("body", Text), req("dueDate", Instant), req("completed", Flag), opt("assignedTo", Text)];
+
+pub(super) const TASK_UPDATE: &[Key] =
+    &[opt("title", Text), opt("body", Text), opt("dueDate", Instant), opt("completed", Flag), opt("assignedTo", Text)];
+
+pub(super) const TASK_COMPLETED: &[Key] = &[req("completed", Flag)];
+
+pub(super) const TASK_SEARCH: &[Key] = &[
+    opt("contactId", Texts),
+    opt("completed", Flag),
+    opt("assignedTo", Texts),
+    opt("query", Text),
+    opt("limit", Number),
+    opt("skip", Number),
+    opt("businessId", Text),
+];
+
+pub(super) const NOTE_CREATE: &[Key] =
+    &[req("body", Text), opt("userId", Text), opt("title", Text), opt("color", Text), opt("pinned", Flag)];
+
+pub(super) const NOTE_UPDATE: &[Key] =
+    &[opt("body", Text), opt("userId", Text), opt("title", Text), opt("color", Text), opt("pinned", Flag)];
+
+pub(super) const APPOINTMENT_CREATE: &[Key] = &[
+    req("calendarId", Text),
+    req("locationId", Text),
+    req("contactId", Text),
+    req("startTime", Instant),
+    opt("endTime", Instant),
+    opt("title", Text),
+    opt("meetingLocationType", OneOf(MEETINGS)),
+    opt("meetingLocationId", Text),
+    opt("overrideLocationConfig", Flag),
+    opt("appointmentStatus", OneOf(STATUSES)),
+    opt("assignedUserId", Text),
+    opt("description", Text),
+    opt("address", Text),
+    opt("ignoreDateRange", Flag),
+    opt("toNotify", Flag),
+    opt("ignoreFreeSlotValidation", Flag),
+    opt("rrule", Text),
+];
+
+pub(super) const APPOINTMENT_UPDATE: &[Key] = &[
+    opt("calendarId", Text),
+    opt("startTime", Instant),
+    opt("endTime", Instant),
+    opt("title", Text),
+    opt("meetingLocationType", OneOf(MEETINGS)),
+    opt("meetingLocationId", Text),
+    opt("overrideLocationConfig", Flag),
+    opt("appointmentStatus", OneOf(STATUSES)),
+    opt("assignedUserId", Text),
+    opt("description", Text),
+    opt("address", Text),
+    opt("ignoreDateRange", Flag),
+    opt("toNotify", Flag),
+    opt("ignoreFreeSlotValidation", Flag),
+    opt("rrule", Text),
+];
+
+pub(super) const EVENTS_QUERY: &[Key] = &[
+    req("locationId", Text),
+    req("startTime", Text),
+    req("endTime", Text),
+    opt("userId", Text),
+    opt("calendarId", Text),
+    opt("groupId", Text),
+];
+
+pub(super) const CALENDARS_QUERY: &[Key] = &[req("locationId", Text), opt("groupId", Text), opt("showDrafted", Text)];

@@ -1,0 +1,169 @@
+//! What a stand-in GHL account is made of: tokens, locations, calendars, and the switches of its known moods.
+//!
+//! In: a literal, or a deserialised table. Out: [`GhlSettings`], read by all of the stand-in. No behaviour here.
+
+use serde::Deserialize;
+
+use crate::secret::Secret;
+
+/// Every scope that an endpoint of the stand-in asks for.
+pub const SCOPES: &[&str] = &[
+    "contacts.readonly",
+    "contacts.write",
+    "calendars.readonly",
+    "calendars/events.readonly",
+    "calendars/events.write",
+    "locations.readonly",
+    "locations/tags.readonly",
+    "locations/tasks.readonly",
+];
+
+/// A stand-in account and its switches.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GhlSettings {
+    /// The app in whose name webhooks are sent (24 hexadecimal digits); also sent as `versionId`.
+    pub app_id: String,
+    /// The accepted tokens.
+    pub tokens: Vec<TokenSettings>,
+    /// The locations (sub-accounts).
+    pub locations: Vec<LocationSettings>,
+    /// The calendars of all locations.
+    pub calendars: Vec<CalendarSettings>,
+    /// Whether API writes come back as webhooks, as at the vendor.
+    pub echo_webhooks: bool,
+    /// Whether a tag change sends `ContactUpdate` as well as `ContactTagUpdate`.
+    pub double_tag_webhook: bool,
+    /// Whether `TaskCreate` lacks `contactId` and `body` (vendor issue #332).
+    pub task_create_without_contact: bool,
+    /// How long a write stays invisible to `POST /contacts/search`, in milliseconds.
+    pub search_lag_ms: u64,
+    /// Requests allowed per location in ten seconds.
+    pub burst: u32,
+    /// Requests allowed per location in a day (UTC).
+    pub daily: u32,
+}
+
+impl Default for GhlSettings {
+    fn default() -> Self {
+        Self {
+            app_id: "65a0b1c2d3e4f5a6b7c8d9e0".to_owned(),
+            tokens: Vec::new(),
+            locations: Vec::new(),
+            calendars: Vec::new(),
+            echo_webhooks: true,
+            double_tag_webhook: false,
+            task_create_without_contact: false,
+            search_lag_ms: 0,
+            burst: 100,
+            daily: 200_000,
+        }
+    }
+}
+
+impl GhlSettings {
+    pub(super) fn location(&self, id: &str) -> Option<&LocationSettings> {
+        self.locations.iter().find(|location| location.id == id)
+    }
+
+    pub(super) fn calendar(&self, id: &str) -> Option<&CalendarSettings> {
+        self.calendars.iter().find(|calendar| calendar.id == id)
+    }
+}
+
+/// A Private Integration Token and what it may do.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenSettings {
+    /// The token, `pit-...`.
+    pub token: Secret,
+    /// The locations that it may touch.
+    pub locations: Vec<String>,
+    /// Its scopes, such as `contacts.write`.
+    pub scopes: Vec<String>,
+}
+
+impl TokenSettings {
+    /// A token with every scope, for some locations.
+    pub fn full(token: &str, locations: &[&str]) -> Self {
+        Self {
+            token: Secret::new(token),
+            locations: locations.iter().map(ToString::to_string).collect(),
+            scopes: SCOPES.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+/// A location (sub-account).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LocationSettings {
+    /// Its id, 20 characters.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its time zone (IANA name); appointments are shown in it.
+    pub timezone: String,
+    /// Whether several contacts may share an e-mail or a phone.
+    pub allow_duplicates: bool,
+    /// By what a duplicate is recognised, first match first: `email`, `phone`.
+    pub match_order: Vec<String>,
+}
+
+impl Default for LocationSettings {
+    fn default() -> Self {
+        Self {
+            id: String::new(),
+            name: String::new(),
+            timezone: "UTC".to_owned(),
+            allow_duplicates: false,
+            match_order: vec!["email".to_owned(), "phone".to_owned()],
+        }
+    }
+}
+
+impl LocationSettings {
+    /// A location in UTC that allows no duplicates and matches by e-mail, then phone.
+    pub fn new(id: &str, name: &str) -> Self {
+        Self { id: id.to_owned(), name: name.to_owned(), ..Self::default() }
+    }
+}
+
+/// A calendar of a location.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CalendarSettings {
+    /// Its id, 20 characters.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// The location it belongs to.
+    pub location: String,
+    /// The calendar group it stands in.
+    #[serde(default = "some_group")]
+    pub group: String,
+    /// The user who takes its appointments unless another is named.
+    #[serde(default = "some_user")]
+    pub user: String,
+}
+
+impl CalendarSettings {
+    /// A calendar with a group and a user of its own.
+    pub fn new(id: &str, name: &str, location: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            location: location.to_owned(),
+            group: some_group(),
+            user: some_user(),
+        }
+    }
+}
+
+fn some_group() -> String {
+    "Grp0SandboxGroup0001".to_owned()
+}
+
+fn some_user() -> String {
+    "Usr0SandboxUser00001".to_owned()
+}

@@ -1,0 +1,115 @@
+//! Whitelist validation: unknown keys, missing keys and wrong types are refused with a list of messages.
+//!
+//! In: a table of keys and what a request sent. Out: nothing, or the 422 with its array. The tables stand in `dto`.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::answers::Refusal;
+use super::fields::Fields;
+use crate::clock::Millis;
+
+/// The form that a value must have.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Form {
+    Text,
+    TextOrNull,
+    Email,
+    Phone,
+    Flag,
+    Number,
+    Texts,
+    List,
+    Object,
+    /// ISO 8601 with an offset or `Z`.
+    Instant,
+    OneOf(&'static [&'static str]),
+}
+
+/// A key that a body or a query may carry.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Key {
+    name: &'static str,
+    form: Form,
+    required: bool,
+}
+
+pub(super) const fn opt(name: &'static str, form: Form) -> Key {
+    Key { name, form, required: false }
+}
+
+pub(super) const fn req(name: &'static str, form: Form) -> Key {
+    Key { name, form, required: true }
+}
+
+/// Checks a body against its keys.
+pub(super) fn body(keys: &[Key], sent: &Fields) -> Result<(), Refusal> {
+    let mut messages = strangers(keys, sent.keys());
+    for key in keys {
+        match sent.get(key.name) {
+            Some(value) => messages.extend(key.form.fault(key.name, value)),
+            None if key.required => messages.push(format!("{} should not be empty", key.name)),
+            None => {}
+        }
+    }
+    verdict(messages)
+}
+
+/// Checks a query against its keys; all values are text there.
+pub(super) fn query(keys: &[Key], sent: &BTreeMap<String, String>) -> Result<(), Refusal> {
+    let mut messages = strangers(keys, sent.keys());
+    let missing = |key: &&Key| key.required && sent.get(key.name).is_none_or(String::is_empty);
+    messages.extend(keys.iter().filter(missing).map(|key| format!("{} should not be empty", key.name)));
+    verdict(messages)
+}
+
+fn strangers<'a>(keys: &[Key], sent: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let unknown = sent.filter(|name| !keys.iter().any(|key| key.name == *name));
+    unknown.map(|name| format!("property {name} should not exist")).collect()
+}
+
+fn verdict(messages: Vec<String>) -> Result<(), Refusal> {
+    if messages.is_empty() { Ok(()) } else { Err(Refusal::unprocessable(messages)) }
+}
+
+impl Form {
+    /// What is wrong with a value, in the vendor's words.
+    fn fault(self, name: &str, value: &Value) -> Option<String> {
+        let (fits, wanted) = match self {
+            Self::Text => (value.is_string(), "a string"),
+            Self::TextOrNull => (value.is_string() || value.is_null(), "a string"),
+            Self::Email => (value.is_null() || value.as_str().is_some_and(is_email), "an email"),
+            Self::Phone => (value.is_null() || value.as_str().is_some_and(is_phone), "a valid phone number"),
+            Self::Flag => (value.is_boolean(), "a boolean value"),
+            Self::Number => (value.is_number(), "a number conforming to the specified constraints"),
+            Self::Texts => (is_texts(value), "an array of strings"),
+            Self::List => (value.is_array(), "an array"),
+            Self::Object => (value.is_object(), "an object"),
+            Self::Instant => (value.as_str().is_some_and(is_instant), "a valid ISO 8601 date string"),
+            Self::OneOf(words) if value.as_str().is_some_and(|word| words.contains(&word)) => return None,
+            Self::OneOf(words) => {
+                return Some(format!("{name} must be one of the following values: {}", words.join(", ")));
+            }
+        };
+        (!fits).then(|| format!("{name} must be {wanted}"))
+    }
+}
+
+/// An empty address clears the field, so it passes.
+fn is_email(text: &str) -> bool {
+    let shaped = |(local, domain): (&str, &str)| !local.is_empty() && domain.contains('.') && !domain.ends_with('.');
+    text.is_empty() || (!text.contains(char::is_whitespace) && text.split_once('@').is_some_and(shaped))
+}
+
+fn is_phone(text: &str) -> bool {
+    text.is_empty() || text.chars().filter(char::is_ascii_digit).count() >= 5
+}
+
+fn is_texts(value: &Value) -> bool {
+    value.as_array().is_some_and(|list| list.iter().all(Value::is_string))
+}
+
+fn is_instant(text: &str) -> bool {
+    Millis::parse(text).is_some()
+}

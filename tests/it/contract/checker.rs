@@ -1,0 +1,82 @@
+//! The judge itself: it must find what is wrong, or its silence means nothing.
+
+use http::{HeaderMap, HeaderValue};
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::lies;
+use super::openapi::{body_keys, check_request, check_response, schema};
+
+fn headers(version: &'static str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert("version", HeaderValue::from_static(version));
+    headers.insert("authorization", HeaderValue::from_static("Bearer pit-1"));
+    headers.insert("content-type", HeaderValue::from_static("application/json"));
+    headers
+}
+
+fn contact(extra: Value) -> Value {
+    let mut body = json!({"locationId": "l", "firstName": "Ada"});
+    body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+    body
+}
+
+#[rstest]
+#[case::unknown_key(json!({"nickname": "A"}), "body.nickname is not documented")]
+#[case::wrong_type(json!({"tags": "vip"}), "body.tags is not of type \"array\"")]
+#[case::wrong_item(json!({"tags": [1]}), "body.tags[0] is not of type \"string\"")]
+#[case::nested_enum(json!({"dndSettings": {"SMS": {"status": "off"}}}), "body.dndSettings.SMS.status is none of")]
+#[case::nested_required(json!({"dndSettings": {"SMS": {}}}), "body.dndSettings.SMS.status is missing")]
+#[case::no_form_fits(json!({"customFields": [{"id": "x", "value": "y"}]}), "body.customFields[0] is none of its forms")]
+#[case::null_where_none_may_be(json!({"country": null}), "body.country is not of type")]
+fn a_fault_in_a_body_is_found(#[case] extra: Value, #[case] fault: &str) {
+    let faults = check_request("POST", "/contacts/", "", &headers("2021-07-28"), Some(&contact(extra)));
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert!(faults[0].starts_with(fault), "{faults:?}");
+}
+
+#[test]
+fn a_faultless_request_passes() {
+    let body = contact(json!({
+        "email": null, "tags": ["vip"], "dateOfBirth": "1990-09-25",
+        "customFields": [{"id": "a", "field_value": "text"}, {"id": "b", "field_value": 7}],
+    }));
+    assert_eq!(check_request("POST", "/contacts/", "", &headers("2021-07-28"), Some(&body)), Vec::<String>::new());
+}
+
+#[test]
+fn missing_and_wrong_headers_and_queries_are_found() {
+    let path = "/calendars/events";
+    let faults = check_request("GET", path, "locationId=l&startTime=1&endTime=2&limit=3", &HeaderMap::new(), None);
+    assert_eq!(faults, ["header Version is missing", "unknown query parameter limit", "no bearer token"]);
+    let faults = check_request("GET", path, "locationId=l", &headers("2021-07-28"), None);
+    let wanted = ["Version is none of [\"2021-04-15\"]", "query startTime is missing", "query endTime is missing"];
+    assert_eq!(faults, wanted);
+}
+
+#[test]
+fn a_body_is_demanded_and_refused_as_documented() {
+    let sent = |method, path, body: Option<&Value>| check_request(method, path, "", &headers("2021-07-28"), body);
+    assert_eq!(sent("DELETE", "/contacts/c/tags", None), ["the body is missing"]);
+    assert_eq!(sent("DELETE", "/contacts/c", Some(&json!({}))), ["a body where none is documented"]);
+    assert_eq!(sent("POST", "/contacts", Some(&contact(json!({})))), ["no operation POST /contacts"]);
+}
+
+#[test]
+fn faults_of_an_answer_are_found() {
+    let answered = |status, body: Value| check_response("GET", "/contacts/c", status, &body);
+    assert_eq!(answered(200, json!({"contact": {"tags": "vip"}})), ["body.contact.tags is not of type \"array\""]);
+    assert_eq!(answered(201, json!({})), ["status 201 is not documented"]);
+    assert_eq!(answered(422, json!({"message": "text"})), ["body.message is not of type \"array\""]);
+    assert_eq!(answered(429, json!({})), Vec::<String>::new());
+    assert_eq!(answered(200, json!({"contact": {"unheardOf": 1}})), Vec::<String>::new());
+}
+
+#[test]
+fn each_known_lie_is_about_something_that_the_documents_say() {
+    for (name, key) in lies::all() {
+        let found = schema(name).unwrap_or_else(|| panic!("no schema {name}"));
+        assert!(key.is_empty() || !found["properties"][key].is_null(), "{name}.{key}");
+    }
+    assert!(body_keys("POST", "/contacts/search").contains(&"pageLimit".to_owned()));
+}

@@ -1,0 +1,96 @@
+//! Where the official documents are known not to say what the vendor does: each with its reason.
+
+use std::sync::LazyLock;
+
+use serde_json::{Value, json};
+
+/// A property (or, with an empty key, a whole schema) whose truth differs from the document.
+struct Lie {
+    schema: &'static str,
+    key: &'static str,
+    truth: Value,
+    /// Why we hold it to be so.
+    #[expect(dead_code, reason = "for the reader")]
+    reason: &'static str,
+}
+
+/// Answers that an operation may give though the document lists them for none or only some of the operations.
+pub const UNLISTED_STATUSES: &[(u16, &str)] = &[
+    (403, "a token of another location: seen by integrators, in no document"),
+    (404, "an unknown route"),
+    (422, "whitelist validation: seen on routes whose document lists only 400 and 401"),
+    (429, "rate limit: named by the vendor's SDK"),
+];
+
+static LIES: LazyLock<Vec<Lie>> = LazyLock::new(|| {
+    let text = || json!({"type": "string"});
+    let instant = "typed `object`; its own example, and every answer seen, is ISO 8601 text";
+    let birth = "typed `object`; its own example is text";
+    let amount = "typed `object`; its own example is a number";
+    let lie = |schema, key, truth, reason| Lie { schema, key, truth, reason };
+    vec![
+        lie("CalendarEventDTO", "startTime", text(), instant),
+        lie("CalendarEventDTO", "endTime", text(), instant),
+        lie("CalendarEventDTO", "dateAdded", text(), instant),
+        lie("CalendarEventDTO", "dateUpdated", text(), instant),
+        lie("CreateContactDto", "dateOfBirth", json!({"type": "string", "nullable": true}), birth),
+        lie("UpdateContactDto", "dateOfBirth", json!({"type": "string", "nullable": true}), birth),
+        lie("UpsertContactDto", "dateOfBirth", json!({"type": "string", "nullable": true}), birth),
+        lie("NumericField", "field_value", json!({"type": "number"}), amount),
+        lie("MonetoryField", "field_value", json!({"type": "number"}), amount),
+        lie(
+            "CustomFieldSchema",
+            "value",
+            json!({}),
+            "values are text, numbers, lists or file maps, as in the event schemas",
+        ),
+        lie(
+            "LocationTaskListSuccessfulResponseDto",
+            "tasks",
+            json!({"type": "array", "items": {"type": "object", "required": ["id", "contactId"], "properties": {
+                "id": {"type": "string"}, "title": {"type": "string"}, "body": {"type": "string"},
+                "assignedTo": {"type": "string"}, "dueDate": {"type": "string"}, "completed": {"type": "boolean"},
+                "contactId": {"type": "string"},
+            }}}),
+            "the element is an empty list in the document; tasks with their contactId were seen (vendor issue #332)",
+        ),
+        lie(
+            "SearchBodyV2DTO",
+            "",
+            search_body(),
+            "empty in the document; described on the vendor's page on contact search",
+        ),
+    ]
+});
+
+fn search_body() -> Value {
+    json!({"type": "object", "required": ["locationId", "pageLimit"], "properties": {
+        "locationId": {"type": "string"},
+        "pageLimit": {"type": "number"},
+        "page": {"type": "number"},
+        "searchAfter": {"type": "array"},
+        "query": {"type": "string"},
+        "filters": {"type": "array", "items": {"type": "object", "properties": {
+            "field": {"type": "string"},
+            "operator": {"type": "string", "enum":
+                ["eq", "not_eq", "contains", "not_contains", "exists", "not_exists", "range"]},
+            "value": {},
+            "group": {"type": "string", "enum": ["AND", "OR"]},
+            "filters": {"type": "array"},
+        }}},
+        "sort": {"type": "array", "items": {"type": "object", "required": ["field", "direction"], "properties": {
+            "field": {"type": "string"},
+            "direction": {"type": "string", "enum": ["asc", "desc"]},
+        }}},
+    }})
+}
+
+/// What a property of a schema truly is, where the document lies.
+pub fn truth(schema: &str, key: &str) -> Option<&'static Value> {
+    LIES.iter().find(|lie| lie.schema == schema && lie.key == key).map(|lie| &lie.truth)
+}
+
+/// Every lie, as schema and key.
+pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+    LIES.iter().map(|lie| (lie.schema, lie.key))
+}

@@ -1,0 +1,14 @@
+//! The vendor's own documents as judges: of what the GHL stand-in answers, and of what our client asks.
+//!
+//! [`openapi`] is the judge; other tests may call it too.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+pub mod openapi;
+
+mod checker;
+mod endpoints;
+mod events;
+mod lies;
+mod stand;
+mod traps;
