@@ -112,7 +112,7 @@ impl Worker {
                     Ok(Worked::Rested) => {}
                     Ok(Worked::LeaseLost) => self.holder.lost(workspace),
                     Err(error) => {
-                        tracing::error!(workspace = %workspace, error = %error, "a lane could not be settled")
+                        tracing::error!(workspace = %workspace, error = %error, "a lane could not be settled");
                     }
                 }
             }

@@ -11,6 +11,9 @@ pub mod identity;
 mod lookup;
 mod unknown;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
