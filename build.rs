@@ -17,7 +17,8 @@ fn main() {
 }
 
 fn installed() -> bool {
-    let on_path = env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|dir| dir.join("initdb").exists()));
+    let on_path =
+        env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|dir| dir.join("initdb").exists()));
     let debian = std::fs::read_dir(Path::new("/usr/lib/postgresql"))
         .is_ok_and(|versions| versions.flatten().any(|version| version.path().join("bin/initdb").exists()));
     on_path || debian
