@@ -107,7 +107,7 @@ pub struct SandboxSettings {
     /// The workspaces whose accounts the worlds hold.
     pub workspaces: Vec<Workspace>,
     /// GHL's keys.
-    pub ghl: GhlKeys,
+    pub ghl_keys: GhlKeys,
     /// TIMIFY.
     pub timify: TimifySettings,
     /// Name and value of the header of TIMIFY's webhooks.
@@ -139,7 +139,7 @@ impl SandboxSettings {
         let timerex_secrets = |one: &Workspace| (one.timerex_team.clone(), one.timerex_extension_secret.clone());
         Self {
             seed: 1,
-            ghl: GhlKeys {
+            ghl_keys: GhlKeys {
                 app_id: "65a0b1c2d3e4f5a6b7c8d9e0".into(),
                 seed: digest(b"the sandbox signs as GHL"),
                 rsa: false,

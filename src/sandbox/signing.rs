@@ -49,7 +49,7 @@ pub struct Signer {
 impl Signer {
     /// Takes the keys and tokens out of the settings.
     pub fn new(settings: &SandboxSettings) -> Result<Self, BadKey> {
-        let ed25519 = Ed25519KeyPair::from_seed_unchecked(&settings.ghl.seed).map_err(|_| BadKey("Ed25519"))?;
+        let ed25519 = Ed25519KeyPair::from_seed_unchecked(&settings.ghl_keys.seed).map_err(|_| BadKey("Ed25519"))?;
         let team = |team: &super::timerex::TimerexTeam| (team.url_path.clone(), team.webhook_token.clone());
         let both = [(System::Timify, &settings.timify_extension), (System::Timerex, &settings.timerex_extension)];
         let secrets = both.into_iter().flat_map(|(system, extension)| {
@@ -57,7 +57,7 @@ impl Signer {
         });
         Ok(Self {
             ed25519,
-            rsa_on: settings.ghl.rsa,
+            rsa_on: settings.ghl_keys.rsa,
             rsa: OnceLock::new(),
             timify: settings.timify_header.clone(),
             timerex_header: settings.timerex_header.clone(),
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn ghl_webhooks_verify_with_both_published_keys_and_no_flipped_byte_does() {
         let mut settings = SandboxSettings::example();
-        settings.ghl.rsa = true;
+        settings.ghl_keys.rsa = true;
         let signer = Signer::new(&settings).unwrap();
         let body = br#"{"type":"ContactCreate"}"#;
         let headers = signer.headers(StandIn::vendor(System::Ghl), "", "", Millis(0), body);
