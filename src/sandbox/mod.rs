@@ -4,16 +4,54 @@
 //! ([`ghl`], [`timify`], [`timerex`], [`extension`]) are pure: no IO, no clock, no randomness of their own, everything
 //! they need comes with the [`Turn`]. [`core`](Sandbox) joins them; the shell puts them on a socket and sends the webhooks.
 
+pub mod control;
+mod core;
+pub mod delivery;
 pub mod extension;
+pub mod faults;
 pub mod ghl;
+mod requests;
+mod settings;
+pub mod shell;
+pub mod signing;
+#[cfg(test)]
+mod tests;
 pub mod timerex;
 pub mod timify;
+mod web;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::clock::Millis;
 use crate::model::System;
+
+pub use core::{Answer, Sandbox};
+pub use requests::RequestRow;
+pub use settings::{GhlKeys, Receiver, SandboxSettings, Workspace};
+
+/// Which of the five stand-ins: a vendor, or the extension endpoint beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct StandIn {
+    /// The system.
+    pub system: System,
+    /// Whether the extension endpoint of that system is meant, not the vendor.
+    #[serde(default)]
+    pub extension: bool,
+}
+
+impl StandIn {
+    /// The vendor itself.
+    pub fn vendor(system: System) -> Self {
+        Self { system, extension: false }
+    }
+
+    /// The extension endpoint beside the vendor.
+    pub fn extension(system: System) -> Self {
+        Self { system, extension: true }
+    }
+}
 
 /// A request to a stand-in, its path already without the prefix that named the stand-in.
 pub type Request = http::Request<Bytes>;

@@ -1,1 +1,308 @@
-//! Stand-in for timerex.
+//! The TimeRex stand-in: bookings on calendars of a team, seen over a small read-mostly API, told by two webhooks.
+//!
+//! In: API requests and what guests and hosts do. Out: answers and webhooks of the documented shape. It knows nothing of
+//! contacts, tasks, notes or tags (404), as the vendor does not, and of no way to create or move a booking over the API.
+//! Vendor source: developers.timerex.net; where it is silent, a setting or a comment says what was chosen.
+
+mod bookings;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use http::{Method, header};
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use super::web::{self, Params};
+use super::{Edit, EditRefused, Request, Response, Turn, World, requests};
+use crate::clock::Millis;
+use bookings::Booking;
+
+/// Items on a page of a calendar's bookings, and of everything else.
+const BOOKINGS_A_PAGE: usize = 10;
+const OTHERS_A_PAGE: usize = 20;
+
+/// What the TimeRex stand-in knows before the first request.
+#[derive(Clone)]
+pub struct TimerexSettings {
+    /// The teams.
+    pub teams: Vec<TimerexTeam>,
+    /// Reads that a key may make in a minute.
+    pub reads_a_minute: usize,
+    /// Writes that a key may make in an hour.
+    pub writes_an_hour: usize,
+    /// Whether cancelling over the API causes a webhook, too (the vendor does not say).
+    pub echo_webhooks: bool,
+    /// What the second cancel of a booking is answered: 200 when true, else 400 (the vendor does not say).
+    pub cancel_again_is_fine: bool,
+    /// Whether a moved booking's old half carries `new_evnet_id`, as the vendor's own example misspells it.
+    pub misspelt_new_id: bool,
+    /// The `status` of a cancelled booking in webhooks: 3 in the documents, 2 in what a receiver saw.
+    pub cancelled_status: i64,
+    /// Whether webhooks have the older shape: no `calendar_id`, no word of moving, no `url_params`.
+    pub older_shape: bool,
+}
+
+/// A team: the account.
+#[derive(Clone)]
+pub struct TimerexTeam {
+    /// 20 hexadecimal digits.
+    pub id: String,
+    /// The unique name in URLs; webhooks are told apart by it.
+    pub url_path: String,
+    /// Its name.
+    pub name: String,
+    /// The `x-api-key` of the team.
+    pub api_key: String,
+    /// The security token of its webhooks.
+    pub webhook_token: String,
+    /// Its calendars.
+    pub calendars: Vec<TimerexCalendar>,
+}
+
+/// A calendar that guests book on.
+#[derive(Debug, Clone)]
+pub struct TimerexCalendar {
+    /// 20 hexadecimal digits.
+    pub id: String,
+    /// The name in URLs, unique within the team.
+    pub url_path: String,
+    /// Its name.
+    pub name: String,
+    /// Minutes of a booking.
+    pub duration: i64,
+    /// IANA name of its time zone.
+    pub timezone: String,
+    /// Whether bookings get a Zoom meeting.
+    pub zoom: bool,
+}
+
+/// A scheduling link that can be used once.
+struct OneTimeUrl {
+    calendar: String,
+    booking: Option<String>,
+}
+
+/// TimeRex, standing in.
+pub struct Timerex {
+    settings: TimerexSettings,
+    bookings: BTreeMap<String, Booking>,
+    one_time_urls: BTreeMap<String, OneTimeUrl>,
+    reads: BTreeMap<String, VecDeque<Millis>>,
+    writes: BTreeMap<String, VecDeque<Millis>>,
+}
+
+/// A call by a team's key.
+struct Call<'a> {
+    request: &'a Request,
+    params: Params,
+    team: TimerexTeam,
+}
+
+impl Timerex {
+    /// Teams as the settings name them, without bookings.
+    pub fn new(settings: TimerexSettings) -> Self {
+        Self {
+            settings,
+            bookings: BTreeMap::new(),
+            one_time_urls: BTreeMap::new(),
+            reads: BTreeMap::new(),
+            writes: BTreeMap::new(),
+        }
+    }
+
+    fn calendar(&self, id_or_path: &str) -> Option<(&TimerexTeam, &TimerexCalendar)> {
+        let named = |calendar: &&TimerexCalendar| calendar.id == id_or_path || calendar.url_path == id_or_path;
+        self.settings.teams.iter().find_map(|team| Some((team, team.calendars.iter().find(named)?)))
+    }
+
+    fn route(&mut self, call: &Call<'_>, turn: &mut Turn<'_>) -> Option<Response> {
+        let path = web::segments(call.request.uri().path());
+        let path = path.strip_prefix(["api", "beta"].as_slice())?;
+        let calendar = |id: &str| call.team.calendars.iter().find(|one| one.id == id);
+        match (call.request.method().clone(), path) {
+            // The key belongs to a team, not to a person.
+            (Method::GET, ["user", "me"]) => {
+                Some(web::json(400, &json!({ "message": "not available with an API key" })))
+            }
+            (Method::GET, ["user", "me", "teams", "primary"]) => Some(web::json(200, &team_record(&call.team))),
+            (Method::GET, ["user", "me", "teams"]) => Some(call.page(&[team_record(&call.team)], OTHERS_A_PAGE)),
+            (Method::GET, ["teams", id]) => {
+                (*id == call.team.id || *id == "primary").then(|| web::json(200, &team_record(&call.team)))
+            }
+            (Method::GET, ["teams", id, "calendars"]) if *id == call.team.id || *id == "primary" => {
+                let calendars = call.team.calendars.iter().map(|one| calendar_record(&call.team, one, true));
+                Some(call.page(&calendars.collect::<Vec<_>>(), OTHERS_A_PAGE))
+            }
+            (method, ["calendars", "one-time-url", id]) if method == Method::GET => self.one_time_url(id, call),
+            (Method::GET, ["calendars", id]) => {
+                Some(web::json(200, &calendar_record(&call.team, calendar(id)?, false)))
+            }
+            (Method::GET, ["calendars", id, "events"]) => Some(self.list_bookings(&calendar(id)?.id, call)),
+            (Method::POST, ["calendars", id, "one-time-url"]) => {
+                let calendar = calendar(id)?.id.clone();
+                let id = web::hex_id(turn.rng, 20);
+                let url = OneTimeUrl { calendar, booking: None };
+                self.one_time_urls.insert(id.clone(), url);
+                self.one_time_url(&id, call).map(|mut response| {
+                    *response.status_mut() = http::StatusCode::CREATED;
+                    response
+                })
+            }
+            (Method::GET, ["events", id]) => {
+                let booking = self.own(id, call)?;
+                Some(web::json(200, &booking.full_record(&call.team, calendar(&booking.calendar)?)))
+            }
+            (Method::POST, ["events", id, "cancel"]) => {
+                self.own(id, call)?;
+                Some(self.cancel_over_api(id, turn))
+            }
+            _ => None,
+        }
+    }
+
+    fn own(&self, id: &str, call: &Call<'_>) -> Option<&Booking> {
+        self.bookings.get(id).filter(|booking| call.team.calendars.iter().any(|one| one.id == booking.calendar))
+    }
+
+    /// One page; `startTime` and `endTime` are UTC, `YYYY-MM-DD HH:MM:SS`.
+    fn list_bookings(&self, calendar: &str, call: &Call<'_>) -> Response {
+        let bound = |key: &str| call.params.get(key).and_then(instant);
+        let (from, to) = (bound("startTime"), bound("endTime"));
+        let mut found: Vec<_> = self.bookings.values().filter(|one| one.calendar == calendar).collect();
+        found.retain(|one| from.is_none_or(|from| one.end > from) && to.is_none_or(|to| one.start < to));
+        found.sort_by_key(|one| (one.start, one.id.as_str()));
+        let items: Vec<_> = found.into_iter().map(Booking::short_record).collect();
+        call.page(&items, BOOKINGS_A_PAGE)
+    }
+
+    fn cancel_over_api(&mut self, id: &str, turn: &mut Turn<'_>) -> Response {
+        if self.bookings.get(id).is_some_and(|booking| booking.cancelled.is_some()) {
+            return if self.settings.cancel_again_is_fine {
+                web::empty(200)
+            } else {
+                web::json(400, &json!({ "message": "already cancelled" }))
+            };
+        }
+        let told = self.cancel(id, "", turn);
+        if let Ok(webhook) = told
+            && self.settings.echo_webhooks
+        {
+            turn.webhooks.push(webhook);
+        }
+        web::empty(200)
+    }
+
+    fn one_time_url(&self, id: &str, call: &Call<'_>) -> Option<Response> {
+        let url = self.one_time_urls.get(id)?;
+        let calendar = call.team.calendars.iter().find(|one| one.id == url.calendar)?;
+        let booking = url.booking.as_ref().and_then(|id| self.bookings.get(id));
+        let link = format!("https://timerex.net/s/{}/{}", call.team.url_path, id);
+        let status = booking.map_or("pending", Booking::word);
+        let booked = booking.map(|booking| booking.one_time_record(calendar));
+        Some(web::json(200, &json!({ "id": id, "url": link, "status": status, "event": booked })))
+    }
+
+    /// Whether the key is over its limit now; a call that is counts, too.
+    fn over_limit(&mut self, key: &str, request: &Request, now: Millis) -> bool {
+        let reads = web::reads_only(request.method());
+        let (spent, limit, window) = if reads {
+            (&mut self.reads, self.settings.reads_a_minute, 60_000)
+        } else {
+            (&mut self.writes, self.settings.writes_an_hour, 3_600_000)
+        };
+        let spent = spent.entry(key.to_owned()).or_default();
+        while spent.front().is_some_and(|first| first.0 <= now.0 - window) {
+            spent.pop_front();
+        }
+        if spent.len() >= limit {
+            return true;
+        }
+        spent.push_back(now);
+        false
+    }
+}
+
+impl World for Timerex {
+    fn answer(&mut self, request: &Request, turn: &mut Turn<'_>) -> Response {
+        let key = web::header(request, "x-api-key").unwrap_or("");
+        let team = self.settings.teams.iter().find(|team| team.api_key == key).cloned();
+        let Some(team) = team else {
+            return to_login();
+        };
+        if self.over_limit(key, request, turn.now) {
+            return web::json(429, &json!({ "message": "Too Many Attempts." }));
+        }
+        let account = requests::Account(team.url_path.clone());
+        let call = Call { request, params: Params::of(request), team };
+        let response = self.route(&call, turn);
+        let mut response = response.unwrap_or_else(|| web::json(404, &json!({ "message": "Not Found" })));
+        response.extensions_mut().insert(account);
+        response
+    }
+
+    fn edit(&mut self, edit: &Edit, turn: &mut Turn<'_>) -> Result<String, EditRefused> {
+        self.made_by_person(edit, turn)
+    }
+
+    fn state(&self) -> Value {
+        let teams = self.settings.teams.iter().map(|team| {
+            let own = |booking: &&Booking| team.calendars.iter().any(|one| one.id == booking.calendar);
+            let bookings: Vec<_> = self.bookings.values().filter(own).map(Booking::whole).collect();
+            (team.url_path.clone(), json!({ "appointments": bookings }))
+        });
+        Value::Object(teams.collect())
+    }
+}
+
+impl Call<'_> {
+    /// One page of `items`; the token of the next page is opaque, and absent on the last.
+    fn page(&self, items: &[Value], size: usize) -> Response {
+        let token = self.params.get("nextPageToken").and_then(|token| BASE64.decode(token).ok());
+        let start = token.and_then(|token| String::from_utf8(token).ok()?.strip_prefix("from:")?.parse().ok());
+        let start: usize = start.unwrap_or(0);
+        let mut body = json!({ "items": items.iter().skip(start).take(size).collect::<Vec<_>>() });
+        if start + size < items.len() {
+            body["nextPageToken"] = json!(BASE64.encode(format!("from:{}", start + size)));
+        }
+        web::json(200, &body)
+    }
+}
+
+/// What a wrong key gets: not 401 but a redirect to the login page.
+fn to_login() -> Response {
+    let page = "<!DOCTYPE html><html><head><title>Redirecting to https://timerex.net/login</title></head></html>";
+    let mut response = web::typed(302, "text/html; charset=utf-8", page.to_owned());
+    let target = header::HeaderValue::from_static("https://timerex.net/login");
+    response.headers_mut().insert(header::LOCATION, target);
+    response
+}
+
+fn team_record(team: &TimerexTeam) -> Value {
+    json!({ "id": team.id, "name": team.name, "url_path": team.url_path, "is_primary": false, "role": "administrator" })
+}
+
+/// A calendar; `members` is a list in a team's list, but one object where the calendar is read alone.
+fn calendar_record(team: &TimerexTeam, calendar: &TimerexCalendar, listed: bool) -> Value {
+    let mut member = json!({ "id": bookings::HOST_ID, "name": "Host One", "is_self": true });
+    let members = if listed {
+        json!([member])
+    } else {
+        member["group_number"] = Value::Null;
+        member
+    };
+    json!({
+        "id": calendar.id, "team_id": team.id, "name": calendar.name, "url": bookings::link(team, calendar),
+        "duration": calendar.duration, "pre_travel_time": 0, "post_travel_time": 0,
+        "online_meeting_provider": calendar.zoom.then_some("zoom"), "type": "and", "members": members,
+    })
+}
+
+fn instant(text: &str) -> Option<Millis> {
+    let civil = DateTime::strptime("%Y-%m-%d %H:%M:%S", text).ok()?;
+    Some(Millis(civil.to_zoned(TimeZone::UTC).ok()?.timestamp().as_millisecond()))
+}

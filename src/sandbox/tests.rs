@@ -1,0 +1,284 @@
+//! The core with its faults, the deliveries, and the whole over real sockets.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::delivery::{DeliveryState, Outbox, Signature};
+use super::faults::{Fault, FaultKind, Only};
+use super::signing::{Signer, standard_webhooks_match};
+use super::*;
+use crate::clock::Millis;
+
+const NOW: Millis = Millis(1_774_464_391_262);
+
+fn fault(kind: FaultKind, count: u32) -> Fault {
+    Fault { kind, count: Some(count), only: Only::Any, path: None, delay_ms: 0, retry_after: Some(7) }
+}
+
+/// A signed call to the extension beside TimeRex: the shortest way to a write.
+fn write(key: &str) -> Request {
+    let settings = SandboxSettings::example();
+    let body = json!({ "name": "Hanako" }).to_string();
+    let secret = &settings.timerex_extension.accounts[0].secret;
+    let headers = signing::standard_webhooks(secret, key, NOW, body.as_bytes());
+    let request = http::Request::post("/extension/timerex/contacts?x=1").header("idempotency-key", key);
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
+    request.body(body.into()).unwrap()
+}
+
+fn contacts(sandbox: &Sandbox) -> usize {
+    let state = sandbox.state();
+    state["extension"]["timerex"]["sandbox_team_1"]["contacts"].as_array().unwrap().len()
+}
+
+#[test]
+fn a_write_is_logged_with_its_object_and_its_repetition_is_no_write() {
+    let mut sandbox = Sandbox::new(&SandboxSettings::example());
+    let answer = sandbox.answer(NOW, write("k1"));
+    assert_eq!((answer.response.status().as_u16(), answer.webhooks.len()), (201, 1));
+    assert_eq!(answer.response.headers()["date"], "Wed, 25 Mar 2026 18:46:31 GMT");
+    assert!(sandbox.answer(NOW, write("k1")).webhooks.is_empty());
+    let rows = sandbox.requests(0);
+    assert_eq!((rows[0].write, rows[1].write), (true, false));
+    assert_eq!((rows[0].kind, rows[0].path.as_str()), (Some("contact"), "/contacts"));
+    assert_eq!(rows[0].account.as_deref(), Some("sandbox_team_1"));
+    assert_eq!(rows[0].id, answer.webhooks[0].body["data"]["id"].as_str().map(str::to_owned));
+    sandbox.forget_requests();
+    assert_eq!((sandbox.requests(0).len(), sandbox.next_request()), (0, 2));
+}
+
+#[rstest::rstest]
+#[case::down(FaultKind::Down, Some(503), false, 0)]
+#[case::rate_limited(FaultKind::RateLimited, Some(429), false, 0)]
+#[case::error_500(FaultKind::Error500, Some(500), false, 0)]
+#[case::cut_before_apply(FaultKind::CutBeforeApply, None, true, 0)]
+#[case::cut_after_apply(FaultKind::CutAfterApply, None, true, 1)]
+fn a_fault_strikes_once_and_only_a_late_cut_has_applied_the_write(
+    #[case] kind: FaultKind,
+    #[case] status: Option<u16>,
+    #[case] cut: bool,
+    #[case] applied: usize,
+) {
+    let mut sandbox = Sandbox::new(&SandboxSettings::example());
+    sandbox.faults.add(StandIn::extension(System::Timerex), fault(kind, 1));
+    let answer = sandbox.answer(NOW, write("k1"));
+    assert_eq!((answer.cut, answer.webhooks.len(), contacts(&sandbox)), (cut, applied, applied));
+    assert_eq!(sandbox.requests(0)[0].status, status);
+    assert_eq!(sandbox.requests(0)[0].write, applied == 1);
+    assert_eq!(sandbox.requests(0)[0].fault, Some(kind));
+    assert_eq!(sandbox.answer(NOW, write("k2")).response.status(), 201);
+}
+
+#[test]
+fn a_wrong_clock_shows_in_the_date_and_refuses_our_timestamps() {
+    let mut sandbox = Sandbox::new(&SandboxSettings::example());
+    sandbox.faults.skew(StandIn::extension(System::Timerex), 400_000);
+    let answer = sandbox.answer(NOW, write("k1"));
+    assert_eq!(answer.response.status(), 401);
+    assert_eq!(answer.response.headers()["date"], "Wed, 25 Mar 2026 18:53:11 GMT");
+    assert_eq!(
+        sandbox.answer(NOW, http::Request::get("/elsewhere").body(Bytes::new()).unwrap()).response.status(),
+        404
+    );
+}
+
+fn webhook(id: &str) -> Webhook {
+    let (system, account) = (System::Timerex, "sandbox_team_1".to_owned());
+    Webhook { system, extension: false, account, id: id.to_owned(), body: json!({ "webhook_type": "event_confirmed" }) }
+}
+
+fn outbox() -> Outbox {
+    let url = "http://127.0.0.1:9/".to_owned();
+    let receiver = Receiver { system: System::Timerex, extension: false, account: None, url };
+    Outbox::new(delivery::DeliverySettings::default(), vec![receiver])
+}
+
+const TIMEREX: StandIn = StandIn { system: System::Timerex, extension: false };
+
+#[test]
+fn a_failed_delivery_is_repeated_with_the_same_id_and_body_and_then_given_up() {
+    let mut outbox = outbox();
+    outbox.accept(&webhook("a"), NOW);
+    let mut now = NOW;
+    let mut bodies = Vec::new();
+    for status in [Some(500), None, Some(404)] {
+        let sending = outbox.take_due(now).pop().unwrap();
+        assert!(outbox.take_due(now).is_empty());
+        bodies.push((sending.id, sending.body));
+        outbox.settle(sending.number, status, now);
+        now = outbox.next_due(now).unwrap_or(now);
+    }
+    assert!(bodies.iter().all(|one| *one == bodies[0]));
+    assert_eq!(now, NOW + Duration::from_secs(1));
+    let delivery = &outbox.list(0)[0];
+    assert_eq!((delivery.state, delivery.attempts.len(), outbox.pending()), (DeliveryState::Failed, 3, 0));
+}
+
+#[test]
+fn held_deliveries_go_in_reverse_when_asked_and_duplicates_and_losses_are_on_demand() {
+    let mut outbox = outbox();
+    outbox.hold(TIMEREX, Some(2));
+    for id in ["a", "b", "c"] {
+        outbox.accept(&webhook(id), NOW);
+    }
+    let drain = |outbox: &mut Outbox| {
+        let mut ids = Vec::new();
+        while let Some(sending) = outbox.take_due(NOW).pop() {
+            outbox.settle(sending.number, Some(200), NOW);
+            ids.push(sending.id);
+        }
+        ids
+    };
+    assert_eq!(drain(&mut outbox), ["c"]);
+    assert_eq!(outbox.release(TIMEREX, true, NOW), 2);
+    assert_eq!(drain(&mut outbox), ["b", "a"]);
+    outbox.duplicate(TIMEREX, 1);
+    for id in ["d", "e"] {
+        outbox.accept(&webhook(id), NOW);
+    }
+    assert_eq!(drain(&mut outbox), ["d", "d", "e"]);
+    outbox.lose(TIMEREX, 1);
+    outbox.accept(&webhook("f"), NOW);
+    assert!(drain(&mut outbox).is_empty());
+    assert_eq!(outbox.list(6)[0].state, DeliveryState::Lost);
+}
+
+#[test]
+fn a_webhook_without_a_receiver_is_not_kept_waiting() {
+    let mut outbox = Outbox::new(delivery::DeliverySettings::default(), Vec::new());
+    outbox.accept(&webhook("a"), NOW);
+    assert!(outbox.take_due(NOW).is_empty());
+    assert_eq!(outbox.list(0)[0].state, DeliveryState::NoReceiver);
+}
+
+#[test]
+fn a_forged_delivery_has_the_right_form_and_proves_nothing() {
+    let settings = SandboxSettings::example();
+    let signer = Signer::new(&settings).unwrap();
+    let account = settings.workspaces[0].timerex_team.as_str();
+    let (extension, body) = (StandIn::extension(System::Timerex), b"{}");
+    let good = signer.headers(extension, account, "m", NOW, body);
+    let forged = signer.amiss(Signature::Wrong, extension, account, "m", NOW, body);
+    let passes = |headers: &[signing::Header]| {
+        let secret = &settings.timerex_extension.accounts[0].secret;
+        standard_webhooks_match(secret, &headers[0].1, &headers[1].1, body, &headers[2].1)
+    };
+    assert!(passes(&good) && !passes(&forged));
+    assert_eq!(good[2].1.len(), forged[2].1.len());
+    let none = signer.amiss(Signature::Na, StandIn::vendor(System::Ghl), "", "m", NOW, body);
+    assert_eq!(none[0], ("x-ghl-signature".to_owned(), "N/A".to_owned()));
+    let missing = signer.amiss(Signature::Missing, TIMEREX, account, "m", NOW, body);
+    assert!(missing.iter().all(|(name, _)| name != "x-timerex-authorization"));
+}
+
+type Heard = (http::HeaderMap, Bytes);
+
+/// A receiver that answers 500 to the first try and 200 to all others.
+async fn receiver() -> (String, mpsc::UnboundedReceiver<Heard>) {
+    let (tell, heard) = mpsc::unbounded_channel();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/webhooks/timerex", listener.local_addr().unwrap());
+    let tries = std::sync::atomic::AtomicU32::new(0);
+    let tries = std::sync::Arc::new(tries);
+    let route = axum::routing::post(move |headers: http::HeaderMap, body: Bytes| async move {
+        tell.send((headers, body)).unwrap();
+        let first = tries.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0;
+        if first { http::StatusCode::INTERNAL_SERVER_ERROR } else { http::StatusCode::OK }
+    });
+    let router = axum::Router::new().route("/webhooks/timerex", route);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (url, heard)
+}
+
+/// A sandbox on a free port; gives its base URL.
+async fn served(stop: &CancellationToken) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let mut settings = SandboxSettings::example();
+    settings.delivery.timerex.first = Duration::from_millis(1);
+    settings.delivery.extension.first = Duration::from_millis(1);
+    tokio::spawn(shell::serve(listener, settings, stop.clone()));
+    base
+}
+
+async fn post(base: &str, path: &str, body: Value) -> Value {
+    let request = reqwest::Client::builder().no_proxy().build().unwrap().post(format!("{base}{path}"));
+    let request = request.header("content-type", "application/json").body(body.to_string());
+    let response = request.send().await.unwrap();
+    assert!(response.status().is_success(), "{path}: {}", response.status());
+    serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or_default()
+}
+
+async fn get(base: &str, path: &str) -> Value {
+    let response = reqwest::Client::builder().no_proxy().build().unwrap().get(format!("{base}{path}"));
+    serde_json::from_slice(&response.send().await.unwrap().bytes().await.unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_signed_delivery_reaches_a_listener_and_is_repeated_until_it_is_taken() {
+    let stop = CancellationToken::new();
+    let base = served(&stop).await;
+    let (url, mut heard) = receiver().await;
+    let receivers = json!({ "receivers": [{ "system": "timerex", "extension": true, "url": url }] });
+    post(&base, "/control/receivers", receivers).await;
+    let edit = json!({
+        "system": "timerex", "extension": true, "action": "create", "kind": "contact", "account": "sandbox_team_1",
+        "fields": { "name": "山田 花子" },
+    });
+    let made = post(&base, "/control/edits", edit).await;
+    let keys = get(&base, "/control/keys").await;
+    let secret = keys["workspaces"][0]["timerex_extension_secret"].as_str().unwrap();
+    let mut bodies = Vec::new();
+    for _ in 0..2 {
+        let (headers, body) = heard.recv().await.unwrap();
+        let header = |name: &str| headers[name].to_str().unwrap();
+        assert_eq!(header("webhook-id"), made["webhooks"][0].as_str().unwrap());
+        let (timestamp, signature) = (header("webhook-timestamp"), header("webhook-signature"));
+        assert!(standard_webhooks_match(secret, header("webhook-id"), timestamp, &body, signature));
+        bodies.push(body);
+    }
+    assert_eq!(bodies[0], bodies[1]);
+    let told: Value = serde_json::from_slice(&bodies[0]).unwrap();
+    assert_eq!((&told["type"], &told["data"]["id"]), (&json!("contact.created"), &made["id"]));
+    let state = get(&base, "/control/state").await;
+    assert_eq!(state["extension"]["timerex"]["sandbox_team_1"]["contacts"][0]["name"], "山田 花子");
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn a_cut_connection_gives_no_answer_and_the_next_request_does() {
+    let stop = CancellationToken::new();
+    let base = served(&stop).await;
+    let cut = json!({ "system": "timerex", "kind": "cut_before_apply", "count": 1 });
+    post(&base, "/control/faults", cut).await;
+    let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let url = format!("{base}/timerex/api/beta/user/me");
+    assert!(client.get(&url).send().await.is_err());
+    assert_eq!(client.get(&url).send().await.unwrap().status(), 302);
+    let log = get(&base, "/control/requests").await;
+    assert_eq!(log["requests"][0]["status"], Value::Null);
+    assert_eq!(log["requests"][1]["status"], 302);
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn the_control_api_names_what_it_does_not_know() {
+    let stop = CancellationToken::new();
+    let base = served(&stop).await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let refused = [
+        ("/control/faults", json!({ "system": "ghl", "kind": "earthquake" })),
+        ("/control/edits", json!({ "system": "timify", "action": "create", "kind": "task", "account": "nobody" })),
+    ];
+    for (path, body) in refused {
+        let request = client.post(format!("{base}{path}")).header("content-type", "application/json");
+        let response = request.body(body.to_string()).send().await.unwrap();
+        assert_eq!(response.status(), 422, "{path}");
+    }
+    stop.cancel();
+}
