@@ -242,7 +242,7 @@ async fn keys(State(shared): Shell) -> Json<Value> {
     let (name, value) = &settings.timify_header;
     Json(json!({
         "ghl": {
-            "app_id": settings.ghl_keys.app_id,
+            "app_id": settings.ghl.app_id,
             "ed25519_pem": signer.ed25519_pem(),
             "rsa_pem": signer.rsa_pem(),
         },

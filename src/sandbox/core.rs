@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::extension::Extension;
 use super::faults::{Fault, FaultKind, Faults};
+use super::ghl::Ghl;
 use super::requests::{self, Account, Repeated, RequestRow};
 use super::timerex::Timerex;
 use super::timify::Timify;
@@ -165,7 +166,8 @@ impl Sandbox {
 
 /// The one place where the worlds are built.
 fn worlds(settings: &SandboxSettings) -> BTreeMap<StandIn, Box<dyn World + Send>> {
-    let worlds: [(StandIn, Box<dyn World + Send>); 4] = [
+    let worlds: [(StandIn, Box<dyn World + Send>); 5] = [
+        (StandIn::vendor(System::Ghl), Box::new(Ghl::new(settings.ghl.clone()))),
         (StandIn::vendor(System::Timify), Box::new(Timify::new(settings.timify.clone()))),
         (StandIn::vendor(System::Timerex), Box::new(Timerex::new(settings.timerex.clone()))),
         (StandIn::extension(System::Timify), Box::new(Extension::new(settings.timify_extension.clone()))),

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::StandIn;
 use super::delivery::DeliverySettings;
 use super::extension::{ExtensionAccount, ExtensionSettings};
+use super::ghl::{CalendarSettings, GhlSettings, LocationSettings, TokenSettings};
 use super::timerex::{TimerexCalendar, TimerexSettings, TimerexTeam};
 use super::timify::{Bookable, FieldDefinition, TimifyApp, TimifyCompany, TimifySettings, WebhookBody};
 use crate::model::System;
@@ -66,11 +67,9 @@ pub struct Workspace {
     pub timerex_extension_secret: String,
 }
 
-/// What the GHL stand-in signs with and in whose name.
+/// What the GHL stand-in signs with.
 #[derive(Clone)]
 pub struct GhlKeys {
-    /// The app id in webhooks.
-    pub app_id: String,
     /// The seed of the Ed25519 key.
     pub seed: [u8; 32],
     /// Whether webhooks carry the older RSA signature, too.
@@ -106,6 +105,8 @@ pub struct SandboxSettings {
     pub seed: u64,
     /// The workspaces whose accounts the worlds hold.
     pub workspaces: Vec<Workspace>,
+    /// GHL.
+    pub ghl: GhlSettings,
     /// GHL's keys.
     pub ghl_keys: GhlKeys,
     /// TIMIFY.
@@ -139,11 +140,8 @@ impl SandboxSettings {
         let timerex_secrets = |one: &Workspace| (one.timerex_team.clone(), one.timerex_extension_secret.clone());
         Self {
             seed: 1,
-            ghl_keys: GhlKeys {
-                app_id: "65a0b1c2d3e4f5a6b7c8d9e0".into(),
-                seed: digest(b"the sandbox signs as GHL"),
-                rsa: false,
-            },
+            ghl: ghl(&workspaces),
+            ghl_keys: GhlKeys { seed: digest(b"the sandbox signs as GHL"), rsa: false },
             timify: timify(&workspaces),
             timify_header: ("x-timify-token".into(), "sandbox-timify-header-value".into()),
             timerex: timerex(&workspaces),
@@ -177,6 +175,20 @@ impl Workspace {
             timerex_webhook_token: hex::encode(&digest(format!("timerex token {number}").as_bytes())[..16]),
             timerex_extension_secret: secret("timerex extension"),
         }
+    }
+}
+
+fn ghl(workspaces: &[Workspace]) -> GhlSettings {
+    let calendar = |one: &Workspace| CalendarSettings {
+        user: one.ghl_user.clone(),
+        ..CalendarSettings::new(&one.ghl_calendar, "Consultation", &one.ghl_location)
+    };
+    let location = |one: &Workspace| LocationSettings::new(&one.ghl_location, &format!("Sandbox {}", one.name));
+    GhlSettings {
+        tokens: workspaces.iter().map(|one| TokenSettings::full(&one.ghl_token, &[&one.ghl_location])).collect(),
+        locations: workspaces.iter().map(location).collect(),
+        calendars: workspaces.iter().map(calendar).collect(),
+        ..GhlSettings::default()
     }
 }
 

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -263,6 +266,29 @@ async fn a_cut_connection_gives_no_answer_and_the_next_request_does() {
     let log = get(&base, "/control/requests").await;
     assert_eq!(log["requests"][0]["status"], Value::Null);
     assert_eq!(log["requests"][1]["status"], 302);
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn an_edit_in_ghl_is_told_under_the_published_key() {
+    let stop = CancellationToken::new();
+    let base = served(&stop).await;
+    let (url, mut heard) = receiver().await;
+    post(&base, "/control/receivers", json!({ "receivers": [{ "system": "ghl", "url": url }] })).await;
+    let keys = get(&base, "/control/keys").await;
+    let edit = json!({
+        "system": "ghl", "action": "create", "kind": "contact", "account": keys["workspaces"][0]["ghl_location"],
+        "fields": { "firstName": "Hanako", "email": "hanako.yamada@example.test" },
+    });
+    let made = post(&base, "/control/edits", edit).await;
+    let (headers, body) = heard.recv().await.unwrap();
+    let told: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!((&told["type"], &told["webhookId"]), (&json!("ContactCreate"), &made["webhooks"][0]));
+    assert_eq!(told["appId"], keys["ghl"]["app_id"]);
+    let pem: String = keys["ghl"]["ed25519_pem"].as_str().unwrap().lines().filter(|line| !line.contains('-')).collect();
+    let [key, signature] =
+        [pem.as_bytes(), headers["x-ghl-signature"].as_bytes()].map(|text| BASE64.decode(text).unwrap());
+    UnparsedPublicKey::new(&ED25519, key).verify(&body, &signature).unwrap();
     stop.cancel();
 }
 
