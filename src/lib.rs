@@ -5,6 +5,7 @@ pub mod dispatch;
 pub mod ids;
 pub mod mirror;
 pub mod model;
+pub mod reconcile;
 pub mod resolve;
 pub mod sandbox;
 pub mod secret;

@@ -180,7 +180,7 @@ impl Lane<'_> {
         let rows = self.lanes.log.waiting(self.entity, self.system).await?;
         let read = |change: Change| {
             let about = |said: &Observation| said.kind == seen.kind && said.id == seen.id;
-            let observation = self.target.observe(&change).ok().and_then(|said| said.into_iter().find(about));
+            let observation = claim::read(self.target, &change).ok().and_then(|said| said.into_iter().find(about));
             Waiting { change, observation }
         };
         Ok(rows.into_iter().filter(|(_, number)| *number <= doubt).map(|(change, _)| read(change)).collect())

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::{ExternalId, Field, Fields, Kind, Value};
 use crate::clock::Millis;
 
 /// How much an observation proves (R3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Class {
     /// A read made in the entity's lane, or the answer to a write: what is there now.
     Current,
@@ -18,7 +21,8 @@ pub enum Class {
 }
 
 /// What is said of the object.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Shape {
     /// All of it: a field that a snapshot knows and that is not here is blank.
     Full(Fields),
@@ -31,7 +35,7 @@ pub enum Shape {
 }
 
 /// One object, as somebody saw it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observation {
     /// What it is.
     pub kind: Kind,
@@ -75,7 +79,8 @@ impl Observation {
 }
 
 /// One half of a move that arrives as two deliveries (TimeRex).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Moved {
     /// This booking replaces that one.
     From(ExternalId),
@@ -84,7 +89,7 @@ pub enum Moved {
 }
 
 /// A guest of a booking: a partial observation of a contact, without an id of its own.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Guest {
     /// The id of the contact in GHL, carried through the booking link (`url_params`).
     pub correlation: Option<String>,

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use crate::clock::Millis;
 use crate::model::{
-    Author, Class, Conflict, Field, Fields, Finding, Link, LinkState, Observation, Shape, Snapshot, Stamp, Value,
+    Author, Change, Class, Conflict, Field, Fields, Finding, Link, LinkState, Observation, Origin, Shape, Snapshot,
+    Stamp, Terms, Unreadable, Value,
 };
 
 pub use crate::model::Evidence;
@@ -21,6 +22,15 @@ pub enum Weight {
     Doubt,
     /// It is of an older version than one we know: R8 at once.
     Old,
+}
+
+/// The observations in a change: a listing row carries its own, anything else is read by the system's terms.
+pub fn read(terms: &dyn Terms, change: &Change) -> Result<Vec<Observation>, Unreadable> {
+    if change.said.origin != Origin::Listing {
+        return terms.observe(change);
+    }
+    let seen = serde_json::from_slice(&change.said.body).map_err(|error| Unreadable(error.to_string()))?;
+    Ok(vec![seen])
 }
 
 /// Weighs an observation against what the link knows.

@@ -129,7 +129,7 @@ impl Resolver {
             let rulings = ended(Outcome::NotMirrored, format!("the workspace has no account in {system}"));
             return Ok(conclude(settlement, change, system, now, rulings));
         };
-        let observations = match terms.observe(change) {
+        let observations = match claim::read(terms, change) {
             Ok(observations) => observations,
             Err(unreadable) => {
                 return Ok(conclude(settlement, change, system, now, ended(Outcome::Unparsed, unreadable.0)));

@@ -1,0 +1,267 @@
+//! Reconciling: what a system lists is compared with what it is known to hold; differences go the way of every change.
+//!
+//! In: a site. Out: rows of the change log (claims: a list page proves nothing, the lane reads), and a report of the drift.
+//! A dry run reports only. A full run lists everything, and doubts linked objects that are not listed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::clock::{Clock, Millis};
+use crate::dispatch::budget::Budget;
+use crate::ids::Ids;
+use crate::model::{
+    Class, ExternalId, Field, Home, Kind, Link, NewChange, Observation, Origin, Shape, Standing, System,
+};
+use crate::resolve::claim::{self, Weight};
+use crate::store::{ChangeLog, Entities, StoreError, Workspaces};
+use crate::systems::{Site, SystemError, Target};
+
+/// Listings start this much before the last run, for clocks and search indexes that lag.
+const OVERLAP: Duration = Duration::from_mins(10);
+/// Drifting objects named in a report; the rest is counted.
+const NAMED: usize = 100;
+
+/// Compares systems with what they are known to hold.
+pub struct Reconciler {
+    /// Where differences go.
+    pub log: Arc<dyn ChangeLog>,
+    /// What is known.
+    pub entities: Arc<dyn Entities>,
+    /// Where the last run ended.
+    pub workspaces: Arc<dyn Workspaces>,
+    /// The rate budget, shared with the lanes.
+    pub budget: Arc<Budget>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Makes ids.
+    pub ids: Arc<Ids>,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Scope {
+    /// List everything, not only what changed since the last run.
+    pub full: bool,
+    /// Report only.
+    pub dry_run: bool,
+}
+
+/// What a run found.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// The workspace.
+    pub workspace: String,
+    /// Whether it only looked.
+    pub dry_run: bool,
+    /// Whether everything was listed.
+    pub full: bool,
+    /// Per system and kind.
+    pub listings: Vec<Listing>,
+    /// Objects that differ from what was known; the first hundred.
+    pub drift: Vec<Drift>,
+}
+
+/// One system and kind.
+#[derive(Debug, Clone, Serialize)]
+pub struct Listing {
+    /// The system.
+    pub system: System,
+    /// The kind.
+    pub kind: Kind,
+    /// Objects listed.
+    pub listed: usize,
+    /// Of these, as known.
+    pub equal: usize,
+    /// Of these, different from what was known.
+    pub drifted: usize,
+    /// Of these, not known before.
+    pub unknown: usize,
+    /// Known objects that a full listing left out.
+    pub missing: usize,
+    /// Why the listing ended early.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// One difference. Names fields, never values.
+#[derive(Debug, Clone, Serialize)]
+pub struct Drift {
+    /// The system.
+    pub system: System,
+    /// The kind.
+    pub kind: Kind,
+    /// The object.
+    pub object: ExternalId,
+    /// `unknown`, `missing` or `drifted`.
+    pub what: &'static str,
+    /// The fields that differ.
+    pub fields: Vec<Field>,
+}
+
+impl Reconciler {
+    /// Reconciles one workspace.
+    pub async fn run(&self, site: &Site, scope: Scope) -> Result<Report, StoreError> {
+        let workspace = site.workspace.name.clone();
+        let Scope { full, dry_run } = scope;
+        let mut report = Report { workspace, dry_run, full, listings: Vec::new(), drift: Vec::new() };
+        for (system, target) in &site.targets {
+            for kind in Kind::ALL {
+                if matches!(target.home(*kind), Home::Native | Home::Extension) {
+                    self.list(site, *system, target.as_ref(), *kind, scope, &mut report).await?;
+                }
+            }
+        }
+        Ok(report)
+    }
+
+    async fn list(
+        &self,
+        site: &Site,
+        system: System,
+        target: &dyn Target,
+        kind: Kind,
+        scope: Scope,
+        report: &mut Report,
+    ) -> Result<(), StoreError> {
+        let workspace = &site.workspace.name;
+        let cursor = format!("reconcile/{system}/{kind}");
+        let started = self.clock.now();
+        let since = if scope.full { None } else { self.since(workspace, &cursor).await? };
+        let mut listing =
+            Listing { system, kind, listed: 0, equal: 0, drifted: 0, unknown: 0, missing: 0, error: None };
+        let mut seen_ids = BTreeSet::new();
+        let mut page: Option<String> = None;
+        loop {
+            let answer = match self.page(workspace, system, target, kind, since, page.as_deref()).await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    listing.error = Some(error.to_string());
+                    break;
+                }
+            };
+            let mut changes = Vec::new();
+            for seen in answer.observations {
+                seen_ids.insert(seen.id.clone());
+                listing.listed += 1;
+                let link = self.entities.link(workspace, system, kind, &seen.id).await?;
+                match judge(link.as_ref(), &seen) {
+                    None => listing.equal += 1,
+                    Some(what) => {
+                        *(if what == "unknown" { &mut listing.unknown } else { &mut listing.drifted }) += 1;
+                        note(report, system, &seen, what, link.as_ref());
+                        changes.push(self.row(workspace, system, &seen));
+                    }
+                }
+            }
+            self.feed(scope, &changes).await?;
+            page = answer.next;
+            if page.is_none() {
+                break;
+            }
+        }
+        if since.is_none() && listing.error.is_none() && scope.full {
+            listing.missing = self.doubt_missing(workspace, system, kind, scope, &seen_ids, report).await?;
+        }
+        if listing.error.is_none() && !scope.dry_run {
+            self.workspaces.set_cursor(workspace, &cursor, &started.0.to_string(), started).await?;
+        }
+        report.listings.push(listing);
+        Ok(())
+    }
+
+    async fn since(&self, workspace: &str, cursor: &str) -> Result<Option<Millis>, StoreError> {
+        let text = self.workspaces.cursor(workspace, cursor).await?;
+        Ok(text.and_then(|text| text.parse().ok()).map(|last| Millis(last) - OVERLAP))
+    }
+
+    /// Asks for one page, as soon as the budget allows.
+    async fn page(
+        &self,
+        workspace: &str,
+        system: System,
+        target: &dyn Target,
+        kind: Kind,
+        since: Option<Millis>,
+        page: Option<&str>,
+    ) -> Result<crate::systems::Page, SystemError> {
+        while let Err(wait) = self.budget.take(workspace, system) {
+            tokio::time::sleep(wait).await;
+        }
+        target.changed(kind, since, page).await
+    }
+
+    /// Linked objects that a whole listing left out may be deleted: a claim each, so that they are read.
+    async fn doubt_missing(
+        &self,
+        workspace: &str,
+        system: System,
+        kind: Kind,
+        scope: Scope,
+        listed: &BTreeSet<ExternalId>,
+        report: &mut Report,
+    ) -> Result<usize, StoreError> {
+        let links = self.entities.live_links(workspace, system, kind).await?;
+        let missing: Vec<Observation> = links
+            .iter()
+            .filter(|link| !listed.contains(&link.id))
+            .map(|link| Observation::new(kind, link.id.clone(), Class::Claim, Shape::Gone))
+            .collect();
+        for seen in &missing {
+            note(report, system, seen, "missing", None);
+        }
+        let changes: Vec<NewChange> = missing.iter().map(|seen| self.row(workspace, system, seen)).collect();
+        self.feed(scope, &changes).await?;
+        Ok(missing.len())
+    }
+
+    async fn feed(&self, scope: Scope, changes: &[NewChange]) -> Result<(), StoreError> {
+        if !scope.dry_run && !changes.is_empty() {
+            self.log.append(changes).await?;
+        }
+        Ok(())
+    }
+
+    fn row(&self, workspace: &str, system: System, seen: &Observation) -> NewChange {
+        let now = self.clock.now();
+        NewChange {
+            dedup: format!("listing/{system}/{}", self.ids.uuid(now)),
+            workspace: Some(workspace.to_owned()),
+            system,
+            extension: false,
+            origin: Origin::Listing,
+            label: "listing".to_owned(),
+            kind: Some(seen.kind),
+            object: Some(seen.id.clone()),
+            standing: Standing::Routed,
+            reason: None,
+            at: seen.at,
+            received: now,
+            headers: BTreeMap::new(),
+            body: serde_json::to_vec(seen).unwrap_or_default().into(),
+        }
+    }
+}
+
+/// How a listed object differs from what is known; `None`: it does not.
+fn judge(link: Option<&Link>, seen: &Observation) -> Option<&'static str> {
+    let Some(link) = link else { return Some("unknown") };
+    match claim::weigh(link, seen) {
+        Weight::Echo | Weight::Old => None,
+        Weight::Doubt | Weight::Proves => Some("drifted"),
+    }
+}
+
+fn note(report: &mut Report, system: System, seen: &Observation, what: &'static str, link: Option<&Link>) {
+    if report.drift.len() >= NAMED {
+        return;
+    }
+    let differs = |link: &Link| {
+        let stated = claim::stated(seen, &link.snapshot);
+        stated.into_iter().filter(|(field, value)| link.known(field).value != *value).map(|(field, _)| field).collect()
+    };
+    let fields = link.map(differs).unwrap_or_default();
+    report.drift.push(Drift { system, kind: seen.kind, object: seen.id.clone(), what, fields });
+}
