@@ -55,12 +55,12 @@ impl Transport for Script {
 }
 
 /// A scripted JSON answer.
-#[expect(clippy::unnecessary_wraps, reason = "stands beside scripted errors in one list")]
 pub(crate) fn told(status: u16, body: Value) -> Told {
     told_with(status, &[], &body.to_string())
 }
 
 /// A scripted answer with headers.
+#[expect(clippy::unnecessary_wraps, reason = "stands beside scripted errors in one list")]
 pub(crate) fn told_with(status: u16, headers: &[(&str, &str)], body: &str) -> Told {
     let builder =
         headers.iter().fold(http::Response::builder().status(status), |made, (name, value)| made.header(*name, *value));
