@@ -14,10 +14,9 @@ pub fn email(text: &str) -> Value {
 pub fn phone(text: &str, region: Option<&str>) -> Value {
     let plain: String = text.chars().map(half_width).collect();
     let country = region.and_then(|region| region.parse().ok());
-    match phonenumber::parse(country, &plain) {
-        Ok(number) => Value::text(number.format().mode(phonenumber::Mode::E164).to_string()),
-        Err(_) => Value::text(plain.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect::<String>()),
-    }
+    let bare: String = plain.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect();
+    let number = [&plain, &bare].into_iter().find_map(|text| phonenumber::parse(country, text).ok());
+    number.map_or(Value::text(bare), |number| Value::text(number.format().mode(phonenumber::Mode::E164).to_string()))
 }
 
 fn half_width(c: char) -> char {
@@ -67,6 +66,12 @@ mod tests {
     #[case("12", None, "12")]
     fn phones_become_e164(#[case] text: &str, #[case] region: Option<&str>, #[case] expected: &str) {
         assert_eq!(phone(text, region), Value::text(expected));
+    }
+
+    #[test]
+    fn what_is_left_of_a_phone_with_other_signs_in_it_is_read_again() {
+        let once = phone("10\u{1d400}", Some("JP"));
+        assert_eq!(phone(once.as_text().unwrap_or_default(), Some("JP")), once);
     }
 
     #[test]

@@ -1,0 +1,5 @@
+//! What proves us to the vendors.
+//!
+//! In: secrets from the configuration. Out: implementations of [`Credential`](crate::systems::Credential).
+
+pub mod static_token;
