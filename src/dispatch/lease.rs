@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::model::Lease;
 use crate::store::{Leases, Result};
+use crate::supervisor::Heartbeat;
 
 /// Holds leases.
 pub struct Holder {
@@ -38,9 +39,10 @@ impl Holder {
         Ok(())
     }
 
-    /// Renews until `stop` is rung, then gives everything back.
-    pub async fn run(&self, stop: tokio_util::sync::CancellationToken) {
+    /// Renews until `stop` is rung.
+    pub async fn run(&self, stop: tokio_util::sync::CancellationToken, heart: Heartbeat) {
         loop {
+            heart.beat();
             if let Err(error) = self.renew().await {
                 tracing::error!(error = %error, "leases could not be renewed");
             }

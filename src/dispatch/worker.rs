@@ -16,6 +16,7 @@ use crate::mirror::{Lanes, Worked};
 use crate::model::{EntityId, Lease, Mode, System};
 use crate::resolve::Resolver;
 use crate::store::{Mirrors, Result, Workspaces};
+use crate::supervisor::Heartbeat;
 use crate::systems::Site;
 
 /// The slow poll that catches what no wake-up told.
@@ -52,9 +53,10 @@ struct Running {
 
 impl Worker {
     /// Works until `stop` is rung; lanes that run are finished.
-    pub async fn run(&self, stop: tokio_util::sync::CancellationToken) {
+    pub async fn run(&self, stop: tokio_util::sync::CancellationToken, heart: Heartbeat) {
         let mut running = Running::default();
         while !stop.is_cancelled() {
+            heart.beat();
             let wait = match self.turn(&mut running).await {
                 Ok(wait) => wait,
                 Err(error) => {

@@ -3,7 +3,8 @@
 
 use super::apply::sent;
 use super::lane::{Call, Flow, Lane, RACES, rest_unless_moved};
-use super::spread::{Creation, parent_id};
+use super::brake::shadow;
+use super::spread::{Creation, creation, parent_id};
 use crate::model::{
     Action, Attempt, Class, ExternalId, Intent, Kind, Link, LinkState, MirrorState, Mode, Sent, Step, Whole,
 };
@@ -17,14 +18,12 @@ impl Lane<'_> {
         if let Creation::Not(reason) = self.creation(&case).await? {
             return self.rest(case, &[], reason).await;
         }
-        if case.whole.entity.kind != Kind::Contact && parent_id(parent, self.system).is_none() {
-            return self.wait_for_parent(case, parent).await;
+        let has_contact = case.whole.entity.kind == Kind::Contact || parent_id(parent, self.system).is_some();
+        if self.mode == Mode::Shadow && (has_contact || self.would_be_made(parent).await?) {
+            return self.hold(case, shadow(&[step])).await;
         }
-        if self.mode == Mode::Shadow {
-            return match self.may_write(&case, &step).await? {
-                Ok(()) => Ok(Flow::Rest),
-                Err(hold) => self.hold(case, hold).await,
-            };
+        if !has_contact {
+            return self.wait_for_parent(case, parent).await;
         }
         let now = self.lanes.clock.now();
         let Some(intent) = case.mirror(self.system).intent.clone() else {
@@ -44,6 +43,13 @@ impl Lane<'_> {
         }
         step.key = Some(intent.id);
         self.look(case, &step, &intent).await
+    }
+
+    /// Whether the contact, which is not there yet, would be made there first.
+    async fn would_be_made(&self, contact: Option<&Whole>) -> Result<bool> {
+        let Some(contact) = contact else { return Ok(false) };
+        let booked = self.lanes.lookup.is_booked(contact.entity.id).await?;
+        Ok(creation(contact, self.target, &self.site.workspace, booked) == Creation::Allowed)
     }
 
     /// Looks for an existing object that the create would double.

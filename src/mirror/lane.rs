@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::brake::shadow;
 use super::plan::{Plan, plan};
 use super::spread::{Creation, creation, parent_id};
 use crate::clock::{Clock, Millis};
@@ -17,7 +18,7 @@ use crate::model::{
     OnDelete, Outcome, ReadBeforeWrite, Snapshot, Stamp, Step, System, Whole,
 };
 use crate::resolve::{Case, Lookup};
-use crate::store::{ChangeLog, Mirrors, Result, Settled, Settlement, Settling};
+use crate::store::{ChangeLog, Mirrors, Result, Settled, Settlement, Settling, Workspaces};
 use crate::systems::{Decision, Site, SystemError, Target};
 
 /// Turns of one lane in one go; more means that something keeps changing, and others get their share first.
@@ -31,6 +32,8 @@ pub struct Lanes {
     pub log: Arc<dyn ChangeLog>,
     /// Counts calls for the fuse and the brake.
     pub mirrors: Arc<dyn Mirrors>,
+    /// What the brake was told to let pass.
+    pub workspaces: Arc<dyn Workspaces>,
     /// Writes settlements.
     pub settling: Arc<dyn Settling>,
     /// Looks entities up.
@@ -142,8 +145,11 @@ impl Lane<'_> {
 
     /// An update or a delete: read first (R9), then the first step of the plan.
     async fn write(&mut self, case: Case, steps: &[Step]) -> Result<Flow> {
+        if self.mode == Mode::Shadow {
+            return self.hold(case, shadow(steps)).await;
+        }
         let always = self.site.workspace.policy.read_before_write == ReadBeforeWrite::Always;
-        if always && !self.fresh && self.mode == Mode::Live {
+        if always && !self.fresh {
             return self.read(case).await;
         }
         let Some(step) = steps.first() else { return Ok(Flow::Rest) };
@@ -151,38 +157,6 @@ impl Lane<'_> {
             Ok(()) => self.apply(case, step, steps.len() == 1).await,
             Err(hold) => self.hold(case, hold).await,
         }
-    }
-
-    /// Shadow mode, the fuse and the brake: why a write may not be made now.
-    pub(super) async fn may_write(&self, case: &Case, step: &Step) -> Result<std::result::Result<(), Hold>> {
-        if self.mode == Mode::Shadow {
-            return Ok(Err(Hold { state: MirrorState::Held, reason: format!("shadow: would {step}"), subject: None }));
-        }
-        let limits = &self.site.workspace.policy.limits;
-        let (now, entity, system) = (self.lanes.clock.now(), case.whole.entity.id, self.system);
-        let writes = self.lanes.mirrors.writes_since(entity, system, now - Duration::from_mins(10)).await?;
-        if writes >= limits.fuse {
-            let reason = format!("fuse: {writes} writes to {system} in ten minutes; look for what keeps changing it");
-            return Ok(Err(Hold {
-                state: MirrorState::Parked,
-                reason,
-                subject: Some(format!("fuse/{entity}/{system}")),
-            }));
-        }
-        let limit = match step.action {
-            Action::Create => limits.creates_per_hour,
-            Action::Delete | Action::Cancel => limits.deletes_per_hour,
-            _ => return Ok(Ok(())),
-        };
-        let hour = now - Duration::from_hours(1);
-        let made = self.lanes.mirrors.actions_since(&self.site.workspace.name, system, step.action, hour).await?;
-        if made < limit {
-            return Ok(Ok(()));
-        }
-        let subject = format!("brake/{system}/{}", step.action);
-        let reason =
-            format!("brake: {made} {} calls to {system} in an hour; approve `{subject}` to go on", step.action);
-        Ok(Err(Hold { state: MirrorState::Held, reason, subject: Some(subject) }))
     }
 
     pub(super) async fn hold(&self, mut case: Case, hold: Hold) -> Result<Flow> {

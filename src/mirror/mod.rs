@@ -4,10 +4,12 @@
 //! are due, and how many lanes run side by side, is the dispatcher's.
 
 mod apply;
+mod brake;
 mod create;
 mod lane;
 pub mod plan;
 mod read;
 pub mod spread;
 
+pub use brake::{SHADOW, allow};
 pub use lane::{Lanes, Worked};

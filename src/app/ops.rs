@@ -1,0 +1,148 @@
+//! What operators may ask of the running service.
+
+use std::sync::{Arc, PoisonError};
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::Running;
+use super::preview::NotLive;
+use crate::http::{NotWell, Ops, OpsError, load_json};
+use crate::model::Mode;
+use crate::reconcile::{Report, Scope};
+
+/// Runs of reconcile that are remembered.
+const REMEMBERED: usize = 20;
+
+/// One run of reconcile.
+#[derive(Debug)]
+pub(super) struct Run {
+    id: String,
+    state: RunState,
+}
+
+#[derive(Debug)]
+enum RunState {
+    Running,
+    Done(Vec<Report>),
+    Failed,
+}
+
+impl Run {
+    fn json(&self) -> Value {
+        match &self.state {
+            RunState::Running => json!({ "run": self.id, "status": "running" }),
+            RunState::Done(reports) => json!({ "run": self.id, "status": "done", "reports": reports }),
+            RunState::Failed => json!({ "run": self.id, "status": "failed" }),
+        }
+    }
+}
+
+#[async_trait]
+impl Ops for Arc<Running> {
+    fn live(&self) -> Result<(), NotWell> {
+        let stale = self.supervisor.stale();
+        if stale.is_empty() { Ok(()) } else { Err(NotWell(format!("no sign of life from {}", stale.join(", ")))) }
+    }
+
+    async fn ready(&self) -> Result<(), NotWell> {
+        let name = self.sites.keys().next().map_or("", String::as_str);
+        self.store.mode(name).await.map(drop).map_err(|_| NotWell("the store does not answer".to_owned()))
+    }
+
+    async fn status(&self) -> Result<Value, OpsError> {
+        let mut workspaces = Vec::new();
+        for name in self.sites.keys() {
+            let load = self.store.load(name).await.map_err(failed)?;
+            let mode = self.store.mode(name).await.map_err(failed)?.map(Mode::word);
+            let outcomes = self.store.outcomes(name).await.map_err(failed)?;
+            let outcomes: serde_json::Map<String, Value> =
+                outcomes.into_iter().map(|(outcome, count)| (outcome.word().to_owned(), count.into())).collect();
+            let reviews = self.store.reviews(name).await.map_err(failed)?;
+            let reviews: Vec<Value> = reviews
+                .iter()
+                .map(|review| json!({ "subject": review.subject, "text": review.text, "since": review.at.rfc3339() }))
+                .collect();
+            let leased = self.holder.lease(name).is_some();
+            workspaces.push(json!({
+                "name": name, "mode": mode, "leased": leased, "load": load_json(&load), "outcomes": outcomes,
+                "reviews": reviews
+            }));
+        }
+        Ok(json!({ "version": env!("CARGO_PKG_VERSION"), "workspaces": workspaces }))
+    }
+
+    async fn reconcile(&self, workspace: Option<String>, scope: Scope) -> Result<Value, OpsError> {
+        if let Some(unknown) = workspace.as_ref().filter(|name| !self.sites.contains_key(*name)) {
+            return Err(OpsError::UnknownWorkspace(unknown.clone()));
+        }
+        let id = self.ids.uuid(self.clock.now()).to_string();
+        {
+            let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+            if runs.iter().any(|run| matches!(run.state, RunState::Running)) {
+                return Err(OpsError::Busy("a reconcile".to_owned()));
+            }
+            if runs.len() >= REMEMBERED {
+                runs.remove(0);
+            }
+            runs.push(Run { id: id.clone(), state: RunState::Running });
+        }
+        let (running, run) = (self.clone(), id.clone());
+        self.supervisor.spawn(async move { running.run_reconcile(&run, workspace, scope).await });
+        Ok(json!({ "run": id, "status": "running" }))
+    }
+
+    async fn run(&self, id: &str) -> Result<Option<Value>, OpsError> {
+        let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(runs.iter().find(|run| run.id == id).map(Run::json))
+    }
+
+    async fn preview(&self, workspace: &str) -> Result<Value, OpsError> {
+        let preview = Running::preview(self, workspace).await.map_err(refused)?;
+        serde_json::to_value(preview).map_err(failed)
+    }
+
+    async fn go_live(&self, workspace: &str, code: &str) -> Result<Value, OpsError> {
+        let calls = Running::go_live(self, workspace, code).await.map_err(refused)?;
+        Ok(json!({ "workspace": workspace, "mode": "live", "released": calls }))
+    }
+
+    async fn approve(&self, workspace: &str, subject: &str) -> Result<Value, OpsError> {
+        let released = Running::approve(self, workspace, subject).await.map_err(refused)?;
+        Ok(json!({ "workspace": workspace, "subject": subject, "released": released }))
+    }
+}
+
+impl Running {
+    async fn run_reconcile(&self, id: &str, workspace: Option<String>, scope: Scope) {
+        let mut reports = Vec::new();
+        let mut state = None;
+        let wanted = |name: &&String| workspace.as_ref().is_none_or(|wanted| wanted == *name);
+        for name in self.sites.keys().filter(wanted) {
+            match self.reconciler.run(&self.sites[name], scope).await {
+                Ok(report) => reports.push(report),
+                Err(error) => {
+                    tracing::error!(workspace = %name, error = %error, "reconcile failed");
+                    state = Some(RunState::Failed);
+                }
+            }
+        }
+        self.wake();
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(run) = runs.iter_mut().find(|run| run.id == id) {
+            run.state = state.unwrap_or(RunState::Done(reports));
+        }
+    }
+}
+
+fn failed(error: impl std::error::Error + Send + Sync + 'static) -> OpsError {
+    OpsError::Failed(Box::new(error))
+}
+
+fn refused(error: NotLive) -> OpsError {
+    match error {
+        NotLive::Unknown(name) => OpsError::UnknownWorkspace(name),
+        NotLive::Store(error) => failed(error),
+        other => OpsError::Conflict(other.to_string()),
+    }
+}

@@ -1,0 +1,169 @@
+//! Previews: what a workspace in shadow mode would write, and the confirmation that lets it.
+//!
+//! A preview has a code made of all that it lists. Going live names the code; if anything has changed since, it is refused,
+//! so that nothing is written that no preview has shown.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::Running;
+use crate::model::{Action, EntityId, Kind, Mirror, MirrorState, Mode, System};
+use crate::secret::digest;
+use crate::store::{Settled, Settlement, StoreError};
+
+/// How much a preview lists at most.
+const MOST: u32 = 1_000_000;
+/// Mirrors released in one transaction.
+const BATCH: usize = 200;
+
+/// What would be written.
+#[derive(Debug, Clone, Serialize)]
+pub struct Preview {
+    /// The workspace.
+    pub workspace: String,
+    /// What to say back to let it be written.
+    pub code: String,
+    /// Work that is still being looked at; with any, the preview is not complete.
+    pub unfinished: u64,
+    /// The calls.
+    pub calls: Vec<Previewed>,
+}
+
+/// One object in one system.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Previewed {
+    /// The system that would be written to.
+    pub system: System,
+    /// What it is.
+    pub kind: Kind,
+    /// Our entity.
+    #[serde(serialize_with = "as_text")]
+    pub entity: EntityId,
+    /// What would be done.
+    pub what: String,
+}
+
+fn as_text<S: serde::Serializer>(entity: &EntityId, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(entity)
+}
+
+/// Why a workspace cannot go live.
+#[derive(Debug, thiserror::Error)]
+pub enum NotLive {
+    /// There is no such workspace.
+    #[error("there is no workspace `{0}`")]
+    Unknown(String),
+    /// The preview is another by now.
+    #[error("the preview has changed; look at it again and confirm its new code")]
+    Changed,
+    /// Not everything has been looked at.
+    #[error("{0} changes and reads are still under way; look at the preview when they are done")]
+    Unfinished(u64),
+    /// Another process works the workspace.
+    #[error("another process holds the lease on the workspace")]
+    Elsewhere,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Running {
+    /// What a workspace in shadow mode would write.
+    pub async fn preview(&self, workspace: &str) -> Result<Preview, NotLive> {
+        if !self.sites.contains_key(workspace) {
+            return Err(NotLive::Unknown(workspace.to_owned()));
+        }
+        let load = self.store.load(workspace).await?;
+        let mut calls = Vec::new();
+        for mirror in self.store.in_state(workspace, MirrorState::Held, MOST).await? {
+            let Some(what) = mirror.reason.as_deref().and_then(|reason| reason.strip_prefix(SHADOW)) else { continue };
+            let Some(whole) = self.store.whole(mirror.entity).await? else { continue };
+            let (system, kind, entity) = (mirror.system, whole.entity.kind, mirror.entity);
+            calls.push(Previewed { system, kind, entity, what: what.to_owned() });
+        }
+        calls.sort();
+        let code = code(&calls);
+        Ok(Preview { workspace: workspace.to_owned(), code, unfinished: load.undecided + load.due, calls })
+    }
+
+    /// Lets a workspace write what its preview showed.
+    pub async fn go_live(&self, workspace: &str, code: &str) -> Result<usize, NotLive> {
+        let preview = self.preview(workspace).await?;
+        if preview.unfinished > 0 {
+            return Err(NotLive::Unfinished(preview.unfinished));
+        }
+        if preview.code != code {
+            return Err(NotLive::Changed);
+        }
+        let now = self.clock.now();
+        for system in System::ALL {
+            let creates = |call: &&Previewed| call.system == *system && call.what.starts_with(Action::Create.word());
+            let count = preview.calls.iter().filter(creates).count();
+            crate::mirror::allow(self.store.as_ref(), workspace, *system, Action::Create, count, now).await?;
+        }
+        self.store.set_mode(workspace, Mode::Live, now).await?;
+        self.release(workspace, |mirror| mirror.reason.as_deref().is_some_and(|why| why.starts_with(SHADOW))).await?;
+        Ok(preview.calls.len())
+    }
+
+    /// Approves what the brake holds: as much again as the limit may go in the next hour.
+    pub async fn approve(&self, workspace: &str, subject: &str) -> Result<usize, NotLive> {
+        if !self.sites.contains_key(workspace) {
+            return Err(NotLive::Unknown(workspace.to_owned()));
+        }
+        let now = self.clock.now();
+        let mut parts = subject.split('/');
+        if let (Some("brake"), Some(system), Some(action)) = (parts.next(), parts.next(), parts.next())
+            && let (Ok(system), Ok(action)) = (system.parse(), action.parse())
+        {
+            let held = self.store.in_state(workspace, MirrorState::Held, MOST).await?;
+            let count = held.iter().filter(|mirror| names(mirror, subject)).count();
+            crate::mirror::allow(self.store.as_ref(), workspace, system, action, count, now).await?;
+        }
+        let released = self.release(workspace, |mirror| names(mirror, subject)).await?;
+        self.store.close_review(workspace, subject, now).await?;
+        Ok(released)
+    }
+
+    /// Makes held and parked mirrors due again.
+    async fn release(&self, workspace: &str, wanted: impl Fn(&Mirror) -> bool) -> Result<usize, NotLive> {
+        let lease = self.holder.lease(workspace).ok_or(NotLive::Elsewhere)?;
+        let mut mirrors = self.store.in_state(workspace, MirrorState::Held, MOST).await?;
+        mirrors.extend(self.store.in_state(workspace, MirrorState::Parked, MOST).await?);
+        mirrors.retain(wanted);
+        let now = self.clock.now();
+        for batch in mirrors.chunks(BATCH) {
+            let mut settlement = Settlement::new(lease.clone(), now);
+            for mirror in batch {
+                let mut mirror = mirror.clone();
+                crate::mirror::spread::make_due(&mut mirror, now, now);
+                settlement.mirrors.push(mirror);
+            }
+            if self.store.settle(&settlement).await? != Settled::Done {
+                return Err(NotLive::Changed);
+            }
+        }
+        self.wake();
+        Ok(mirrors.len())
+    }
+}
+
+/// How the reason of a mirror that shadow mode holds begins.
+const SHADOW: &str = crate::mirror::SHADOW;
+
+fn names(mirror: &Mirror, subject: &str) -> bool {
+    mirror.reason.as_deref().is_some_and(|reason| reason.contains(&format!("`{subject}`")))
+        || subject == format!("parked/{}/{}", mirror.entity, mirror.system)
+        || subject == format!("fuse/{}/{}", mirror.entity, mirror.system)
+}
+
+/// A short text that only this list of calls has.
+fn code(calls: &[Previewed]) -> String {
+    let mut text = String::new();
+    for call in calls {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{} {} {} {}", call.system, call.kind, call.entity, call.what);
+    }
+    hex::encode(&digest(text.as_bytes())[..6])
+}

@@ -1,0 +1,109 @@
+//! What each connection shows its vendor: named in the configuration, or kept sealed in the store.
+//!
+//! A sealed login is JSON (`{"token": …}`, `{"app_id": …, "app_secret": …}`, `{"api_key": …}`), sealed with the row's name
+//! as its context, so that a row moved to another name does not open.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::seal::{SealError, Sealer};
+use crate::clock::Millis;
+use crate::config::{Connection, Login, TimifyLogin};
+use crate::model::System;
+use crate::secret::Secret;
+use crate::store::{Credentials, StoreError};
+
+/// Why a login could not be had or kept.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A sealed row does not open with any of our keys.
+    #[error("the sealed credential `{name}` does not open: its key is not among `[seal] keys`")]
+    Sealed {
+        /// The row.
+        name: String,
+        /// Why.
+        #[source]
+        source: SealError,
+    },
+    /// Sealing failed.
+    #[error("it could not be sealed")]
+    Sealing(#[source] SealError),
+    /// A sealed row holds something else.
+    #[error("the sealed credential `{0}` does not hold what its system needs; set it again")]
+    Unreadable(String),
+}
+
+/// The login of each connection.
+#[derive(Debug, Default)]
+pub struct Logins(BTreeMap<String, Login>);
+
+impl Logins {
+    /// Those in the configuration, and for the rest those in the store. A sealed row that no key opens is an error, also
+    /// if no connection asks for it: a lost key must be noticed at the start.
+    pub async fn gather(
+        connections: &BTreeMap<String, Connection>,
+        store: &dyn Credentials,
+        sealer: Option<&Sealer>,
+    ) -> Result<Self, LoginError> {
+        let mut logins = BTreeMap::new();
+        for name in store.credential_names().await? {
+            let Some(sealed) = store.credential(&name).await? else { continue };
+            let opened = match sealer {
+                Some(sealer) => sealer.open(&context(&name), &sealed),
+                None => Err(SealError::NoKey),
+            };
+            let opened = opened.map_err(|source| LoginError::Sealed { name: name.clone(), source })?;
+            let system = connections.get(&name).map(|connection| connection.system);
+            if let Some(system) = system {
+                let login = read(system, opened.expose()).ok_or_else(|| LoginError::Unreadable(name.clone()))?;
+                logins.insert(name, login);
+            }
+        }
+        for (name, connection) in connections {
+            if let Some(login) = &connection.login {
+                logins.insert(name.clone(), login.clone());
+            }
+        }
+        Ok(Self(logins))
+    }
+
+    /// The login of a connection.
+    pub fn get(&self, connection: &str) -> Option<&Login> {
+        self.0.get(connection)
+    }
+}
+
+/// Seals a login and keeps it.
+pub async fn keep(
+    name: &str,
+    login: &Login,
+    store: &dyn Credentials,
+    sealer: &Sealer,
+    now: Millis,
+) -> Result<(), LoginError> {
+    let text = match login {
+        Login::Ghl(token) => json!({ "token": token.expose() }),
+        Login::Timerex(key) => json!({ "api_key": key.expose() }),
+        Login::Timify(app) => json!({ "app_id": app.app_id.expose(), "app_secret": app.app_secret.expose() }),
+    };
+    let sealed = sealer.seal(&context(name), &Secret::new(text.to_string())).map_err(LoginError::Sealing)?;
+    Ok(store.keep_credential(name, &sealed, now).await?)
+}
+
+fn context(name: &str) -> String {
+    format!("credentials/{name}")
+}
+
+fn read(system: System, text: &str) -> Option<Login> {
+    let json: Value = serde_json::from_str(text).ok()?;
+    let secret = |key: &str| json[key].as_str().map(Secret::new);
+    Some(match system {
+        System::Ghl => Login::Ghl(secret("token")?),
+        System::Timerex => Login::Timerex(secret("api_key")?),
+        System::Timify => Login::Timify(TimifyLogin { app_id: secret("app_id")?, app_secret: secret("app_secret")? }),
+    })
+}

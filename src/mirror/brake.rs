@@ -1,0 +1,78 @@
+//! What holds a write back: shadow mode, the fuse and the brake.
+
+use std::time::Duration;
+
+use super::lane::{Hold, Lane};
+use crate::clock::Millis;
+use crate::model::{Action, MirrorState, Step, System};
+use crate::resolve::Case;
+use crate::store::{Result, Workspaces};
+
+/// How the reason of a mirror begins that shadow mode holds.
+pub const SHADOW: &str = "shadow: would ";
+/// The window of the fuse.
+const FUSE: Duration = Duration::from_mins(10);
+/// The window of the brake.
+const BRAKE: Duration = Duration::from_hours(1);
+
+impl Lane<'_> {
+    /// Why a write may not be made now.
+    pub(super) async fn may_write(&self, case: &Case, step: &Step) -> Result<std::result::Result<(), Hold>> {
+        let limits = &self.site.workspace.policy.limits;
+        let (now, entity, system) = (self.lanes.clock.now(), case.whole.entity.id, self.system);
+        let writes = self.lanes.mirrors.writes_since(entity, system, now - FUSE).await?;
+        if writes >= limits.fuse {
+            let reason = format!("fuse: {writes} writes to {system} in ten minutes; look for what keeps changing it");
+            let subject = Some(format!("fuse/{entity}/{system}"));
+            return Ok(Err(Hold { state: MirrorState::Parked, reason, subject }));
+        }
+        let limit = match step.action {
+            Action::Create => limits.creates_per_hour,
+            Action::Delete | Action::Cancel => limits.deletes_per_hour,
+            _ => return Ok(Ok(())),
+        };
+        let workspace = &self.site.workspace.name;
+        let made = self.lanes.mirrors.actions_since(workspace, system, step.action, now - BRAKE).await?;
+        if made < limit {
+            return Ok(Ok(()));
+        }
+        let extra = allowance(self.lanes.workspaces.as_ref(), workspace, system, step.action, now).await?;
+        if u64::from(made) < u64::from(limit) + extra {
+            return Ok(Ok(()));
+        }
+        let subject = format!("brake/{system}/{}", step.action);
+        let reason = format!("brake: {made} {} calls to {system} in an hour; approve `{subject}` to go on", step.action);
+        Ok(Err(Hold { state: MirrorState::Held, reason, subject: Some(subject) }))
+    }
+}
+
+/// The hold of shadow mode: what would be written.
+pub(super) fn shadow(steps: &[Step]) -> Hold {
+    let steps: Vec<String> = steps.iter().map(ToString::to_string).collect();
+    Hold { state: MirrorState::Held, reason: format!("{SHADOW}{}", steps.join("; ")), subject: None }
+}
+
+/// Lets the brake pass `extra` calls more than its limit in the coming hour: somebody has seen and approved them.
+pub async fn allow(
+    rows: &dyn Workspaces,
+    workspace: &str,
+    system: System,
+    action: Action,
+    extra: usize,
+    now: Millis,
+) -> Result<()> {
+    let standing = allowance(rows, workspace, system, action, now).await?;
+    let text = format!("{}:{}", (now + BRAKE).0, standing + extra as u64);
+    rows.set_cursor(workspace, &name(system, action), &text, now).await
+}
+
+async fn allowance(rows: &dyn Workspaces, workspace: &str, system: System, action: Action, now: Millis) -> Result<u64> {
+    let text = rows.cursor(workspace, &name(system, action)).await?.unwrap_or_default();
+    let parts = text.split_once(':').and_then(|(until, extra)| Some((until.parse().ok()?, extra.parse().ok()?)));
+    let standing = |(until, extra): (i64, u64)| if now < Millis(until) { extra } else { 0 };
+    Ok(parts.map_or(0, standing))
+}
+
+fn name(system: System, action: Action) -> String {
+    format!("allowance/{system}/{action}")
+}
