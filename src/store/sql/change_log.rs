@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
-use super::dialect::{Tx, all, execute, first, json};
+use super::dialect::{Either, Tx, all, execute, first, json};
 use super::error::collided;
 use super::rows::{BodyRow, Both, ChangeRow, DoubtRow, read};
 use super::{Db, Result};
 use crate::clock::Millis;
-use crate::model::{Appended, Change, ChangeId, EntityId, NewChange, Outcome, Standing, System, VerdictRow};
+use crate::model::{
+    Appended, Change, ChangeId, EntityId, ExternalId, Kind, NewChange, Outcome, Standing, System, VerdictRow,
+};
 use crate::store::ChangeLog;
 
-/// How often an append is tried that collides with another (the same keys in another order, on PostgreSQL).
+/// How often an append is tried that collides with a settlement (which may insert the same keys, on PostgreSQL).
 const TRIES: u32 = 5;
 
 /// A change with its body, if that is still there; other columns and tables can follow.
@@ -50,7 +52,7 @@ impl ChangeLog for Db {
         const SQL: &str = select_change!(
             "",
             "JOIN inbox i ON i.change_id = c.id \
-             WHERE i.workspace = $1 AND i.entity IS NULL AND i.due <= $2 ORDER BY c.id LIMIT $3"
+             WHERE i.workspace = $1 AND i.entity IS NULL AND i.due <= $2 ORDER BY c.received, c.id LIMIT $3"
         );
         let mut on = self.read().await?;
         let rows: Vec<Both<ChangeRow, BodyRow>> = all!(&mut on, SQL, workspace, now.0, i64::from(limit));
@@ -60,7 +62,7 @@ impl ChangeLog for Db {
     async fn waiting(&self, entity: EntityId, system: System) -> Result<Vec<(Change, i64)>> {
         const SQL: &str = select_change!(
             ", i.doubt",
-            "JOIN inbox i ON i.change_id = c.id WHERE i.entity = $1 AND i.system = $2 ORDER BY c.id"
+            "JOIN inbox i ON i.change_id = c.id WHERE i.entity = $1 AND i.system = $2 ORDER BY c.received, c.id"
         );
         let mut on = self.read().await?;
         let rows: Vec<Both<Both<ChangeRow, BodyRow>, DoubtRow>> = all!(&mut on, SQL, entity.to_string(), system.word());
@@ -78,13 +80,18 @@ impl ChangeLog for Db {
 impl Db {
     async fn try_append(&self, changes: &[NewChange]) -> sqlx::Result<Vec<Appended>> {
         let mut tx = self.write().await?;
-        let mut appended = Vec::with_capacity(changes.len());
-        for change in changes {
-            let row = insert(&mut tx, change).await?;
+        let mut order: Vec<usize> = (0..changes.len()).collect();
+        if matches!(tx, Either::Pg(_)) {
+            // Others append at the same time: with the keys in one order for all, they wait in one direction only.
+            order.sort_by_key(|at| &changes[*at].dedup);
+        }
+        let mut appended = vec![Appended::Duplicate(ChangeId(0)); changes.len()];
+        for at in order {
+            let row = insert(&mut tx, &changes[at]).await?;
             if let Appended::New(id) = row {
-                place(&mut tx, id, change).await?;
+                place(&mut tx, id, &changes[at]).await?;
             }
-            appended.push(row);
+            appended[at] = row;
         }
         tx.commit().await?;
         Ok(appended)
@@ -105,8 +112,8 @@ pub(super) async fn insert(tx: &mut Tx, change: &NewChange) -> sqlx::Result<Appe
         change.extension,
         change.origin.word(),
         change.label.as_str(),
-        change.kind.map(|kind| kind.word()),
-        change.object.as_ref().map(|id| id.as_str()),
+        change.kind.map(Kind::word),
+        change.object.as_ref().map(ExternalId::as_str),
         change.standing.word(),
         change.reason.as_deref(),
         change.at.map(|at| at.0),

@@ -13,6 +13,7 @@ mod leases;
 mod mirrors;
 mod pool;
 mod reports;
+mod row_ref;
 mod rows;
 mod settle;
 mod workspaces;

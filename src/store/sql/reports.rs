@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use super::dialect::{all, execute};
-use super::rows::{AttemptRow, Both, ChangeRow, ConflictRow, FoundRow, Place, ReviewRow, ids, read};
+use super::row_ref::RowRef;
+use super::rows::{AttemptRow, Both, ChangeRow, ConflictRow, FoundRow, ReviewRow, ids, read};
 use super::{Db, Result};
 use crate::clock::Millis;
 use crate::model::{Attempt, Change, Conflict, EntityId, Field, Finding, Outcome, VerdictRow, normal};
@@ -34,7 +35,7 @@ impl Reports for Db {
             &mut on,
             "SELECT c.id, c.dedup, c.workspace, c.system, c.extension, c.origin, c.label, c.kind, c.object, c.standing, \
              c.reason, c.at, c.received, v.change_id, v.entity, v.outcome, v.findings, v.why, v.at AS decided \
-             FROM verdicts v JOIN change_log c ON c.id = v.change_id WHERE v.entity = $1 ORDER BY v.change_id",
+             FROM verdicts v JOIN change_log c ON c.id = v.change_id WHERE v.entity = $1 ORDER BY c.received, c.id",
             entity.to_string()
         );
         rows.into_iter().map(|Both(change, found)| Ok((change.with_body(None)?, found.try_into()?))).collect()
@@ -99,8 +100,8 @@ impl Reports for Db {
         let mut on = self.read().await?;
         let sql = "SELECT outcome, COUNT(*) FROM verdicts WHERE workspace = $1 GROUP BY outcome";
         let rows: Vec<(String, i64)> = all!(&mut on, sql, workspace);
-        let place = Place::new("verdicts", workspace);
-        rows.into_iter().map(|(word, count)| Ok((place.word("outcome", &word)?, count.unsigned_abs()))).collect()
+        let row = RowRef::new("verdicts", workspace);
+        rows.into_iter().map(|(word, count)| Ok((row.word("outcome", &word)?, count.unsigned_abs()))).collect()
     }
 
     async fn findings(&self, workspace: &str) -> Result<BTreeMap<Finding, u64>> {
@@ -108,10 +109,10 @@ impl Reports for Db {
         // Equal verdicts are counted by the database: there are many rows, but few ways to say the same.
         let sql = "SELECT findings, COUNT(*) FROM verdicts WHERE workspace = $1 GROUP BY findings";
         let rows: Vec<(String, i64)> = all!(&mut on, sql, workspace);
-        let place = Place::new("verdicts", workspace);
+        let row = RowRef::new("verdicts", workspace);
         let mut findings = BTreeMap::new();
         for (text, count) in rows {
-            let fields: BTreeMap<Field, Finding> = place.json("findings", &text)?;
+            let fields: BTreeMap<Field, Finding> = row.json("findings", &text)?;
             for finding in fields.into_values() {
                 *findings.entry(finding).or_default() += count.unsigned_abs();
             }

@@ -2,13 +2,9 @@
 //!
 //! A row that does not hold what its table promises becomes [`StoreError::BadRow`] with table, column and key, never a panic.
 
-use std::error::Error;
-use std::fmt;
-use std::str::FromStr;
-
-use serde::de::DeserializeOwned;
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
+use super::row_ref::RowRef;
 use super::{Result, StoreError};
 use crate::clock::Millis;
 use crate::model::{
@@ -44,74 +40,6 @@ impl<'r, R: Row, A: FromRow<'r, R>, B: FromRow<'r, R>> FromRow<'r, R> for Both<A
     }
 }
 
-/// JSON that could not be read. Says where, never what stood there.
-#[derive(Debug, thiserror::Error)]
-#[error("not the JSON that was expected: {category:?}, line {line}, column {column}")]
-struct BadJson {
-    category: serde_json::error::Category,
-    line: usize,
-    column: usize,
-}
-
-/// A column is empty that must not be.
-#[derive(Debug, thiserror::Error)]
-#[error("empty, though another column needs it")]
-struct Empty;
-
-/// The row that is being read, for naming it when it is bad.
-pub(super) struct Place {
-    table: &'static str,
-    row: String,
-}
-
-impl Place {
-    pub(super) fn new(table: &'static str, row: impl fmt::Display) -> Self {
-        Self { table, row: row.to_string() }
-    }
-
-    fn bad(&self, column: &'static str, source: impl Error + Send + Sync + 'static) -> StoreError {
-        StoreError::BadRow { table: self.table, column, row: self.row.clone(), source: Box::new(source) }
-    }
-
-    /// A word of one of our enums, or an id.
-    pub(super) fn word<T: FromStr>(&self, column: &'static str, text: &str) -> Result<T>
-    where
-        T::Err: Error + Send + Sync + 'static,
-    {
-        text.parse().map_err(|error| self.bad(column, error))
-    }
-
-    fn maybe_word<T: FromStr>(&self, column: &'static str, text: Option<&str>) -> Result<Option<T>>
-    where
-        T::Err: Error + Send + Sync + 'static,
-    {
-        text.map(|text| self.word(column, text)).transpose()
-    }
-
-    /// JSON.
-    pub(super) fn json<T: DeserializeOwned>(&self, column: &'static str, text: &str) -> Result<T> {
-        serde_json::from_str(text).map_err(|error| {
-            let (category, line, at) = (error.classify(), error.line(), error.column());
-            self.bad(column, BadJson { category, line, column: at })
-        })
-    }
-
-    fn maybe_json<T: DeserializeOwned>(&self, column: &'static str, text: Option<&str>) -> Result<Option<T>> {
-        text.map(|text| self.json(column, text)).transpose()
-    }
-
-    fn number<T: TryFrom<i64>>(&self, column: &'static str, number: i64) -> Result<T>
-    where
-        T::Error: Error + Send + Sync + 'static,
-    {
-        number.try_into().map_err(|error| self.bad(column, error))
-    }
-
-    fn given<T>(&self, column: &'static str, value: Option<T>) -> Result<T> {
-        value.ok_or_else(|| self.bad(column, Empty))
-    }
-}
-
 row!(ChangeRow {
     id: i64,
     dedup: String,
@@ -135,14 +63,14 @@ row!(DoubtRow { doubt: i64 });
 impl ChangeRow {
     /// The change; without its body when that was purged or not asked for.
     pub(super) fn with_body(self, body: Option<BodyRow>) -> Result<Change> {
-        let place = Place::new("change_log", self.id);
+        let at = RowRef::new("change_log", self.id);
         let (headers, body) = body.map_or((None, None), |row| (row.headers, row.body));
-        let headers = Place::new("bodies", self.id).maybe_json("headers", headers.as_deref())?;
+        let headers = RowRef::new("bodies", self.id).maybe_json("headers", headers.as_deref())?;
         let said = NewChange {
-            system: place.word("system", &self.system)?,
-            origin: place.word("origin", &self.origin)?,
-            kind: place.maybe_word("kind", self.kind.as_deref())?,
-            standing: place.word("standing", &self.standing)?,
+            system: at.word("system", &self.system)?,
+            origin: at.word("origin", &self.origin)?,
+            kind: at.maybe_word("kind", self.kind.as_deref())?,
+            standing: at.word("standing", &self.standing)?,
             object: self.object.map(ExternalId),
             dedup: self.dedup,
             workspace: self.workspace,
@@ -177,12 +105,12 @@ row!(FoundRow {
 impl TryFrom<FoundRow> for VerdictRow {
     type Error = StoreError;
     fn try_from(row: FoundRow) -> Result<Self> {
-        let place = Place::new("verdicts", row.change_id);
+        let at = RowRef::new("verdicts", row.change_id);
         Ok(Self {
             change: ChangeId(row.change_id),
-            entity: place.maybe_word("entity", row.entity.as_deref())?,
-            outcome: place.word("outcome", &row.outcome)?,
-            findings: place.json("findings", &row.findings)?,
+            entity: at.maybe_word("entity", row.entity.as_deref())?,
+            outcome: at.word("outcome", &row.outcome)?,
+            findings: at.json("findings", &row.findings)?,
             why: row.why,
             at: Millis(row.decided),
         })
@@ -214,19 +142,19 @@ pub(super) const MERGED: &str = "merged";
 struct NoLife(String);
 
 impl EntityRow {
-    fn life(&self, place: &Place) -> Result<Life> {
+    fn life(&self, at: &RowRef) -> Result<Life> {
         match self.life.as_str() {
             LIVE => Ok(Life::Live),
             DELETED => {
-                let author = place.given("deleted_by", self.deleted_by.as_deref())?;
-                let t = place.given("deleted_at", self.deleted_at)?;
-                Ok(Life::Deleted(Stamp::new(Millis(t), place.word("deleted_by", author)?)))
+                let author = at.given("deleted_by", self.deleted_by.as_deref())?;
+                let t = at.given("deleted_at", self.deleted_at)?;
+                Ok(Life::Deleted(Stamp::new(Millis(t), at.word("deleted_by", author)?)))
             }
             MERGED => {
-                let other = place.given("merged_into", self.merged_into.as_deref())?;
-                Ok(Life::Merged(place.word("merged_into", other)?))
+                let other = at.given("merged_into", self.merged_into.as_deref())?;
+                Ok(Life::Merged(at.word("merged_into", other)?))
             }
-            other => Err(place.bad("life", NoLife(other.to_owned()))),
+            other => Err(at.bad("life", NoLife(other.to_owned()))),
         }
     }
 }
@@ -234,13 +162,13 @@ impl EntityRow {
 impl TryFrom<EntityRow> for Entity {
     type Error = StoreError;
     fn try_from(row: EntityRow) -> Result<Self> {
-        let place = Place::new("entities", &row.id);
+        let at = RowRef::new("entities", &row.id);
         Ok(Self {
-            id: place.word("id", &row.id)?,
-            kind: place.word("kind", &row.kind)?,
-            parent: place.maybe_word("parent", row.parent.as_deref())?,
-            fields: place.json("fields", &row.fields)?,
-            life: row.life(&place)?,
+            id: at.word("id", &row.id)?,
+            kind: at.word("kind", &row.kind)?,
+            parent: at.maybe_word("parent", row.parent.as_deref())?,
+            fields: at.json("fields", &row.fields)?,
+            life: row.life(&at)?,
             made: Millis(row.made),
             rev: row.rev,
             workspace: row.workspace,
@@ -266,15 +194,15 @@ row!(LinkRow {
 impl TryFrom<LinkRow> for Link {
     type Error = StoreError;
     fn try_from(row: LinkRow) -> Result<Self> {
-        let place = Place::new("links", format_args!("{}/{}/{}/{}", row.workspace, row.system, row.kind, row.id));
+        let at = RowRef::new("links", format_args!("{}/{}/{}/{}", row.workspace, row.system, row.kind, row.id));
         Ok(Self {
-            entity: place.word("entity", &row.entity)?,
-            system: place.word("system", &row.system)?,
-            kind: place.word("kind", &row.kind)?,
-            state: place.word("state", &row.state)?,
-            snapshot: place.json("snapshot", &row.snapshot)?,
-            sent: place.maybe_json("sent", row.sent.as_deref())?,
-            ledger: place.json("ledger", &row.ledger)?,
+            entity: at.word("entity", &row.entity)?,
+            system: at.word("system", &row.system)?,
+            kind: at.word("kind", &row.kind)?,
+            state: at.word("state", &row.state)?,
+            snapshot: at.json("snapshot", &row.snapshot)?,
+            sent: at.maybe_json("sent", row.sent.as_deref())?,
+            ledger: at.json("ledger", &row.ledger)?,
             version: row.version.map(Millis),
             seen: Millis(row.seen),
             rev: row.rev,
@@ -302,13 +230,13 @@ row!(MirrorRow {
 impl TryFrom<MirrorRow> for Mirror {
     type Error = StoreError;
     fn try_from(row: MirrorRow) -> Result<Self> {
-        let place = Place::new("mirrors", format_args!("{}/{}", row.entity, row.system));
+        let at = RowRef::new("mirrors", format_args!("{}/{}", row.entity, row.system));
         Ok(Self {
-            entity: place.word("entity", &row.entity)?,
-            system: place.word("system", &row.system)?,
-            state: place.word("state", &row.state)?,
-            tries: place.number("tries", row.tries)?,
-            intent: place.maybe_json("intent", row.intent.as_deref())?,
+            entity: at.word("entity", &row.entity)?,
+            system: at.word("system", &row.system)?,
+            state: at.word("state", &row.state)?,
+            tries: at.number("tries", row.tries)?,
+            intent: at.maybe_json("intent", row.intent.as_deref())?,
             due: Millis(row.due),
             doubt: row.doubt,
             answered: row.answered,
@@ -339,15 +267,15 @@ row!(AttemptRow {
 impl TryFrom<AttemptRow> for Attempt {
     type Error = StoreError;
     fn try_from(row: AttemptRow) -> Result<Self> {
-        let place = Place::new("attempts", row.id);
+        let at = RowRef::new("attempts", row.id);
         Ok(Self {
-            entity: place.word("entity", &row.entity)?,
-            system: place.word("system", &row.system)?,
-            action: place.word("action", &row.action)?,
+            entity: at.word("entity", &row.entity)?,
+            system: at.word("system", &row.system)?,
+            action: at.word("action", &row.action)?,
             object: row.object.map(ExternalId),
-            fields: place.json("fields", &row.fields)?,
-            result: place.word("result", &row.result)?,
-            status: row.status.map(|status| place.number("status", status)).transpose()?,
+            fields: at.json("fields", &row.fields)?,
+            result: at.word("result", &row.result)?,
+            status: row.status.map(|status| at.number("status", status)).transpose()?,
             workspace: row.workspace,
             note: row.note,
             at: Millis(row.at),
@@ -367,19 +295,19 @@ struct NoField;
 impl TryFrom<ConflictRow> for (EntityId, Conflict) {
     type Error = StoreError;
     fn try_from(row: ConflictRow) -> Result<Self> {
-        let place = Place::new("conflicts", row.id);
-        let lost: Stamped = place.json("lost", &row.lost)?;
-        let won: Stamped = place.json("won", &row.won)?;
+        let at = RowRef::new("conflicts", row.id);
+        let lost: Stamped = at.json("lost", &row.lost)?;
+        let won: Stamped = at.json("won", &row.won)?;
         let conflict = Conflict {
-            field: Field::parse(&row.field).ok_or_else(|| place.bad("field", NoField))?,
-            system: place.word("system", &row.system)?,
+            field: Field::parse(&row.field).ok_or_else(|| at.bad("field", NoField))?,
+            system: at.word("system", &row.system)?,
             lost: lost.value,
             lost_stamp: lost.stamp,
             won: won.value,
             won_stamp: won.stamp,
             rule: row.rule,
         };
-        Ok((place.word("entity", &row.entity)?, conflict))
+        Ok((at.word("entity", &row.entity)?, conflict))
     }
 }
 
@@ -395,7 +323,7 @@ row!(ReviewRow {
 impl TryFrom<ReviewRow> for Review {
     type Error = StoreError;
     fn try_from(row: ReviewRow) -> Result<Self> {
-        let entity = Place::new("reviews", row.id).maybe_word("entity", row.entity.as_deref())?;
+        let entity = RowRef::new("reviews", row.id).maybe_word("entity", row.entity.as_deref())?;
         Ok(Self { workspace: row.workspace, subject: row.subject, entity, text: row.text, at: Millis(row.at) })
     }
 }
@@ -415,5 +343,5 @@ pub(super) fn read<R, T: TryFrom<R, Error = StoreError>>(rows: Vec<R>) -> Result
 
 /// Reads ids of entities.
 pub(super) fn ids(rows: Vec<(String,)>) -> Result<Vec<EntityId>> {
-    rows.into_iter().map(|(id,)| Place::new("entities", &id).word("id", &id)).collect()
+    rows.into_iter().map(|(id,)| RowRef::new("entities", &id).word("id", &id)).collect()
 }

@@ -13,8 +13,8 @@ use super::rows::{DELETED, LIVE, MERGED};
 use super::{Db, Result, StoreError};
 use crate::clock::Millis;
 use crate::model::{
-    Appended, Attempt, ChangeId, Conflict, Entity, EntityId, Lease, Life, Link, Mirror, MirrorState, NewChange,
-    Stamped, System, VerdictRow,
+    Appended, Attempt, ChangeId, Conflict, Entity, EntityId, ExternalId, Lease, Life, Link, Mirror, MirrorState,
+    NewChange, Stamped, System, VerdictRow,
 };
 use crate::store::{Keys, Review, Settled, Settlement, Settling};
 
@@ -266,7 +266,7 @@ async fn write_attempt(tx: &mut Tx, attempt: &Attempt) -> sqlx::Result<()> {
         attempt.entity.to_string(),
         attempt.system.word(),
         attempt.action.word(),
-        attempt.object.as_ref().map(|id| id.as_str()),
+        attempt.object.as_ref().map(ExternalId::as_str),
         json(&attempt.fields)?,
         attempt.result.word(),
         attempt.status.map(i64::from),
@@ -298,7 +298,7 @@ async fn release(tx: &mut Tx, s: &Settlement) -> Part {
     for mirror in sorted(&waiting.collect::<Vec<_>>(), |mirror| (mirror.entity, mirror.system)) {
         release_if_parent_is_there(tx, mirror.entity, mirror.system, s.now).await?;
     }
-    for (contact, system) in sorted(&s.release, |release| **&release) {
+    for (contact, system) in sorted(&s.release, |release| *release) {
         let contact = contact.to_string();
         let lock = locking!("SELECT id FROM entities WHERE id = $1", "FOR NO KEY UPDATE");
         let _locked: Option<(String,)> = first!(&mut *tx, lock, contact.as_str());

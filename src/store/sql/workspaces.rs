@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use super::dialect::{all, execute, first};
-use super::rows::Place;
+use super::row_ref::RowRef;
 use super::{Db, Result};
 use crate::clock::Millis;
 use crate::model::{MirrorState, Mode, System};
@@ -32,7 +32,7 @@ impl Workspaces for Db {
     async fn mode(&self, workspace: &str) -> Result<Option<Mode>> {
         let mut on = self.read().await?;
         let row: Option<(String,)> = first!(&mut on, "SELECT mode FROM workspaces WHERE name = $1", workspace);
-        row.map(|(mode,)| Place::new("workspaces", workspace).word("mode", &mode)).transpose()
+        row.map(|(mode,)| RowRef::new("workspaces", workspace).word("mode", &mode)).transpose()
     }
 
     async fn set_mode(&self, workspace: &str, mode: Mode, now: Millis) -> Result<()> {
@@ -70,7 +70,7 @@ impl Workspaces for Db {
         );
         for (state, count, oldest) in rows {
             let count = count.unsigned_abs();
-            match Place::new("mirrors", workspace).word("state", &state)? {
+            match RowRef::new("mirrors", workspace).word("state", &state)? {
                 MirrorState::Due => (load.due, load.oldest_due) = (count, oldest.map(Millis)),
                 MirrorState::Waiting => load.waiting = count,
                 MirrorState::Parked | MirrorState::Held => load.parked += count,

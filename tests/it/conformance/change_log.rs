@@ -103,8 +103,8 @@ async fn undecided_changes_come_oldest_first_when_their_time_has_come(db: &Datab
         let changes = db.store.undecided(ACME, now, limit).await.unwrap();
         changes.iter().map(|change| change.id).collect::<Vec<_>>()
     };
-    assert_eq!(ids(NOW, 10).await, [a, b]);
-    assert_eq!(ids(NOW, 1).await, [a]);
+    assert_eq!(ids(NOW, 10).await, [b, a]);
+    assert_eq!(ids(NOW, 1).await, [b]);
     assert_eq!(ids(Millis(NOW.0 + 1), 10).await.len(), 3);
     db.put(|s| s.verdicts.push(verdict(a, None, Outcome::Echo))).await;
     assert_eq!(ids(NOW, 10).await, [b]);

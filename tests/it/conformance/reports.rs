@@ -106,7 +106,7 @@ async fn outcomes_and_findings_are_counted(db: &Database) {
     let (phone, email) = ((Field::PHONE, Finding::Taken), (Field::EMAIL, Finding::Taken));
     db.put(|s| {
         s.readings.push((change("a"), found(&[phone.clone(), email], Outcome::Applied)));
-        s.readings.push((change("b"), found(&[phone.clone()], Outcome::Applied)));
+        s.readings.push((change("b"), found(std::slice::from_ref(&phone), Outcome::Applied)));
         s.readings.push((change("c"), found(&[phone], Outcome::Applied)));
         s.readings.push((change("d"), found(&[(Field::PHONE, Finding::Lost)], Outcome::Conflict)));
         s.readings.push((change("e"), found(&[], Outcome::Echo)));

@@ -126,7 +126,7 @@ async fn a_settlement_that_moved_writes_nothing(db: &Database) {
         ("a new entity that is there", |s, _| s.entities.push(child(2, Kind::Task, id(1)))),
         ("a link of another revision", |s, _| s.links[0].rev = 7),
         ("a new link that is there", |s, _| {
-            s.links.push(Link { state: LinkState::Gone, ..link(3, System::Ghl, "g1") })
+            s.links.push(Link { state: LinkState::Gone, ..link(3, System::Ghl, "g1") });
         }),
         ("a second live link", |s, _| s.links.push(link(1, System::Ghl, "g2"))),
         ("a mirror of another revision", |s, _| s.mirrors[0].rev = 7),
@@ -160,7 +160,7 @@ async fn a_settlement_without_its_lease_writes_nothing(db: &Database) {
     for spoil in ["owner", "fence", "workspace"] {
         let mut other = settlement.clone();
         match spoil {
-            "owner" => other.lease.owner = "them".to_owned(),
+            "owner" => "them".clone_into(&mut other.lease.owner),
             "fence" => other.lease.fence += 1,
             _ => other = Settlement::new(lockstep::model::Lease { workspace: "other".to_owned(), ..ours.clone() }, NOW),
         }
