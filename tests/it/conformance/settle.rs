@@ -10,7 +10,7 @@ use lockstep::model::{
 use lockstep::store::{Settled, Settlement, StoreError};
 
 use super::{ACME, NOW, attempt, change, child, conflict, contact, ext, id, link, mirror, review, stamp, verdict};
-use crate::support::databases::{Database, on_both};
+use crate::support::databases::{Database, Pool, on_both};
 
 on_both!(
     a_settlement_writes_all_its_parts,
@@ -192,7 +192,37 @@ async fn of_many_settlements_over_one_revision_one_is_written(db: &Database) {
     assert_eq!((db.whole(1).await.entity.rev, db.store.attempts(id(1)).await.unwrap().len()), (2, 1));
 }
 
-/// Each settlement writes one link and releases the other's child: rows are locked in opposite order.
+/// Another process takes the lease over and has not committed yet: the settlement must wait to hear who holds it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(
+    postgres_missing,
+    ignore = "no PostgreSQL: apt-get install postgresql, or set TEST_POSTGRES_URL=postgres://USER@HOST/DATABASE; then \
+              cargo test"
+)]
+async fn a_settlement_waits_for_who_is_taking_its_lease() {
+    let db = Database::postgres().await;
+    let mut settlement = db.settlement().await;
+    settlement.entities.push(contact(1));
+    let Pool::Pg(pool) = db.beside().await else { panic!("not PostgreSQL") };
+    let mut them = pool.begin().await.unwrap();
+    sqlx::query("UPDATE leases SET owner = 'them', fence = fence + 1").execute(&mut *them).await.unwrap();
+    let store = Arc::clone(&db.store);
+    let settling = tokio::spawn(async move { store.settle(&settlement).await.unwrap() });
+    let sql = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while !settling.is_finished() {
+        let (waiting,): (i64,) = sqlx::query_as(sql).fetch_one(&mut *them).await.unwrap();
+        if waiting > 0 {
+            break;
+        }
+        // What this view shows stands still inside a transaction until it is told to look again.
+        sqlx::query("SELECT pg_stat_clear_snapshot()").execute(&mut *them).await.unwrap();
+    }
+    them.commit().await.unwrap();
+    assert_eq!(settling.await.unwrap(), Settled::LeaseLost);
+    assert_eq!(db.store.whole(id(1)).await.unwrap(), None);
+}
+
+/// Each settlement writes one contact and releases the other's child: rows are locked in opposite order.
 async fn settlements_that_want_each_others_rows_end(db: &Database) {
     db.put(|s| {
         s.entities.extend([contact(1), contact(2), child(11, Kind::Task, id(1)), child(12, Kind::Task, id(2))]);
