@@ -1,3 +1,7 @@
-//! All integration tests, as one binary.
+//! Tests against the outside of the crate, in one binary.
 
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod conformance;
 mod contract;
+mod support;

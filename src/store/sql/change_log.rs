@@ -1,0 +1,176 @@
+//! The change log and its inbox.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+
+use super::dialect::{Either, Tx, all, execute, first, json};
+use super::error::collided;
+use super::rows::{BodyRow, Both, ChangeRow, DoubtRow, read};
+use super::{Db, Result};
+use crate::clock::Millis;
+use crate::model::{
+    Appended, Change, ChangeId, EntityId, ExternalId, Kind, NewChange, Outcome, Standing, System, VerdictRow,
+};
+use crate::store::ChangeLog;
+
+/// How often an append is tried that collides with a settlement (which may insert the same keys, on PostgreSQL).
+const TRIES: u32 = 5;
+
+/// A change with its body, if that is still there; other columns and tables can follow.
+macro_rules! select_change {
+    ($columns:literal, $rest:literal) => {
+        concat!(
+            "SELECT c.id, c.dedup, c.workspace, c.system, c.extension, c.origin, c.label, c.kind, c.object, c.standing, ",
+            "c.reason, c.at, c.received, b.headers, b.body",
+            $columns,
+            " FROM change_log c LEFT JOIN bodies b ON b.change_id = c.id ",
+            $rest
+        )
+    };
+}
+
+#[async_trait]
+impl ChangeLog for Db {
+    async fn append(&self, changes: &[NewChange]) -> Result<Vec<Appended>> {
+        let mut tries = 1;
+        loop {
+            match self.try_append(changes).await {
+                Err(error) if collided(&error) && tries < TRIES => tries += 1,
+                done => return Ok(done?),
+            }
+        }
+    }
+
+    async fn change(&self, id: ChangeId) -> Result<Option<Change>> {
+        let mut on = self.read().await?;
+        let row: Option<Both<ChangeRow, BodyRow>> = first!(&mut on, select_change!("", "WHERE c.id = $1"), id.0);
+        row.map(Change::try_from).transpose()
+    }
+
+    async fn undecided(&self, workspace: &str, now: Millis, limit: u32) -> Result<Vec<Change>> {
+        const SQL: &str = select_change!(
+            "",
+            "JOIN inbox i ON i.change_id = c.id \
+             WHERE i.workspace = $1 AND i.entity IS NULL AND i.due <= $2 ORDER BY c.received, c.id LIMIT $3"
+        );
+        let mut on = self.read().await?;
+        let rows: Vec<Both<ChangeRow, BodyRow>> = all!(&mut on, SQL, workspace, now.0, i64::from(limit));
+        read(rows)
+    }
+
+    async fn waiting(&self, entity: EntityId, system: System) -> Result<Vec<(Change, i64)>> {
+        const SQL: &str = select_change!(
+            ", i.doubt",
+            "JOIN inbox i ON i.change_id = c.id WHERE i.entity = $1 AND i.system = $2 ORDER BY c.received, c.id"
+        );
+        let mut on = self.read().await?;
+        let rows: Vec<Both<Both<ChangeRow, BodyRow>, DoubtRow>> = all!(&mut on, SQL, entity.to_string(), system.word());
+        rows.into_iter().map(|Both(change, number)| Ok((change.try_into()?, number.doubt))).collect()
+    }
+
+    async fn by_standing(&self, standing: Standing, limit: u32) -> Result<Vec<Change>> {
+        const SQL: &str = select_change!("", "WHERE c.standing = $1 ORDER BY c.id DESC LIMIT $2");
+        let mut on = self.read().await?;
+        let rows: Vec<Both<ChangeRow, BodyRow>> = all!(&mut on, SQL, standing.word(), i64::from(limit));
+        read(rows)
+    }
+}
+
+impl Db {
+    async fn try_append(&self, changes: &[NewChange]) -> sqlx::Result<Vec<Appended>> {
+        let mut tx = self.write().await?;
+        let mut order: Vec<usize> = (0..changes.len()).collect();
+        if matches!(tx, Either::Pg(_)) {
+            // Others append at the same time: with the keys in one order for all, they wait in one direction only.
+            order.sort_by_key(|at| &changes[*at].dedup);
+        }
+        let mut appended = vec![Appended::Duplicate(ChangeId(0)); changes.len()];
+        for at in order {
+            let row = insert(&mut tx, &changes[at]).await?;
+            if let Appended::New(id) = row {
+                place(&mut tx, id, &changes[at]).await?;
+            }
+            appended[at] = row;
+        }
+        tx.commit().await?;
+        Ok(appended)
+    }
+}
+
+/// Inserts a change and its body, unless its key is there. On PostgreSQL an insert waits for another transaction that has
+/// the same key in hand, and the second statement sees what that one committed.
+pub(super) async fn insert(tx: &mut Tx, change: &NewChange) -> sqlx::Result<Appended> {
+    let new: Option<(i64,)> = first!(
+        &mut *tx,
+        "INSERT INTO change_log (dedup, workspace, system, extension, origin, label, kind, object, standing, reason, at, \
+         received) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+         ON CONFLICT (dedup) DO NOTHING RETURNING id",
+        change.dedup.as_str(),
+        change.workspace.as_deref(),
+        change.system.word(),
+        change.extension,
+        change.origin.word(),
+        change.label.as_str(),
+        change.kind.map(Kind::word),
+        change.object.as_ref().map(ExternalId::as_str),
+        change.standing.word(),
+        change.reason.as_deref(),
+        change.at.map(|at| at.0),
+        change.received.0,
+    );
+    if let Some((id,)) = new {
+        execute!(
+            tx,
+            "INSERT INTO bodies (change_id, headers, body) VALUES ($1, $2, $3)",
+            id,
+            json(&change.headers)?,
+            &change.body[..],
+        );
+        return Ok(Appended::New(ChangeId(id)));
+    }
+    let old: Option<(i64,)> = first!(tx, "SELECT id FROM change_log WHERE dedup = $1", change.dedup.as_str());
+    old.map(|(id,)| Appended::Duplicate(ChangeId(id))).ok_or(sqlx::Error::RowNotFound)
+}
+
+/// A routed change waits to be decided; any other has its verdict at once.
+async fn place(tx: &mut Tx, id: ChangeId, change: &NewChange) -> sqlx::Result<()> {
+    let outcome = match (change.standing, &change.workspace) {
+        (Standing::Routed, Some(workspace)) => {
+            let (workspace, due) = (workspace.as_str(), change.received.0);
+            execute!(tx, "INSERT INTO inbox (change_id, workspace, due) VALUES ($1, $2, $3)", id.0, workspace, due);
+            return Ok(());
+        }
+        (Standing::Routed | Standing::Unrouted, _) => Outcome::Unrouted,
+        (Standing::Unparsed, _) => Outcome::Unparsed,
+        (Standing::NotMirrored, _) => Outcome::NotMirrored,
+    };
+    let verdict = VerdictRow {
+        change: id,
+        entity: None,
+        outcome,
+        findings: BTreeMap::new(),
+        why: change.reason.clone().unwrap_or_default(),
+        at: change.received,
+    };
+    write_verdict(tx, &verdict, change.workspace.as_deref()).await
+}
+
+/// Writes a verdict; a change that was put back and is decided again gets the new one.
+pub(super) async fn write_verdict(tx: &mut Tx, verdict: &VerdictRow, workspace: Option<&str>) -> sqlx::Result<()> {
+    execute!(
+        tx,
+        "INSERT INTO verdicts (change_id, workspace, entity, outcome, findings, why, at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (change_id) DO UPDATE SET workspace = excluded.workspace, \
+         entity = excluded.entity, outcome = excluded.outcome, findings = excluded.findings, why = excluded.why, \
+         at = excluded.at",
+        verdict.change.0,
+        workspace,
+        verdict.entity.map(|id| id.to_string()),
+        verdict.outcome.word(),
+        json(&verdict.findings)?,
+        verdict.why.as_str(),
+        verdict.at.0,
+    );
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! Entities and links, read.
+
+use async_trait::async_trait;
+
+use super::dialect::{all, first};
+use super::rows::{EntityRow, LinkRow, MirrorRow, ids, read};
+use super::{Db, Result};
+use crate::model::{Entity, EntityId, ExternalId, Kind, Link, System};
+use crate::store::{Entities, Keys, Whole};
+
+#[async_trait]
+impl Entities for Db {
+    async fn whole(&self, entity: EntityId) -> Result<Option<Whole>> {
+        let id = entity.to_string();
+        let mut view = self.view().await?;
+        let row: Option<EntityRow> = first!(
+            &mut view,
+            "SELECT id, workspace, kind, parent, fields, life, deleted_at, deleted_by, merged_into, made, rev \
+             FROM entities WHERE id = $1",
+            id.as_str()
+        );
+        let Some(row) = row else { return Ok(None) };
+        let links: Vec<LinkRow> = all!(
+            &mut view,
+            "SELECT workspace, system, kind, id, entity, state, snapshot, version, seen, sent, ledger, rev \
+             FROM links WHERE entity = $1 ORDER BY system, id",
+            id.as_str()
+        );
+        let mirrors: Vec<MirrorRow> = all!(
+            &mut view,
+            "SELECT workspace, entity, system, state, due, tries, doubt, answered, intent, reason, since, rev \
+             FROM mirrors WHERE entity = $1 ORDER BY system",
+            id.as_str()
+        );
+        view.commit().await?;
+        Ok(Some(Whole { entity: Entity::try_from(row)?, links: read(links)?, mirrors: read(mirrors)? }))
+    }
+
+    async fn link(&self, workspace: &str, system: System, kind: Kind, id: &ExternalId) -> Result<Option<Link>> {
+        let mut on = self.read().await?;
+        let row: Option<LinkRow> = first!(
+            &mut on,
+            "SELECT workspace, system, kind, id, entity, state, snapshot, version, seen, sent, ledger, rev \
+             FROM links WHERE workspace = $1 AND system = $2 AND kind = $3 AND id = $4",
+            workspace,
+            system.word(),
+            kind.word(),
+            id.as_str()
+        );
+        row.map(Link::try_from).transpose()
+    }
+
+    async fn with_keys(&self, workspace: &str, kind: Kind, keys: &Keys) -> Result<Vec<EntityId>> {
+        let mut on = self.read().await?;
+        ids(all!(
+            &mut on,
+            "SELECT id FROM entities WHERE workspace = $1 AND kind = $2 AND life = 'live' \
+             AND (email_key = $3 OR phone_key = $4) ORDER BY id",
+            workspace,
+            kind.word(),
+            keys.email.as_deref(),
+            keys.phone.as_deref()
+        ))
+    }
+
+    async fn children(&self, parent: EntityId, kind: Option<Kind>) -> Result<Vec<EntityId>> {
+        let mut on = self.read().await?;
+        ids(all!(
+            &mut on,
+            "SELECT id FROM entities WHERE parent = $1 AND life = 'live' AND ($2 IS NULL OR kind = $2) ORDER BY id",
+            parent.to_string(),
+            kind.map(Kind::word)
+        ))
+    }
+
+    async fn entities(&self, workspace: &str, after: Option<EntityId>, limit: u32) -> Result<Vec<EntityId>> {
+        let after = after.map(|id| id.to_string()).unwrap_or_default();
+        let mut on = self.read().await?;
+        ids(all!(
+            &mut on,
+            "SELECT id FROM entities WHERE workspace = $1 AND life = 'live' AND id > $2 ORDER BY id LIMIT $3",
+            workspace,
+            after.as_str(),
+            i64::from(limit)
+        ))
+    }
+
+    async fn live_links(&self, workspace: &str, system: System, kind: Kind) -> Result<Vec<Link>> {
+        let mut on = self.read().await?;
+        let rows: Vec<LinkRow> = all!(
+            &mut on,
+            "SELECT workspace, system, kind, id, entity, state, snapshot, version, seen, sent, ledger, rev \
+             FROM links WHERE workspace = $1 AND system = $2 AND kind = $3 AND state = 'live' ORDER BY id",
+            workspace,
+            system.word(),
+            kind.word()
+        );
+        read(rows)
+    }
+
+    async fn open_intents(&self, workspace: &str, system: System, kind: Kind) -> Result<Vec<EntityId>> {
+        let mut on = self.read().await?;
+        ids(all!(
+            &mut on,
+            "SELECT m.entity FROM mirrors m JOIN entities e ON e.id = m.entity WHERE m.workspace = $1 \
+             AND m.system = $2 AND m.intent IS NOT NULL AND e.kind = $3 ORDER BY m.entity",
+            workspace,
+            system.word(),
+            kind.word()
+        ))
+    }
+}

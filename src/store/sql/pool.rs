@@ -1,0 +1,196 @@
+//! Opens a store: pools, the lock on a SQLite file, migrations.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{PgPool, SqlSafeStr, SqlitePool};
+
+use super::dialect::{BEGIN_VIEW, BEGIN_WRITE, Conn, Either, Tx, first};
+use super::{Result, StoreError, error};
+
+/// Connections to PostgreSQL, at most.
+pub const CONNECTIONS: u32 = 10;
+
+/// Readers of a SQLite file.
+const SQLITE_READERS: u32 = 4;
+
+/// How long a caller waits for a connection before the store counts as unavailable.
+const ACQUIRE: Duration = Duration::from_secs(10);
+
+/// How long SQLite waits for a lock that another process holds.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// The migrations: number, name, SQLite, PostgreSQL. Forward only, never edited once released.
+const MIGRATIONS: &[(i64, &str, &str, &str)] = &[(
+    1,
+    "init",
+    include_str!("../../../migrations/sqlite/0001_init.sql"),
+    include_str!("../../../migrations/postgres/0001_init.sql"),
+)];
+
+/// What a store is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// To serve: made if missing, migrated, locked against a second process where that matters.
+    Serve,
+    /// Only to look.
+    ReadOnly,
+}
+
+/// An open database. Implements all store traits.
+#[derive(Debug)]
+pub struct Db(Pools);
+
+#[derive(Debug)]
+enum Pools {
+    Sqlite {
+        /// One connection.
+        writer: SqlitePool,
+        /// A few, which cannot write.
+        readers: SqlitePool,
+        /// Held while the store is open.
+        _lock: Option<File>,
+    },
+    Pg(PgPool),
+}
+
+impl Db {
+    /// Opens the store that a URL names. `connections` bounds the pool of PostgreSQL.
+    pub async fn open(url: &str, access: Access, connections: u32) -> Result<Self> {
+        let db = if let Some(path) = url.strip_prefix("sqlite://") {
+            Self(sqlite(path, access).await?)
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            Self(postgres(url, access, connections).await?)
+        } else {
+            return Err(StoreError::Url(scheme(url).to_owned()));
+        };
+        db.fit(access).await?;
+        Ok(db)
+    }
+
+    /// Closes all connections and lets go of the file. Dropping does so too, but does not wait for it.
+    pub async fn close(self) {
+        match &self.0 {
+            Pools::Sqlite { writer, readers, .. } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Pools::Pg(pool) => pool.close().await,
+        }
+    }
+
+    /// A connection to read on.
+    pub(super) async fn read(&self) -> Result<Conn> {
+        Ok(match &self.0 {
+            Pools::Sqlite { readers, .. } => Either::Sqlite(readers.acquire().await?),
+            Pools::Pg(pool) => Either::Pg(pool.acquire().await?),
+        })
+    }
+
+    /// A transaction in which all reads see one state.
+    pub(super) async fn view(&self) -> Result<Tx> {
+        Ok(match &self.0 {
+            Pools::Sqlite { readers, .. } => Either::Sqlite(readers.begin_with(BEGIN_VIEW.sqlite).await?),
+            Pools::Pg(pool) => Either::Pg(pool.begin_with(BEGIN_VIEW.pg).await?),
+        })
+    }
+
+    /// A transaction that writes.
+    pub(super) async fn write(&self) -> sqlx::Result<Tx> {
+        Ok(match &self.0 {
+            Pools::Sqlite { writer, .. } => Either::Sqlite(writer.begin_with(BEGIN_WRITE.sqlite).await?),
+            Pools::Pg(pool) => Either::Pg(pool.begin_with(BEGIN_WRITE.pg).await?),
+        })
+    }
+
+    /// Brings the tables to our version, or sees that they are.
+    async fn fit(&self, access: Access) -> Result<()> {
+        let ours = MIGRATIONS.iter().map(|(version, ..)| *version).max().unwrap_or(0);
+        if access == Access::Serve {
+            let migrated = match &self.0 {
+                Pools::Sqlite { writer, .. } => migrator(|(_, _, sqlite, _)| sqlite).run(writer).await,
+                Pools::Pg(pool) => migrator(|(_, _, _, pg)| pg).run(pool).await,
+            };
+            return migrated.map_err(|error| error::migration(error, ours));
+        }
+        let mut conn = self.read().await?;
+        let row: Option<(Option<i64>,)> = first!(&mut conn, "SELECT MAX(version) FROM _sqlx_migrations");
+        let theirs = row.and_then(|(version,)| version).unwrap_or(0);
+        match theirs.cmp(&ours) {
+            std::cmp::Ordering::Equal => Ok(()),
+            std::cmp::Ordering::Greater => Err(StoreError::Migration(error::too_new(theirs, ours))),
+            std::cmp::Ordering::Less => Err(StoreError::Migration(error::too_old(theirs, ours))),
+        }
+    }
+}
+
+fn migrator(dialect: impl Fn((i64, &'static str, &'static str, &'static str)) -> &'static str) -> Migrator {
+    let one = |row: &(i64, &'static str, &'static str, &'static str)| {
+        Migration::new(row.0, row.1.into(), MigrationType::Simple, dialect(*row).into_sql_str(), false)
+    };
+    Migrator::with_migrations(MIGRATIONS.iter().map(one).collect())
+}
+
+/// What may be said of a URL that is not ours: it may carry a password.
+fn scheme(url: &str) -> &str {
+    url.split("://").next().unwrap_or_default()
+}
+
+async fn postgres(url: &str, access: Access, connections: u32) -> Result<Pools> {
+    let options: PgConnectOptions = url.parse().map_err(|_| StoreError::Url(scheme(url).to_owned()))?;
+    let options = match access {
+        Access::Serve => options,
+        Access::ReadOnly => options.options([("default_transaction_read_only", "on")]),
+    };
+    let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE);
+    Ok(Pools::Pg(pool.connect_with(options.application_name("lockstep")).await?))
+}
+
+async fn sqlite(path: &str, access: Access) -> Result<Pools> {
+    if path.is_empty() || path.starts_with(':') || path.contains('?') {
+        return Err(StoreError::Url(format!("sqlite://{path}")));
+    }
+    let path = Path::new(path);
+    let reading = SqliteConnectOptions::new().filename(path).foreign_keys(true).busy_timeout(BUSY).read_only(true);
+    let readers = SqlitePoolOptions::new().max_connections(SQLITE_READERS).acquire_timeout(ACQUIRE);
+    if access == Access::ReadOnly {
+        let readers = readers.connect_with(reading).await?;
+        return Ok(Pools::Sqlite { writer: readers.clone(), readers, _lock: None });
+    }
+    let lock = lock(path)?;
+    private_file(path).map_err(unavailable)?;
+    let writing = SqliteConnectOptions::new()
+        .filename(path)
+        .foreign_keys(true)
+        .busy_timeout(BUSY)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full);
+    let writer = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE).connect_with(writing).await?;
+    Ok(Pools::Sqlite { writer, readers: readers.connect_with(reading).await?, _lock: Some(lock) })
+}
+
+/// Takes the lock that keeps a second process off a SQLite file. The operating system frees it when we end, however we end.
+fn lock(path: &Path) -> Result<File> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let file = private_file(&PathBuf::from(name)).map_err(unavailable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked(path.display().to_string())),
+        Err(TryLockError::Error(error)) => Err(unavailable(error)),
+    }
+}
+
+/// Opens a file, made if missing, that only its owner can read.
+fn private_file(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+fn unavailable(error: std::io::Error) -> StoreError {
+    StoreError::Unavailable(Box::new(error))
+}

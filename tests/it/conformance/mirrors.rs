@@ -1,0 +1,106 @@
+//! Work to be done, and how much was done.
+
+use lockstep::clock::Millis;
+use lockstep::model::{Action, AttemptResult, Mirror, MirrorState, System};
+
+use super::{ACME, NOW, attempt, change, contact, id, mirror};
+use crate::support::databases::{Database, on_both};
+
+on_both!(
+    due_mirrors_come_when_their_time_has_come_longest_due_first,
+    the_next_time_is_that_of_a_mirror_or_of_a_change,
+    mirrors_are_found_by_state,
+    the_fuse_counts_writes_that_may_have_landed,
+    the_brake_counts_what_was_not_refused,
+);
+
+fn with(n: u128, system: System, state: MirrorState, due: i64) -> Mirror {
+    Mirror { state, due: Millis(due), ..mirror(n, system) }
+}
+
+async fn due_mirrors_come_when_their_time_has_come_longest_due_first(db: &Database) {
+    use MirrorState::{Due, Held, Idle, Parked, Waiting};
+    db.put(|s| {
+        s.entities.extend((1..=6).map(contact));
+        s.mirrors.extend([
+            with(1, System::Ghl, Due, NOW.0),
+            with(2, System::Ghl, Due, 5),
+            with(3, System::Ghl, Due, NOW.0 + 1),
+        ]);
+        s.mirrors.extend([
+            with(4, System::Ghl, Idle, 1),
+            with(5, System::Ghl, Parked, 1),
+            with(6, System::Ghl, Held, 1),
+        ]);
+        s.mirrors.push(with(1, System::Timify, Waiting, 1));
+    })
+    .await;
+    let due = async |workspace, limit| {
+        let mirrors = db.store.due(workspace, NOW, limit).await.unwrap();
+        mirrors.iter().map(|mirror| mirror.entity).collect::<Vec<_>>()
+    };
+    assert_eq!(due(ACME, 9).await, [id(2), id(1)]);
+    assert_eq!(due(ACME, 1).await, [id(2)]);
+    assert_eq!(due("other", 9).await, []);
+}
+
+async fn the_next_time_is_that_of_a_mirror_or_of_a_change(db: &Database) {
+    assert_eq!(db.store.next_due(ACME).await.unwrap(), None);
+    db.put(|s| {
+        s.entities.push(contact(1));
+        s.mirrors.extend([with(1, System::Ghl, MirrorState::Due, 77), with(1, System::Timify, MirrorState::Idle, 1)]);
+    })
+    .await;
+    assert_eq!(db.store.next_due(ACME).await.unwrap(), Some(Millis(77)));
+    let early = db.append(lockstep::model::NewChange { received: Millis(66), ..change("a") }).await;
+    assert_eq!(db.store.next_due(ACME).await.unwrap(), Some(Millis(66)));
+    db.put(|s| s.waits.push((early, id(1), System::Ghl, 1))).await;
+    assert_eq!(db.store.next_due(ACME).await.unwrap(), Some(Millis(77)));
+    assert_eq!(db.store.next_due("other").await.unwrap(), None);
+}
+
+async fn mirrors_are_found_by_state(db: &Database) {
+    db.put(|s| {
+        s.entities.extend([contact(1), contact(2)]);
+        s.mirrors.extend([with(1, System::Ghl, MirrorState::Parked, 9), with(2, System::Ghl, MirrorState::Parked, 8)]);
+        s.mirrors.push(with(1, System::Timify, MirrorState::Held, 7));
+    })
+    .await;
+    let parked = db.store.in_state(ACME, MirrorState::Parked, 9).await.unwrap();
+    assert_eq!(parked.iter().map(|mirror| mirror.entity).collect::<Vec<_>>(), [id(2), id(1)]);
+    assert_eq!(db.store.in_state(ACME, MirrorState::Parked, 1).await.unwrap().len(), 1);
+    assert_eq!(db.store.in_state(ACME, MirrorState::Idle, 9).await.unwrap(), []);
+}
+
+async fn the_fuse_counts_writes_that_may_have_landed(db: &Database) {
+    use AttemptResult::{Done, Refused, Retry, Unclear};
+    db.put(|s| {
+        let all = [Done, Unclear, Retry, Refused];
+        s.attempts.extend(all.map(|result| attempt(1, Action::Update, result, 100)));
+        s.attempts.extend(all.map(|result| attempt(1, Action::Read, result, 100)));
+        s.attempts.extend([attempt(1, Action::AddTags, Done, 200), attempt(1, Action::Find, Done, 200)]);
+        s.attempts.push(attempt(2, Action::Update, Done, 200));
+    })
+    .await;
+    let count = async |system, since| db.store.writes_since(id(1), system, Millis(since)).await.unwrap();
+    assert_eq!(count(System::Timify, 100).await, 3);
+    assert_eq!(count(System::Timify, 101).await, 1);
+    assert_eq!(count(System::Timify, 201).await, 0);
+    assert_eq!(count(System::Ghl, 0).await, 0);
+}
+
+async fn the_brake_counts_what_was_not_refused(db: &Database) {
+    use AttemptResult::{Done, Refused, Retry, Unclear};
+    db.put(|s| {
+        s.attempts.extend([Done, Unclear, Retry, Refused].map(|result| attempt(1, Action::Create, result, 100)));
+        s.attempts.extend([attempt(2, Action::Create, Done, 200), attempt(2, Action::Delete, Done, 200)]);
+    })
+    .await;
+    let count =
+        async |system, action, since| db.store.actions_since(ACME, system, action, Millis(since)).await.unwrap();
+    assert_eq!(count(System::Timify, Action::Create, 100).await, 4);
+    assert_eq!(count(System::Timify, Action::Create, 150).await, 1);
+    assert_eq!(count(System::Timify, Action::Delete, 0).await, 1);
+    assert_eq!(count(System::Ghl, Action::Create, 0).await, 0);
+    assert_eq!(db.store.actions_since("other", System::Timify, Action::Create, Millis(0)).await.unwrap(), 0);
+}

@@ -1,0 +1,149 @@
+//! A PostgreSQL server for the tests.
+//!
+//! `TEST_POSTGRES_URL` names one whose user may create databases; each test gets a database there and drops it. Else a
+//! throw-away cluster is started from the installed package: one for the test binary, on a Unix socket only, without fsync.
+//! A small shell waits for the end of this process, however it ends, and then stops the cluster and removes its folder.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use lockstep::store::sql::{Access, Db};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tokio::sync::OnceCell;
+
+/// What the folders of our clusters are called, before the number of the process.
+const FOLDER: &str = "lockstep-test-postgres-";
+
+/// The database that holds migrated tables, to be copied.
+const TEMPLATE: &str = "lockstep_template";
+
+/// Where the packages of Debian and its kin put the server.
+const DEBIAN: &str = "/usr/lib/postgresql";
+
+static SERVER: OnceCell<Server> = OnceCell::const_new();
+
+/// A database of its own.
+pub struct Fresh {
+    /// How to reach it.
+    pub url: String,
+    name: String,
+    /// The server to drop it from; a cluster of our own is removed as a whole.
+    named_server: Option<String>,
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        let Some(server) = self.named_server.take() else { return };
+        let statement = format!("DROP DATABASE IF EXISTS \"{}\" WITH (FORCE)", self.name);
+        // Drop is no async fn, and may run inside a runtime: so another thread with a runtime of its own.
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(run(&server, &statement));
+        });
+        drop(dropping.join());
+    }
+}
+
+struct Server {
+    /// A database to stand in while making others.
+    url: String,
+    /// Waits for our end; `None`: the server is not ours.
+    watcher: Option<Child>,
+}
+
+/// Makes a database.
+pub async fn fresh() -> Fresh {
+    let server = SERVER.get_or_init(start).await;
+    let name = format!("lockstep_test_{:016x}", RandomState::new().build_hasher().finish());
+    let ours = server.watcher.is_some();
+    let template = if ours { format!(" TEMPLATE {TEMPLATE}") } else { String::new() };
+    run(&server.url, &format!("CREATE DATABASE \"{name}\"{template}")).await;
+    Fresh { url: with_database(&server.url, &name), name, named_server: (!ours).then(|| server.url.clone()) }
+}
+
+async fn run(url: &str, statement: &str) {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    sqlx::query(AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+/// The same server, another database.
+fn with_database(url: &str, name: &str) -> String {
+    let (place, query) =
+        url.split_once('?').map_or((url, String::new()), |(place, query)| (place, format!("?{query}")));
+    let (host, _) = place.rsplit_once('/').unwrap();
+    format!("{host}/{name}{query}")
+}
+
+async fn start() -> Server {
+    if let Ok(url) = std::env::var("TEST_POSTGRES_URL") {
+        return Server { url, watcher: None };
+    }
+    let programs = programs().expect("no PostgreSQL: install the package `postgresql`, or set TEST_POSTGRES_URL");
+    sweep(&programs);
+    let folder = std::env::temp_dir().join(format!("{FOLDER}{}", std::process::id()));
+    let watcher = start_cluster(&programs, &folder);
+    let socket = folder.to_str().unwrap().replace('/', "%2F");
+    let url = format!("postgres://lockstep@localhost/postgres?host={socket}");
+    run(&url, &format!("CREATE DATABASE {TEMPLATE}")).await;
+    Db::open(&with_database(&url, TEMPLATE), Access::Serve, 1).await.unwrap().close().await;
+    Server { url, watcher: Some(watcher) }
+}
+
+/// The folder of `initdb` and `pg_ctl`: on the path, else the newest of Debian's.
+fn programs() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = std::env::split_paths(&path).find(|folder| folder.join("initdb").exists());
+    on_path.or_else(|| {
+        let versions = std::fs::read_dir(DEBIAN).ok()?.flatten().map(|version| version.path().join("bin"));
+        let number = |bin: &PathBuf| bin.parent()?.file_name()?.to_str()?.parse::<u32>().ok();
+        versions.filter(|bin| bin.join("initdb").exists()).max_by_key(number)
+    })
+}
+
+/// A shell command as a user that PostgreSQL accepts: never root.
+fn shell(script: &str, arguments: [&Path; 2]) -> Command {
+    let root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
+    let mut command = if root {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "sh"]);
+        command
+    } else {
+        Command::new("sh")
+    };
+    command.args(["-c", script, "sh"]).args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn start_cluster(programs: &Path, folder: &Path) -> Child {
+    // `$1`: the programs, `$2`: the folder. The socket lies in the folder, which only its owner (and root) can enter.
+    const START: &str = r#"set -e; umask 077; mkdir "$2"; cd "$2"
+        "$1/initdb" -D "$2/data" -U lockstep -A trust -E UTF8 --locale=C -N
+        "$1/pg_ctl" -D "$2/data" -l "$2/log" -w -t 60 start -o "-k '$2' -c listen_addresses='' -c fsync=off \
+            -c synchronous_commit=off -c full_page_writes=off -c max_connections=300 -c deadlock_timeout=100ms \
+            -c shared_buffers=32MB" </dev/null >/dev/null 2>&1 || { cat "$2/log" >&2; exit 1; }"#;
+    const WATCH: &str = r#"read -r _; "$1/pg_ctl" -D "$2/data" -m immediate -w stop; rm -rf "$2""#;
+    let started = shell(START, [programs, folder]).output().unwrap();
+    assert!(started.status.success(), "PostgreSQL did not start: {}", String::from_utf8_lossy(&started.stderr));
+    let mut watcher = shell(WATCH, [programs, folder]);
+    watcher.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    // In a group of its own, so that an interrupt at the keyboard does not take it along.
+    watcher.process_group(0).current_dir("/").spawn().unwrap()
+}
+
+/// Removes clusters whose process ended without its watcher (a machine that went down).
+fn sweep(programs: &Path) {
+    const REMOVE: &str = r#""$1/pg_ctl" -D "$2/data" -m immediate -w stop; rm -rf "$2""#;
+    for folder in std::fs::read_dir(std::env::temp_dir()).unwrap().flatten().map(|entry| entry.path()) {
+        let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let Some(pid) = name.strip_prefix(FOLDER) else { continue };
+        let alive = *pid != *std::process::id().to_string()
+            && (!Path::new("/proc/self").exists() || Path::new("/proc").join(pid).exists());
+        if !alive {
+            drop(shell(REMOVE, [programs, &folder]).output());
+        }
+    }
+}
