@@ -8,6 +8,7 @@ pub mod extension;
 pub mod ghl;
 pub mod timerex;
 pub mod timify;
+mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
