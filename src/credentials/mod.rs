@@ -1,7 +1,7 @@
-//! What proves us to the vendors: one file a way of proving, each a [`Credential`](crate::systems::Credential).
+//! What proves us to the vendors.
+//!
+//! In: secrets from the configuration. Out: implementations of [`Credential`](crate::systems::Credential).
 
 pub mod standard_webhooks;
+pub mod static_token;
 pub mod timify_token;
-
-pub use standard_webhooks::{BadSecret, StandardWebhooks};
-pub use timify_token::{TimifyApp, TimifyToken, TokenScheme};

@@ -46,6 +46,8 @@ pub struct Observation {
     /// The earliest time known to be not before the edit, on our clock (R7): the object's last-updated, or when the
     /// sender sent it.
     pub at: Option<Millis>,
+    /// The object's own last-updated, on the vendor's clock, where a read shows it: the version that is now known (R3).
+    pub version: Option<Millis>,
     /// A booking that was moved: the other id of the pair.
     pub moved: Option<Moved>,
     /// The guest who booked.
@@ -55,7 +57,7 @@ pub struct Observation {
 impl Observation {
     /// A plain observation; the rest can be set on it.
     pub fn new(kind: Kind, id: ExternalId, class: Class, shape: Shape) -> Self {
-        Self { kind, id, parent: None, class, shape, at: None, moved: None, guest: None }
+        Self { kind, id, parent: None, class, shape, at: None, version: None, moved: None, guest: None }
     }
 
     /// The fields, if any are given.

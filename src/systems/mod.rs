@@ -4,8 +4,13 @@
 //! [`Door`] reads what a webhook is about before anything else is known of it. A new system is one folder beside `ghl`, a
 //! config section and a registry line.
 
+pub mod call;
 pub mod extension;
 pub mod ghl;
+pub mod http_client;
+pub mod offset;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod timerex;
 pub mod timify;
 mod wire;

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use serde_json::Value as Json;
 
 use super::SystemError;
+use super::call::encode;
 use crate::clock::Millis;
 use crate::model::{Class, ExternalId, Field, Fields, Observation, Place, Shape, System, Value};
 
@@ -48,24 +49,11 @@ pub fn items(json: &Json) -> &[Json] {
     json.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// A path with its query; the values are escaped.
+/// A path with its query; the values are encoded.
 pub fn query(path: &str, pairs: &[(&str, &str)]) -> String {
     let mut out = path.to_owned();
     for (at, (name, value)) in pairs.iter().enumerate() {
-        let _ = write!(out, "{}{name}={}", if at == 0 { '?' } else { '&' }, escape(value));
-    }
-    out
-}
-
-/// Percent-encoding of everything but letters, digits and `-._~`.
-pub fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
+        let _ = write!(out, "{}{name}={}", if at == 0 { '?' } else { '&' }, encode(value));
     }
     out
 }

@@ -11,12 +11,12 @@ use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use super::{door, map};
-use crate::clock::{Clock, Millis};
+use crate::clock::Millis;
 use crate::ids::Ids;
 use crate::model::{
     Action, Change, Class, Entity, ExternalId, Field, Fields, Kind, Observation, Place, Shape, Step, System, Value,
 };
-use crate::systems::call::Caller;
+use crate::systems::call::{Caller, Reply, encode};
 use crate::systems::{
     Answer, Expressed, Home, Page, Reading, SystemError, Target, Terms, Unreadable, Wanted, wire,
 };
@@ -32,26 +32,39 @@ pub struct ExtensionClient {
     system: System,
     caller: Caller,
     region: Option<String>,
-    clock: Arc<dyn Clock>,
     ids: Arc<Ids>,
 }
 
 impl ExtensionClient {
     /// `caller`: with the endpoint's base url and a [`StandardWebhooks`](crate::credentials::StandardWebhooks) credential.
     /// `region`: the default country of phone numbers.
-    pub fn new(system: System, caller: Caller, region: Option<String>, clock: Arc<dyn Clock>, ids: Arc<Ids>) -> Self {
-        Self { system, caller, region, clock, ids }
+    pub fn new(caller: Caller, region: Option<String>, ids: Arc<Ids>) -> Self {
+        Self { system: caller.system(), caller, region, ids }
     }
 
     async fn get(&self, path: &str) -> Result<(u16, Json), SystemError> {
-        self.caller.call(Method::GET, path, &[], None, false).await
+        self.success(self.caller.ask(Method::GET, path, &[], None, false).await?)
     }
 
     /// A write. `key` makes a create repeatable; any other write gets a key of its own, for a second equal write may be meant
     /// (a value written again after somebody else's), and must not be answered with the first one's answer.
     async fn write(&self, method: Method, path: &str, body: Option<Json>, key: Option<Uuid>) -> Result<(u16, Json), SystemError> {
-        let key = key.unwrap_or_else(|| self.ids.uuid(self.clock.now())).to_string();
-        self.caller.call(method, path, &[("idempotency-key", &key)], body, true).await
+        let key = key.unwrap_or_else(|| self.ids.uuid(self.caller.offset().now())).to_string();
+        self.success(self.caller.ask(method, path, &[("idempotency-key", &key)], body, true).await?)
+    }
+
+    /// A 409 names the existing object; other refusals are problem+json.
+    fn success(&self, reply: Reply) -> Result<(u16, Json), SystemError> {
+        let (system, status) = (self.system, reply.status);
+        let existing = wire::id(&reply.body["id"]).filter(|_| status == 409);
+        let said = wire::text(wire::first(&reply.body, &["/detail", "/title"]));
+        match (reply.success(system), existing, said) {
+            (Err(_), Some(existing), _) => Err(SystemError::Exists { system, status, existing }),
+            (Err(SystemError::Refused { .. }), None, Value::Text(reason)) => {
+                Err(SystemError::Refused { system, status, reason })
+            }
+            (answer, ..) => answer,
+        }
     }
 
     /// The path of an object, or of the collection where `id` is `None`.
@@ -61,14 +74,14 @@ impl ExtensionClient {
         let mut path = String::new();
         if kind != Kind::Contact {
             let parent = parent.ok_or_else(|| refused("the contact that it belongs to is not known here"))?;
-            path = format!("/contacts/{}", wire::escape(parent.as_str()));
+            path = format!("/contacts/{}", encode(parent.as_str()));
         }
         path = format!("{path}/{plural}");
-        Ok(id.map_or_else(|| path.clone(), |id| format!("{path}/{}", wire::escape(id.as_str()))))
+        Ok(id.map_or_else(|| path.clone(), |id| format!("{path}/{}", encode(id.as_str()))))
     }
 
     fn object(&self, kind: Kind, status: u16, json: &Json) -> Result<Observation, SystemError> {
-        let ours = |instant| self.caller.offset.ours(instant);
+        let ours = |instant| self.caller.offset().to_ours(instant);
         door::object(kind, json, self.region.as_deref(), ours).ok_or_else(|| self.garbled(status, "no object with an id"))
     }
 
@@ -136,7 +149,7 @@ impl ExtensionClient {
 }
 
 fn tags_path(contact: &ExternalId) -> String {
-    format!("/contacts/{}/tags", wire::escape(contact.as_str()))
+    format!("/contacts/{}/tags", encode(contact.as_str()))
 }
 
 impl Terms for ExtensionClient {
@@ -176,7 +189,7 @@ impl Terms for ExtensionClient {
     }
 
     fn observe(&self, change: &Change) -> Result<Vec<Observation>, Unreadable> {
-        door::observe(&change.said.body, self.region.as_deref(), |instant| self.caller.offset.ours(instant))
+        door::observe(&change.said.body, self.region.as_deref(), |instant| self.caller.offset().to_ours(instant))
     }
 }
 
@@ -225,7 +238,7 @@ impl Target for ExtensionClient {
 
     async fn changed(&self, kind: Kind, since: Option<Millis>, page: Option<&str>) -> Result<Page, SystemError> {
         let plural = map::plural(kind).ok_or_else(|| wire::not_sent(self.system, NO_APPOINTMENTS))?;
-        let since = since.map(|since| self.caller.offset.theirs(since).rfc3339());
+        let since = since.map(|since| self.caller.offset().to_theirs(since).rfc3339());
         let mut pairs = vec![("limit", PAGE)];
         pairs.extend(since.as_deref().map(|since| ("updatedSince", since)));
         pairs.extend(page.map(|page| ("cursor", page)));

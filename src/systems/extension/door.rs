@@ -98,5 +98,5 @@ pub(super) fn object(
     let shape = if data["deleted"] == true { Shape::Gone } else { Shape::Partial(map::fields(kind, data, region)) };
     let class = version.map_or(Class::Claim, Class::Versioned);
     let parent = if kind == Kind::Contact { None } else { wire::id(&data["contactId"]) };
-    Some(Observation { parent, at: version.map(ours), ..Observation::new(kind, id, class, shape) })
+    Some(Observation { parent, at: version.map(ours), version, ..Observation::new(kind, id, class, shape) })
 }

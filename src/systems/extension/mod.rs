@@ -7,8 +7,6 @@ mod client;
 mod combined;
 pub mod door;
 mod map;
-#[cfg(test)]
-mod tests;
 
 pub use client::ExtensionClient;
 pub use combined::Combined;

@@ -1,0 +1,248 @@
+//! One request to a vendor, and what its answer means; shared by all connectors.
+//!
+//! In: method, path, headers, JSON body. Out: status and JSON, or a [`SystemError`] that tells what to do next. Signing,
+//! one repetition after a renewed credential, the vendor's clock and the limits it states are done here; what the JSON says
+//! is left to the connector.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
+use http::{Method, Request, Response, StatusCode};
+use jiff::fmt::rfc2822::DateTimeParser;
+use serde_json::Value;
+
+use super::offset::ClockOffset;
+use super::{Credential, SystemError, Transport, TransportError};
+use crate::clock::Millis;
+use crate::model::System;
+
+/// The longest part of a vendor's message that we keep, in characters.
+const LONGEST_MESSAGE: usize = 300;
+
+/// Calls one system with one credential.
+#[derive(Clone)]
+pub struct Caller {
+    system: System,
+    base_url: String,
+    transport: Arc<dyn Transport>,
+    credential: Arc<dyn Credential>,
+    offset: Arc<ClockOffset>,
+}
+
+/// An answer that the connector may judge: 2xx, or a 4xx that is about this request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The JSON; `null` when there was no body.
+    pub body: Value,
+    /// Whether the body was JSON, or empty.
+    pub readable: bool,
+}
+
+impl Caller {
+    /// Calls `base_url` (scheme, host, perhaps a path; no query). The offset is shared by all callers of one vendor.
+    pub fn new(
+        system: System,
+        base_url: &str,
+        transport: Arc<dyn Transport>,
+        credential: Arc<dyn Credential>,
+        offset: Arc<ClockOffset>,
+    ) -> Self {
+        Self { system, base_url: base_url.trim_end_matches('/').to_owned(), transport, credential, offset }
+    }
+
+    /// The system.
+    pub fn system(&self) -> System {
+        self.system
+    }
+
+    /// What is known of the vendor's clock.
+    pub fn offset(&self) -> &ClockOffset {
+        &self.offset
+    }
+
+    /// Asks, and takes only a success: any other answer is an error.
+    pub async fn call(
+        &self,
+        method: Method,
+        path_and_query: &str,
+        headers: &[(&'static str, &str)],
+        body: Option<Value>,
+        writes: bool,
+    ) -> Result<(u16, Value), SystemError> {
+        self.ask(method, path_and_query, headers, body, writes).await?.success(self.system)
+    }
+
+    /// Asks, and leaves it to the connector what a 4xx about this request means (see [`Reply::success`]).
+    ///
+    /// `writes` tells whether the request changes anything, and so whether a missing answer is [`SystemError::Unclear`].
+    pub async fn ask(
+        &self,
+        method: Method,
+        path_and_query: &str,
+        headers: &[(&'static str, &str)],
+        body: Option<Value>,
+        writes: bool,
+    ) -> Result<Reply, SystemError> {
+        let body = body.map(|body| Bytes::from(body.to_string()));
+        let mut answer = self.once(&method, path_and_query, headers, body.clone(), writes).await?;
+        if answer.status() == StatusCode::UNAUTHORIZED && self.credential.refused().await {
+            answer = self.once(&method, path_and_query, headers, body, writes).await?;
+        }
+        self.weigh(&answer, writes)
+    }
+
+    async fn once(
+        &self,
+        method: &Method,
+        path_and_query: &str,
+        headers: &[(&'static str, &str)],
+        body: Option<Bytes>,
+        writes: bool,
+    ) -> Result<Response<Bytes>, SystemError> {
+        let mut request = self.request(method, path_and_query, headers, body)?;
+        self.credential.sign(&mut request).await?;
+        let sent = self.offset.now();
+        let answer = self.transport.send(request).await.map_err(|error| match error {
+            TransportError::NotSent(reason) => self.unavailable(None, reason),
+            TransportError::NoAnswer(reason) => self.no_answer(None, reason, writes),
+        })?;
+        if let Some(date) = answer.headers().get(DATE).and_then(|date| http_date(date.to_str().ok()?)) {
+            self.offset.measure(date, sent, self.offset.now());
+        }
+        Ok(answer)
+    }
+
+    fn request(
+        &self,
+        method: &Method,
+        path_and_query: &str,
+        headers: &[(&'static str, &str)],
+        body: Option<Bytes>,
+    ) -> Result<Request<Bytes>, SystemError> {
+        let mut builder = Request::builder().method(method).uri(format!("{}{path_and_query}", self.base_url));
+        builder = builder.header(ACCEPT, "application/json");
+        if body.is_some() {
+            builder = builder.header(CONTENT_TYPE, "application/json");
+        }
+        for (name, value) in headers {
+            builder = builder.header(*name, *value);
+        }
+        let request = builder.body(body.unwrap_or_default());
+        request.map_err(|error| self.unavailable(None, format!("the request cannot be built: {error}")))
+    }
+
+    /// What a status means, where it means the same at every vendor.
+    fn weigh(&self, answer: &Response<Bytes>, writes: bool) -> Result<Reply, SystemError> {
+        let status = answer.status().as_u16();
+        let reply = Reply::read(status, answer.body());
+        let (system, after) = (self.system, self.asked_wait(answer.headers()));
+        Err(match status {
+            200..=299 if !reply.readable => {
+                SystemError::Garbled { system, status, reason: "the answer is not JSON".to_owned() }
+            }
+            401 | 403 => SystemError::Unauthorized { system, status, reason: reply.message() },
+            429 => SystemError::Wait { system, status, after },
+            503 if after.is_some() && !writes => SystemError::Wait { system, status, after },
+            300..=399 => {
+                let reason = "it redirects, and redirects are not followed: check base_url".to_owned();
+                SystemError::Refused { system, status, reason }
+            }
+            408 | 500.. => self.no_answer(Some(status), reply.message(), writes),
+            _ => return Ok(reply),
+        })
+    }
+
+    /// How long the vendor asks us to wait: `Retry-After`, else GHL's length of its rate window.
+    fn asked_wait(&self, headers: &HeaderMap) -> Option<Duration> {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+        if let Some(after) = text(RETRY_AFTER.as_str()) {
+            let until = |date| self.offset.to_ours(date).since(self.offset.now());
+            return after.parse().ok().map(Duration::from_secs).or_else(|| http_date(after).map(until));
+        }
+        text("x-ratelimit-interval-milliseconds")?.parse().ok().map(Duration::from_millis)
+    }
+
+    fn unavailable(&self, status: Option<u16>, reason: String) -> SystemError {
+        SystemError::Unavailable { system: self.system, status, reason }
+    }
+
+    fn no_answer(&self, status: Option<u16>, reason: String, writes: bool) -> SystemError {
+        if writes {
+            return SystemError::Unclear { system: self.system, status, reason };
+        }
+        self.unavailable(status, reason)
+    }
+}
+
+impl Reply {
+    fn read(status: u16, body: &[u8]) -> Self {
+        if body.trim_ascii().is_empty() {
+            return Self { status, body: Value::Null, readable: true };
+        }
+        let read = serde_json::from_slice(body).ok();
+        Self { status, readable: read.is_some(), body: read.unwrap_or_default() }
+    }
+
+    /// Status and JSON of a 2xx; else the plain meaning of a 4xx: 404 is [`SystemError::Gone`], the rest
+    /// [`SystemError::Refused`] with the vendor's message. A 404 that is not JSON comes from something in between.
+    pub fn success(self, system: System) -> Result<(u16, Value), SystemError> {
+        let status = self.status;
+        match status {
+            200..=299 => Ok((status, self.body)),
+            404 | 410 if self.readable => Err(SystemError::Gone { system, status }),
+            _ => Err(SystemError::Refused { system, status, reason: self.message() }),
+        }
+    }
+
+    /// What the vendor said, in one line, never a whole body: `message` (a text or a list), `error_description`, `error`,
+    /// shortened, with the vendor's trace id.
+    pub fn message(&self) -> String {
+        let error = &self.body["error"];
+        let said = [&self.body["message"], &error["message"], &self.body["error_description"], error];
+        let mut line = said.iter().find_map(|said| line_of(said)).unwrap_or_else(|| format!("HTTP {}", self.status));
+        if let Some((cut, _)) = line.char_indices().nth(LONGEST_MESSAGE) {
+            line.truncate(cut);
+            line.push('…');
+        }
+        if let Some(trace) = self.body["traceId"].as_str().filter(|trace| trace.len() <= 64) {
+            let _ = write!(line, " (trace {trace})");
+        }
+        line
+    }
+}
+
+fn line_of(said: &Value) -> Option<String> {
+    let line = match said {
+        Value::String(text) => text.clone(),
+        Value::Array(list) => list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; "),
+        _ => return None,
+    };
+    let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+    (!line.is_empty()).then_some(line)
+}
+
+/// Reads an HTTP date: `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn http_date(text: &str) -> Option<Millis> {
+    let read = DateTimeParser::new().relaxed_weekday(true).parse_timestamp(text).ok()?;
+    Some(Millis(read.as_millisecond()))
+}
+
+/// Percent-encodes a text for one path segment or one query value.
+pub fn encode(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut made, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            made.push(char::from(byte));
+        } else {
+            let _ = write!(made, "%{byte:02X}");
+        }
+        made
+    })
+}
+
+#[cfg(test)]
+mod tests;

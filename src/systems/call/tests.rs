@@ -1,0 +1,129 @@
+use super::*;
+use crate::clock::{Clock, ManualClock};
+use crate::systems::testing::{Script, Told, told, told_with};
+use async_trait::async_trait;
+use rstest::rstest;
+use serde_json::json;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A credential that hands out `token-N` and renews itself when refused.
+#[derive(Default)]
+struct Renewing(AtomicU32);
+
+#[async_trait]
+impl Credential for Renewing {
+    async fn sign(&self, request: &mut Request<Bytes>) -> Result<(), SystemError> {
+        let token = format!("token-{}", self.0.load(Ordering::SeqCst));
+        request.headers_mut().insert("authorization", token.parse().unwrap());
+        Ok(())
+    }
+    async fn refused(&self) -> bool {
+        self.0.fetch_add(1, Ordering::SeqCst) < 1
+    }
+}
+
+fn caller(told: impl IntoIterator<Item = Told>) -> (Caller, Arc<Script>) {
+    let script = Arc::new(Script::new(told));
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Millis::parse("2026-01-02T03:04:05Z").unwrap()));
+    let offset = Arc::new(ClockOffset::new(clock));
+    (Caller::new(System::Ghl, "http://vendor/api/", script.clone(), Arc::new(Renewing::default()), offset), script)
+}
+
+async fn once(answer: Told, writes: bool) -> Result<(u16, Value), SystemError> {
+    caller([answer]).0.call(Method::GET, "/x", &[], None, writes).await
+}
+
+#[tokio::test]
+async fn a_request_carries_credential_headers_and_body() {
+    let (caller, script) = caller([told(201, json!({"id": 1}))]);
+    let answer = caller.call(Method::POST, "/things?a=b", &[("Version", "1")], Some(json!({"n": 1})), true).await;
+    assert_eq!(answer.unwrap(), (201, json!({"id": 1})));
+    assert_eq!(script.asked(), [("POST /api/things?a=b".to_owned(), json!({"n": 1}))]);
+    for (name, value) in [("version", "1"), ("authorization", "token-0"), ("content-type", "application/json")] {
+        assert_eq!(script.header(name).as_deref(), Some(value));
+    }
+}
+
+#[tokio::test]
+async fn a_refused_credential_is_renewed_once_and_no_more() {
+    let (caller, script) = caller([told(401, json!({})), told(200, json!({}))]);
+    assert!(caller.call(Method::GET, "/x", &[], None, false).await.is_ok());
+    assert_eq!(script.header("authorization").as_deref(), Some("token-1"));
+    let (caller, script) =
+        self::caller([told(401, json!({})), told(401, json!({"message": "no"})), told(200, json!({}))]);
+    let error = caller.call(Method::GET, "/x", &[], None, false).await.unwrap_err();
+    assert!(matches!(error, SystemError::Unauthorized { status: 401, ref reason, .. } if reason == "no"), "{error}");
+    assert_eq!(script.asked().len(), 2);
+}
+
+#[rstest]
+#[case::forbidden(403, false, "refuses our credentials")]
+#[case::gone(404, true, "no longer has it")]
+#[case::refused(422, true, "refuses it")]
+#[case::busy_write(503, true, "no clear answer")]
+#[case::broken_write(500, true, "no clear answer")]
+#[case::timed_out_write(408, true, "no clear answer")]
+#[case::broken_read(502, false, "could not be reached")]
+#[case::moved(307, false, "refuses it")]
+#[case::limited(429, true, "asks to wait")]
+#[tokio::test]
+async fn a_status_becomes_what_to_do_next(#[case] status: u16, #[case] writes: bool, #[case] said: &str) {
+    let error = once(told(status, json!({"message": "m"})), writes).await.unwrap_err();
+    assert!(error.to_string().contains(said), "{error}");
+    assert_eq!(error.status(), Some(status));
+}
+
+#[tokio::test]
+async fn a_missing_answer_is_unclear_for_a_write_only_and_never_for_what_was_not_sent() {
+    let lost = || Err(TransportError::NoAnswer("timeout".to_owned()));
+    assert!(matches!(once(lost(), true).await, Err(SystemError::Unclear { status: None, .. })));
+    assert!(matches!(once(lost(), false).await, Err(SystemError::Unavailable { .. })));
+    let refused = Err(TransportError::NotSent("refused".to_owned()));
+    assert!(matches!(once(refused, true).await, Err(SystemError::Unavailable { .. })));
+}
+
+#[tokio::test]
+async fn a_page_that_is_not_json_is_neither_a_success_nor_a_deletion() {
+    assert!(matches!(once(told_with(200, &[], "<html>"), false).await, Err(SystemError::Garbled { status: 200, .. })));
+    assert!(matches!(once(told_with(404, &[], "<html>"), false).await, Err(SystemError::Refused { status: 404, .. })));
+    assert_eq!(once(told_with(204, &[], ""), true).await.unwrap(), (204, Value::Null));
+}
+
+#[rstest]
+#[case(429, &[("retry-after", "7")], Some(7_000))]
+#[case(429, &[("retry-after", "Fri, 02 Jan 2026 03:04:35 GMT")], Some(30_000))]
+#[case(429, &[("x-ratelimit-interval-milliseconds", "10000")], Some(10_000))]
+#[case(503, &[("retry-after", "2")], Some(2_000))]
+#[case(429, &[], None)]
+#[tokio::test]
+async fn the_wait_a_vendor_asks_for_is_heeded(
+    #[case] status: u16,
+    #[case] headers: &[(&str, &str)],
+    #[case] expected: Option<u64>,
+) {
+    let error = once(told_with(status, headers, ""), false).await.unwrap_err();
+    let SystemError::Wait { after, .. } = error else { panic!("{error}") };
+    assert_eq!(after, expected.map(Duration::from_millis));
+}
+
+#[tokio::test]
+async fn the_date_of_an_answer_tells_the_vendors_clock() {
+    let (caller, _) = caller([told_with(200, &[("date", "Fri, 02 Jan 2026 02:59:05 GMT")], "{}")]);
+    caller.call(Method::GET, "/x", &[], None, false).await.unwrap();
+    assert!((caller.offset().ms() + 300_000).abs() <= 1_000, "{}", caller.offset().ms());
+}
+
+#[test]
+fn a_message_is_one_short_line_with_the_trace() {
+    let line = |body: Value| Reply { status: 422, body, readable: true }.message();
+    assert_eq!(line(json!({"message": ["a", "b"], "traceId": "t-1"})), "a; b (trace t-1)");
+    assert_eq!(line(json!({"error": {"message": "c"}})), "c");
+    assert_eq!(line(json!({"error": "invalid_grant", "error_description": "d\n e"})), "d e");
+    assert_eq!(line(json!({"secret": "x"})), "HTTP 422");
+    assert_eq!(line(json!({"message": "ä".repeat(999)})).chars().count(), LONGEST_MESSAGE + 1);
+}
+
+#[test]
+fn encoded_text_cannot_leave_its_place() {
+    assert_eq!(encode("a+b@c.d/../?x=1&y"), "a%2Bb%40c.d%2F..%2F%3Fx%3D1%26y");
+}

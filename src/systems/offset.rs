@@ -1,0 +1,122 @@
+//! How far a vendor's clock is from ours, measured from the `Date` of its answers.
+//!
+//! In: a `Date` and the instants between which it was written. Out: vendor times on our clock. Each answer bounds the
+//! difference from both sides, and the bounds of many answers narrow it down; as long as no difference at all fits the
+//! bounds, there is none. So a right clock is never "corrected" by the noise of measuring.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::clock::{Clock, Millis};
+
+/// What a `Date` may lag behind: it tells whole seconds, and servers render it once a second.
+const RESOLUTION_MS: i64 = 2_000;
+
+/// Clocks drift apart by less than one part in this many; old bounds widen by it.
+const DRIFT: i64 = 10_000;
+
+/// The difference between a vendor's clock and ours.
+#[derive(Debug)]
+pub struct ClockOffset {
+    clock: Arc<dyn Clock>,
+    bounds: Mutex<Option<Bounds>>,
+}
+
+/// Vendor time minus our time lies between `low` and `high`, as known at `at`.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    low: i64,
+    high: i64,
+    at: Millis,
+}
+
+impl ClockOffset {
+    /// Nothing measured yet: no difference.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, bounds: Mutex::new(None) }
+    }
+
+    /// The present instant on our clock.
+    pub fn now(&self) -> Millis {
+        self.clock.now()
+    }
+
+    /// Takes in the `Date` of an answer to a request that was `sent`, and its answer `received`, on our clock.
+    pub fn measure(&self, date: Millis, sent: Millis, received: Millis) {
+        let new = Bounds { low: date.0 - received.0, high: date.0 + RESOLUTION_MS - sent.0, at: received };
+        let mut bounds = self.bounds.lock().unwrap_or_else(PoisonError::into_inner);
+        *bounds = Some(bounds.map_or(new, |old| old.narrowed(new)));
+    }
+
+    /// Vendor time minus our time, in milliseconds.
+    pub fn ms(&self) -> i64 {
+        let bounds = *self.bounds.lock().unwrap_or_else(PoisonError::into_inner);
+        bounds.map_or(0, |Bounds { low, high, .. }| if low <= 0 && high >= 0 { 0 } else { low.midpoint(high) })
+    }
+
+    /// A vendor's time on our clock.
+    pub fn to_ours(&self, theirs: Millis) -> Millis {
+        Millis(theirs.0.saturating_sub(self.ms()))
+    }
+
+    /// A time of ours on the vendor's clock.
+    pub fn to_theirs(&self, ours: Millis) -> Millis {
+        Millis(ours.0.saturating_add(self.ms()))
+    }
+}
+
+impl Bounds {
+    /// Both together; when they contradict each other, the vendor's clock was set, and only the new ones count.
+    fn narrowed(self, new: Self) -> Self {
+        let slack = (new.at.0 - self.at.0).abs() / DRIFT;
+        let (low, high) = (new.low.max(self.low - slack), new.high.min(self.high + slack));
+        if low > high { new } else { Self { low, high, at: new.at } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use std::time::Duration;
+
+    /// Asks a vendor whose clock is `skew` off, `times` times, with answers that take 80 ms.
+    fn measured(skew: i64, times: u64) -> ClockOffset {
+        let clock = Arc::new(ManualClock::at(Millis(1_700_000_000_000)));
+        let offset = ClockOffset::new(clock.clone());
+        for _ in 0..times {
+            let sent = offset.now();
+            clock.advance(Duration::from_millis(40));
+            let date = Millis((offset.now().0 + skew).div_euclid(1_000) * 1_000);
+            clock.advance(Duration::from_millis(40));
+            offset.measure(date, sent, offset.now());
+            clock.advance(Duration::from_millis(773));
+        }
+        offset
+    }
+
+    #[test]
+    fn a_right_clock_is_never_corrected() {
+        for skew in [0, 30, -30] {
+            assert_eq!(measured(skew, 50).ms(), 0);
+        }
+        assert_eq!(measured(0, 0).to_ours(Millis(7)), Millis(7));
+    }
+
+    #[test]
+    fn a_clock_five_minutes_off_is_known_within_a_second() {
+        for skew in [-300_000, 300_000] {
+            assert!((measured(skew, 1).ms() - skew).abs() <= 2_000);
+            let offset = measured(skew, 50);
+            assert!((offset.ms() - skew).abs() <= 1_000, "{} for {skew}", offset.ms());
+            assert_eq!(offset.to_theirs(offset.to_ours(Millis(5))), Millis(5));
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_is_measured_anew() {
+        let offset = measured(-300_000, 20);
+        let now = offset.now();
+        offset.measure(now, now, now);
+        assert_eq!(offset.ms(), 0);
+    }
+}
