@@ -59,7 +59,12 @@ impl StandardWebhooks {
         self.keys.iter().map(sign).collect::<Vec<_>>().join(" ")
     }
 
-    fn headers(&self, id: &str, now: Millis, body: &[u8]) -> Result<[(&'static str, HeaderValue); 3], InvalidHeaderValue> {
+    fn headers(
+        &self,
+        id: &str,
+        now: Millis,
+        body: &[u8],
+    ) -> Result<[(&'static str, HeaderValue); 3], InvalidHeaderValue> {
         let timestamp = now.0.div_euclid(1_000).to_string();
         let signature = self.signature(id, &timestamp, body);
         let value = |text: &str| HeaderValue::from_str(text);

@@ -64,17 +64,32 @@ pub fn gone(place: &Place) -> Observation {
     Observation { parent: place.parent.clone(), ..gone }
 }
 
+/// What an answer to a write shows, as far as it shows it.
+pub fn partial(mut one: Observation) -> Observation {
+    if let Shape::Full(fields) = one.shape {
+        one.shape = Shape::Partial(fields);
+    }
+    one
+}
+
 /// A call that we do not even send, because it cannot succeed; status 0, as there was no answer.
 pub fn not_sent(system: System, reason: &str) -> SystemError {
     SystemError::Refused { system, status: 0, reason: reason.to_owned() }
 }
 
+/// By what two contacts are told to be one person.
+const ADDRESSES: [Field; 2] = [Field::EMAIL, Field::PHONE];
+
+/// Whether a contact has an e-mail or a phone at all.
+pub fn has_address(one: &Fields) -> bool {
+    ADDRESSES.iter().any(|field| one.get(field).is_some_and(|value| !value.is_blank()))
+}
+
 /// Whether two contacts share their e-mail or their phone.
 pub fn same_person(one: &Fields, other: &Fields) -> bool {
-    [Field::EMAIL, Field::PHONE].iter().any(|field| {
-        let value = one.get(field).filter(|value| !value.is_blank());
-        value.is_some() && value == other.get(field)
-    })
+    ADDRESSES
+        .iter()
+        .any(|field| one.get(field).is_some_and(|value| !value.is_blank() && Some(value) == other.get(field)))
 }
 
 #[cfg(test)]
@@ -96,7 +111,10 @@ mod tests {
 
     #[test]
     fn a_query_survives_an_opaque_token() {
-        assert_eq!(query("/x", &[("a", "2023-12-19 16:00:00"), ("t", "a+/=")]), "/x?a=2023-12-19%2016%3A00%3A00&t=a%2B%2F%3D");
+        assert_eq!(
+            query("/x", &[("a", "2023-12-19 16:00:00"), ("t", "a+/=")]),
+            "/x?a=2023-12-19%2016%3A00%3A00&t=a%2B%2F%3D"
+        );
         assert_eq!(query("/x", &[]), "/x");
     }
 }

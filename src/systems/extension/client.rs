@@ -17,9 +17,7 @@ use crate::model::{
     Action, Change, Class, Entity, ExternalId, Field, Fields, Kind, Observation, Place, Shape, Step, System, Value,
 };
 use crate::systems::call::{Caller, Reply, encode};
-use crate::systems::{
-    Answer, Expressed, Home, Page, Reading, SystemError, Target, Terms, Unreadable, Wanted, wire,
-};
+use crate::systems::{Answer, Expressed, Home, Page, Reading, SystemError, Target, Terms, Unreadable, Wanted, wire};
 
 /// Objects asked for on one page.
 const PAGE: &str = "100";
@@ -48,7 +46,13 @@ impl ExtensionClient {
 
     /// A write. `key` makes a create repeatable; any other write gets a key of its own, for a second equal write may be meant
     /// (a value written again after somebody else's), and must not be answered with the first one's answer.
-    async fn write(&self, method: Method, path: &str, body: Option<Json>, key: Option<Uuid>) -> Result<(u16, Json), SystemError> {
+    async fn write(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Json>,
+        key: Option<Uuid>,
+    ) -> Result<(u16, Json), SystemError> {
         let key = key.unwrap_or_else(|| self.ids.uuid(self.caller.offset().now())).to_string();
         self.success(self.caller.ask(method, path, &[("idempotency-key", &key)], body, true).await?)
     }
@@ -82,7 +86,8 @@ impl ExtensionClient {
 
     fn object(&self, kind: Kind, status: u16, json: &Json) -> Result<Observation, SystemError> {
         let ours = |instant| self.caller.offset().to_ours(instant);
-        door::object(kind, json, self.region.as_deref(), ours).ok_or_else(|| self.garbled(status, "no object with an id"))
+        door::object(kind, json, self.region.as_deref(), ours)
+            .ok_or_else(|| self.garbled(status, "no object with an id"))
     }
 
     fn garbled(&self, status: u16, reason: &str) -> SystemError {
@@ -136,7 +141,8 @@ impl ExtensionClient {
             Action::Delete => self.write(Method::DELETE, &path, None, None).await?,
             Action::Complete => {
                 let completed = step.fields.get(&Field::COMPLETED).is_some_and(Value::is_set);
-                self.write(Method::PUT, &format!("{path}/completed"), Some(json!({ "completed": completed })), None).await?
+                self.write(Method::PUT, &format!("{path}/completed"), Some(json!({ "completed": completed })), None)
+                    .await?
             }
             Action::Update => {
                 let body = map::body(step.kind, &step.fields, &step.whole, false);
@@ -209,13 +215,15 @@ impl Target for ExtensionClient {
 
     /// Looks for a contact by e-mail or phone. Tasks and notes need no look: the endpoint keeps creates apart by their key.
     async fn find(&self, wanted: &Wanted) -> Result<Vec<Reading>, SystemError> {
-        if wanted.kind != Kind::Contact {
+        if wanted.kind != Kind::Contact || !wire::has_address(&wanted.fields) {
             return Ok(Vec::new());
         }
         let (mut found, mut page) = (Vec::new(), None);
         for _ in 0..PAGES {
             let Page { observations, next } = self.changed(Kind::Contact, None, page.as_deref()).await?;
-            let same = observations.into_iter().filter(|one| one.fields().is_some_and(|it| wire::same_person(it, &wanted.fields)));
+            let same = observations
+                .into_iter()
+                .filter(|one| one.fields().is_some_and(|it| wire::same_person(it, &wanted.fields)));
             found.extend(same.map(|one| Reading { observation: current(one), status: 200 }));
             page = next;
             if page.is_none() {

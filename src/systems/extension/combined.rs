@@ -10,9 +10,7 @@ use crate::clock::Millis;
 use crate::model::{
     Action, Change, Class, Entity, Field, Fields, Kind, Observation, Place, Shape, Step, System, Value,
 };
-use crate::systems::{
-    Answer, Expressed, Home, Page, Reading, SystemError, Target, Terms, Unreadable, Wanted,
-};
+use crate::systems::{Answer, Expressed, Home, Page, Reading, SystemError, Target, Terms, Unreadable, Wanted, wire};
 
 /// What marks a page that lists the extension's tags, after the last page of the vendor's contacts.
 const TAGS: &str = "tags:";
@@ -63,7 +61,12 @@ impl<N: Target> Combined<N> {
         Ok(())
     }
 
-    async fn tag_page(&self, extension: &ExtensionClient, since: Option<Millis>, cursor: &str) -> Result<Page, SystemError> {
+    async fn tag_page(
+        &self,
+        extension: &ExtensionClient,
+        since: Option<Millis>,
+        cursor: &str,
+    ) -> Result<Page, SystemError> {
         let cursor = Some(cursor).filter(|cursor| !cursor.is_empty());
         match extension.changed(Kind::Contact, since, cursor).await {
             Ok(page) => Ok(Page {
@@ -83,7 +86,8 @@ fn only_tags(one: Observation) -> Vec<Observation> {
     if one.kind != Kind::Contact {
         return vec![one];
     }
-    let tags: Fields = one.fields().into_iter().flatten().filter(|(field, _)| field.as_tag().is_some()).map(owned).collect();
+    let tags: Fields =
+        one.fields().into_iter().flatten().filter(|(field, _)| field.as_tag().is_some()).map(owned).collect();
     let hint = Observation { class: Class::Claim, shape: Shape::Hint, ..one };
     if tags.is_empty() {
         return vec![hint];
@@ -130,7 +134,8 @@ impl<N: Target> Terms for Combined<N> {
         if !change.said.extension {
             return self.native.observe(change);
         }
-        let extension = self.extension.as_ref().ok_or_else(|| Unreadable("no extension is configured here".to_owned()))?;
+        let extension =
+            self.extension.as_ref().ok_or_else(|| Unreadable("no extension is configured here".to_owned()))?;
         let observations = extension.observe(change)?;
         Ok(match self.tagger(Kind::Contact) {
             // Of one change about one contact, the first observation says all that matters.
@@ -171,15 +176,8 @@ impl<N: Target> Target for Combined<N> {
             return self.tag_page(extension, since, cursor).await;
         }
         let Page { observations, next } = self.native.changed(kind, since, page).await?;
-        let observations = observations.into_iter().map(without_tags).collect();
+        // The vendor's list knows nothing of the tags, so it does not show the whole object.
+        let observations = observations.into_iter().map(wire::partial).collect();
         Ok(Page { observations, next: next.or_else(|| Some(TAGS.to_owned())) })
     }
-}
-
-/// The vendor's list knows nothing of the tags, so it is not the whole object.
-fn without_tags(mut one: Observation) -> Observation {
-    if let Shape::Full(fields) = one.shape {
-        one.shape = Shape::Partial(fields);
-    }
-    one
 }

@@ -59,11 +59,13 @@ pub(super) fn observe(
     region: Option<&str>,
     ours: impl Fn(Millis) -> Millis,
 ) -> Result<Vec<Observation>, Unreadable> {
-    let json: Json = serde_json::from_slice(body).map_err(|error| Unreadable(format!("the body is not JSON: {error}")))?;
+    let json: Json =
+        serde_json::from_slice(body).map_err(|error| Unreadable(format!("the body is not JSON: {error}")))?;
     let label = json["type"].as_str().unwrap_or_default();
     let (kind, verb) = typed(label).ok_or_else(|| Unreadable(format!("`{label}` is no type of the contract")))?;
     let data = &json["data"];
-    let mut one = object(kind, data, region, &ours).ok_or_else(|| Unreadable("the body has no `data.id`".to_owned()))?;
+    let mut one =
+        object(kind, data, region, &ours).ok_or_else(|| Unreadable("the body has no `data.id`".to_owned()))?;
     one.at = one.at.or_else(|| wire::instant(&json["timestamp"]).map(&ours));
     if verb == "deleted" {
         return Ok(vec![Observation { class: Class::Claim, shape: Shape::Gone, ..one }]);

@@ -119,7 +119,8 @@ fn read(json: &Json, form: Form, region: Option<&str>) -> Value {
 /// The body that writes `fields`: an object of only these keys, `null` where a value is cleared. An address goes as a whole, as
 /// the contract does not say how deep a partial `PUT` merges; its other parts come from `whole`. Tags go with `tagged`.
 pub(super) fn body(kind: Kind, fields: &Fields, whole: &Fields, tagged: bool) -> Json {
-    let addressed = slots(kind).iter().any(|(field, pointer, _)| pointer.starts_with(ADDRESS) && fields.contains_key(field));
+    let addressed =
+        slots(kind).iter().any(|(field, pointer, _)| pointer.starts_with(ADDRESS) && fields.contains_key(field));
     let mut out = Map::new();
     for (field, pointer, _) in slots(kind) {
         if let Some(part) = pointer.strip_prefix(ADDRESS).filter(|_| addressed) {
@@ -149,4 +150,3 @@ fn write(value: &Value) -> Json {
         Value::Text(text) => json!(text),
     }
 }
-
