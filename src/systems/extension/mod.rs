@@ -1,12 +1,14 @@
 //! The operator's own endpoint beside TIMIFY or TimeRex, for objects that the vendor does not have: contract version 1.
 //!
-//! [`ExtensionClient`] calls it, [`door`] and [`map`] read what it sends. [`Combined`] puts it beside a vendor's connector, so
+//! [`ExtensionClient`] calls it, [`door`] reads what it sends. [`Combined`] puts it beside a vendor's connector, so
 //! that the stages see one system. Signing is the credential's ([`crate::credentials::StandardWebhooks`]).
 
 mod client;
 mod combined;
 pub mod door;
 mod map;
+#[cfg(test)]
+mod tests;
 
 pub use client::ExtensionClient;
 pub use combined::Combined;

@@ -25,16 +25,15 @@ const NEW_IDS: &[&str] = &["/new_event_id", "/new_evnet_id"];
 pub(super) fn told(body: &Json, cancelled: bool, team: &Team, ours: impl Fn(Millis) -> Millis) -> Option<Observation> {
     let event = &body["event"];
     let mut fields = times(event);
-    fields.extend([
-        (Field::STATUS, Value::text(if cancelled { CANCELLED } else { CONFIRMED })),
-        (Field::CALENDAR, calendar(event, body["calendar_url_path"].as_str(), team)),
-    ]);
+    fields.insert(Field::STATUS, Value::text(if cancelled { CANCELLED } else { CONFIRMED }));
+    fields.extend(calendar(event, body["calendar_url_path"].as_str(), team));
     // What a guest booked is called as the calendar; only webhooks show it.
     fields.extend(Some((Field::TITLE, wire::text(&body["calendar_name"]))).filter(|(_, title)| !title.is_blank()));
     let version = wire::instant(&event[if cancelled { "canceled_at" } else { "created_at" }]);
     let class = version.map_or(Class::Claim, Class::Versioned);
-    let whole = fields.contains_key(&Field::START) && fields.contains_key(&Field::END);
-    let shape = if whole && fields.contains_key(&Field::TITLE) { Shape::Full(fields) } else { Shape::Partial(fields) };
+    let whole =
+        [Field::START, Field::END, Field::CALENDAR, Field::TITLE].iter().all(|field| fields.contains_key(field));
+    let shape = if whole { Shape::Full(fields) } else { Shape::Partial(fields) };
     Some(Observation {
         at: version.map(ours),
         version,
@@ -50,7 +49,8 @@ pub(super) fn read(event: &Json, team: &Team, ours: impl Fn(Millis) -> Millis) -
     let status = status(&event["status"])?;
     let mut fields = times(event);
     let cancelled = status == CANCELLED;
-    fields.extend([(Field::STATUS, Value::text(status)), (Field::CALENDAR, calendar(event, None, team))]);
+    fields.insert(Field::STATUS, Value::text(status));
+    fields.extend(calendar(event, None, team));
     let version = wire::instant(&event[if cancelled { "canceled_at" } else { "created_at" }]);
     Some(Observation {
         at: version.map(ours),
@@ -83,15 +83,16 @@ fn times(event: &Json) -> Fields {
     [(Field::START, "start_datetime"), (Field::END, "end_datetime")].into_iter().filter_map(read).collect()
 }
 
-/// The name of the row of the booking's calendar, by its id or by its url path.
-fn calendar(event: &Json, path: Option<&str>, team: &Team) -> Value {
+/// The name of the row of the booking's calendar, by its id or by its url path. Nothing, if there is no such row and the url
+/// path is not known either: the same calendar may have a row by its path.
+fn calendar(event: &Json, path: Option<&str>, team: &Team) -> Option<(Field, Value)> {
     let id = event["calendar_id"].as_str();
     let in_url = || event["url"].as_str()?.split(['?', '#']).next()?.trim_end_matches('/').rsplit('/').next();
     let path = path.or_else(in_url);
     let named = |given: Option<&str>, known: &Option<String>| given.is_some() && known.as_deref() == given;
     let row = team.calendars.iter().find(|row| named(id, &row.timerex) || named(path, &row.timerex_url_path));
-    let unmapped = || Value::text(format!("timerex:{}", path.or(id).unwrap_or_default()));
-    row.map_or_else(unmapped, |row| Value::text(&row.name))
+    let name = row.map(|row| row.name.clone()).or_else(|| path.map(|path| format!("timerex:{path}")))?;
+    Some((Field::CALENDAR, Value::text(name)))
 }
 
 fn moved(event: &Json, cancelled: bool) -> Option<Moved> {

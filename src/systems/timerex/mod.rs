@@ -8,6 +8,8 @@ mod api;
 mod bookings;
 mod door;
 mod terms;
+#[cfg(test)]
+mod tests;
 
 use super::call::Caller;
 use crate::model::{CalendarRow, System, Workspace};

@@ -9,6 +9,8 @@ mod appointments;
 mod customers;
 mod door;
 mod terms;
+#[cfg(test)]
+mod tests;
 
 use tokio::sync::OnceCell;
 
