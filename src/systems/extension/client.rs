@@ -34,7 +34,7 @@ pub struct ExtensionClient {
 }
 
 impl ExtensionClient {
-    /// `caller`: with the endpoint's base url and a [`StandardWebhooks`](crate::credentials::StandardWebhooks) credential.
+    /// `caller`: with the endpoint's base url and a [`StandardWebhooks`](crate::credentials::standard_webhooks::StandardWebhooks) credential.
     /// `region`: the default country of phone numbers.
     pub fn new(caller: Caller, region: Option<String>, ids: Arc<Ids>) -> Self {
         Self { system: caller.system(), caller, region, ids }
