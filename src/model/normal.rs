@@ -19,6 +19,28 @@ pub fn phone(text: &str, region: Option<&str>) -> Value {
     number.map_or(Value::text(bare), |number| Value::text(number.format().mode(phonenumber::Mode::E164).to_string()))
 }
 
+/// An E.164 number in parts: ISO country where the code has one, calling code, national number with its trunk prefix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PhoneParts {
+    /// Two letters, upper case.
+    pub country: Option<String>,
+    /// The calling code, without a plus.
+    pub prefix: String,
+    /// The national number as digits.
+    pub number: String,
+}
+
+/// The parts of an E.164 number, for systems that hold them apart; `None` if it is none.
+pub fn phone_parts(e164: &str) -> Option<PhoneParts> {
+    let number = phonenumber::parse(None, e164).ok()?;
+    let national = number.format().mode(phonenumber::Mode::National).to_string();
+    Some(PhoneParts {
+        country: number.country().id().map(|id| id.as_ref().to_owned()),
+        prefix: number.country().code().to_string(),
+        number: national.chars().filter(char::is_ascii_digit).collect(),
+    })
+}
+
 fn half_width(c: char) -> char {
     match c {
         '\u{ff10}'..='\u{ff19}' => char::from(b'0' + (c as u32 - 0xff10) as u8),
@@ -72,6 +94,16 @@ mod tests {
     fn what_is_left_of_a_phone_with_other_signs_in_it_is_read_again() {
         let once = phone("10\u{1d400}", Some("JP"));
         assert_eq!(phone(once.as_text().unwrap_or_default(), Some("JP")), once);
+    }
+
+    #[test]
+    fn a_phone_falls_into_parts() {
+        let parts = |country: &str, prefix: &str, number: &str| {
+            Some(PhoneParts { country: Some(country.into()), prefix: prefix.into(), number: number.into() })
+        };
+        assert_eq!(phone_parts("+4915123456789"), parts("DE", "49", "015123456789"));
+        assert_eq!(phone_parts("+819012345678"), parts("JP", "81", "09012345678"));
+        assert_eq!(phone_parts("12"), None);
     }
 
     #[test]

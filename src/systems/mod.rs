@@ -13,6 +13,7 @@ pub mod offset;
 pub(crate) mod testing;
 pub mod timerex;
 pub mod timify;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,13 +1,21 @@
 //! A [`Transport`] for unit tests: gives the answers it was told, in order, and keeps what it was asked.
 
-use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::call::Caller;
+use super::offset::ClockOffset;
 use super::{Transport, TransportError};
+use crate::clock::{ManualClock, Millis};
+use crate::credentials::static_token::StaticToken;
+use crate::model::{
+    Action, Change, ChangeId, ExternalId, Fields, Kind, NewChange, Origin, Place, Standing, Step, System,
+};
+use crate::secret::Secret;
 
 /// One scripted answer.
 pub(crate) type Told = Result<http::Response<Bytes>, TransportError>;
@@ -65,4 +73,45 @@ pub(crate) fn told_with(status: u16, headers: &[(&str, &str)], body: &str) -> To
     let builder =
         headers.iter().fold(http::Response::builder().status(status), |made, (name, value)| made.header(*name, *value));
     Ok(builder.body(Bytes::copy_from_slice(body.as_bytes())).unwrap())
+}
+
+/// A caller of a vendor that answers with these, in order, at 2026-01-02T03:04:05Z on everybody's clock.
+pub(crate) fn caller(system: System, told: impl IntoIterator<Item = Told>) -> (Caller, Arc<Script>) {
+    let script = Arc::new(Script::new(told));
+    let clock = Arc::new(ManualClock::at(Millis::parse("2026-01-02T03:04:05Z").unwrap()));
+    let credential = Arc::new(StaticToken::api_key("x-api-key", &Secret::new("key-1")).unwrap());
+    let offset = Arc::new(ClockOffset::new(clock));
+    (Caller::new(system, "https://vendor.test", script.clone(), credential, offset), script)
+}
+
+/// A webhook of a system (`extension`: of the extension beside it), as it stands in the change log.
+pub(crate) fn change(system: System, extension: bool, body: &[u8]) -> Change {
+    let said = NewChange {
+        dedup: "d".to_owned(),
+        workspace: Some("w".to_owned()),
+        system,
+        extension,
+        origin: Origin::Webhook,
+        label: String::new(),
+        kind: None,
+        object: None,
+        standing: Standing::Routed,
+        reason: None,
+        at: None,
+        received: Millis(0),
+        headers: BTreeMap::new(),
+        body: Bytes::copy_from_slice(body),
+    };
+    Change { id: ChangeId(1), said }
+}
+
+/// A step of a plan that writes `fields`; `whole` is the same.
+pub(crate) fn step(action: Action, kind: Kind, id: Option<&str>, fields: Fields) -> Step {
+    let (id, parent, whole) = (id.map(ExternalId::new), None, fields.clone());
+    Step { action, kind, id, parent, fields, stamps: BTreeMap::new(), whole, key: None }
+}
+
+/// A place without a parent.
+pub(crate) fn place(kind: Kind, id: &str) -> Place {
+    Place { kind, id: ExternalId::new(id), parent: None }
 }

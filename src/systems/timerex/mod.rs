@@ -1,1 +1,51 @@
-//! timerex.
+//! TimeRex: bookings by guests on a team's calendars. The API reads bookings and cancels them, and nothing else.
+//!
+//! [`Timerex`] is one team. [`TimerexDoor`] reads its two webhooks. Not here: the api key
+//! ([`crate::credentials::static_token`]), the extension beside it ([`super::extension::Combined`]).
+//! Vendor source: developers.timerex.net.
+
+mod api;
+mod bookings;
+mod door;
+mod terms;
+#[cfg(test)]
+mod tests;
+
+use super::call::Caller;
+use crate::model::{CalendarRow, System, Workspace};
+pub use door::TimerexDoor;
+
+/// What is set about one team.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Team {
+    /// Its url path, by which its webhooks name it.
+    pub url_path: String,
+    /// The calendars that are one in all systems.
+    pub calendars: Vec<CalendarRow>,
+    /// The default country of phone numbers, ISO two-letter code.
+    pub region: Option<String>,
+}
+
+impl Team {
+    /// The TimeRex team of a workspace, if it has one.
+    pub fn of(workspace: &Workspace) -> Option<Self> {
+        Some(Self {
+            url_path: workspace.accounts.get(&System::Timerex)?.clone(),
+            calendars: workspace.calendars.clone(),
+            region: workspace.policy.region.clone(),
+        })
+    }
+}
+
+/// One TimeRex team.
+pub struct Timerex {
+    caller: Caller,
+    team: Team,
+}
+
+impl Timerex {
+    /// `caller`: base url `https://timerex.net/api/beta`, with the team's key in the header `x-api-key`.
+    pub fn new(caller: Caller, team: Team) -> Self {
+        Self { caller, team }
+    }
+}

@@ -1,0 +1,274 @@
+//! Calls an extension endpoint, and says what it can hold.
+//!
+//! In: places, steps and cursors. Out: readings, answers and pages. A missing object is 404; 409 names the existing one.
+//! Signing and the mapping of other statuses are the [`Caller`]'s.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::Method;
+use serde_json::{Value as Json, json};
+use uuid::Uuid;
+
+use super::{door, map};
+use crate::clock::Millis;
+use crate::ids::Ids;
+use crate::model::{
+    Action, Change, Class, Entity, ExternalId, Field, Fields, Kind, Observation, Place, Shape, Step, System, Value,
+};
+use crate::systems::call::{Caller, Reply, encode};
+use crate::systems::{Answer, Expressed, Home, Page, Reading, SystemError, Target, Terms, Unreadable, Wanted, wire};
+
+/// Objects asked for on one page.
+const PAGE: &str = "100";
+/// Pages that a look for an existing contact reads before it gives up: a cursor that never ends is a fault.
+const PAGES: usize = 1_000;
+const NO_APPOINTMENTS: &str = "the extension contract has no appointments: both vendors have their own";
+
+/// The extension endpoint of one system in one workspace.
+pub struct ExtensionClient {
+    system: System,
+    caller: Caller,
+    region: Option<String>,
+    ids: Arc<Ids>,
+}
+
+impl ExtensionClient {
+    /// `caller`: with the endpoint's base url and a [`StandardWebhooks`](crate::credentials::standard_webhooks::StandardWebhooks) credential.
+    /// `region`: the default country of phone numbers.
+    pub fn new(caller: Caller, region: Option<String>, ids: Arc<Ids>) -> Self {
+        Self { system: caller.system(), caller, region, ids }
+    }
+
+    async fn get(&self, path: &str) -> Result<(u16, Json), SystemError> {
+        self.success(self.caller.ask(Method::GET, path, &[], None, false).await?)
+    }
+
+    /// A write. `key` makes a create repeatable; any other write gets a key of its own, for a second equal write may be meant
+    /// (a value written again after somebody else's), and must not be answered with the first one's answer.
+    async fn write(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Json>,
+        key: Option<Uuid>,
+    ) -> Result<(u16, Json), SystemError> {
+        let key = key.unwrap_or_else(|| self.ids.uuid(self.caller.offset().now())).to_string();
+        self.success(self.caller.ask(method, path, &[("idempotency-key", &key)], body, true).await?)
+    }
+
+    /// A 409 names the existing object; other refusals are problem+json.
+    fn success(&self, reply: Reply) -> Result<(u16, Json), SystemError> {
+        let (system, status) = (self.system, reply.status);
+        let existing = wire::id(&reply.body["id"]).filter(|_| status == 409);
+        let said = wire::text(wire::first(&reply.body, &["/detail", "/title"]));
+        match (reply.success(system), existing, said) {
+            (Err(_), Some(existing), _) => Err(SystemError::Exists { system, status, existing }),
+            (Err(SystemError::Refused { .. }), None, Value::Text(reason)) => {
+                Err(SystemError::Refused { system, status, reason })
+            }
+            (answer, ..) => answer,
+        }
+    }
+
+    /// The path of an object, or of the collection where `id` is `None`.
+    fn path(&self, kind: Kind, id: Option<&ExternalId>, parent: Option<&ExternalId>) -> Result<String, SystemError> {
+        let refused = |reason| wire::not_sent(self.system, reason);
+        let plural = map::plural(kind).ok_or_else(|| refused(NO_APPOINTMENTS))?;
+        let mut path = String::new();
+        if kind != Kind::Contact {
+            let parent = parent.ok_or_else(|| refused("the contact that it belongs to is not known here"))?;
+            path = format!("/contacts/{}", encode(parent.as_str()));
+        }
+        path = format!("{path}/{plural}");
+        Ok(id.map_or_else(|| path.clone(), |id| format!("{path}/{}", encode(id.as_str()))))
+    }
+
+    fn object(&self, kind: Kind, status: u16, json: &Json) -> Result<Observation, SystemError> {
+        let ours = |instant| self.caller.offset().to_ours(instant);
+        door::object(kind, json, self.region.as_deref(), ours)
+            .ok_or_else(|| self.garbled(status, "no object with an id"))
+    }
+
+    fn garbled(&self, status: u16, reason: &str) -> SystemError {
+        SystemError::Garbled { system: self.system, status, reason: reason.to_owned() }
+    }
+
+    /// The tags of a contact, those that are set.
+    pub(super) async fn tags(&self, contact: &ExternalId) -> Result<Fields, SystemError> {
+        match self.get(&tags_path(contact)).await {
+            Ok((_, json)) => Ok(map::tags(&json).collect()),
+            Err(SystemError::Gone { .. }) => Ok(Fields::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn retag(&self, method: Method, step: &Step, contact: &ExternalId) -> Result<Answer, SystemError> {
+        let names: Vec<&str> = step.fields.keys().filter_map(Field::as_tag).collect();
+        let (status, json) = self.write(method, &tags_path(contact), Some(json!({ "tags": names })), None).await?;
+        let shown = json["tags"].is_array().then(|| {
+            let mut tags: Fields = step.fields.keys().map(|field| (field.clone(), Value::Blank)).collect();
+            tags.extend(map::tags(&json));
+            Observation::new(Kind::Contact, contact.clone(), Class::Current, Shape::Partial(tags))
+        });
+        Ok(Answer { id: contact.clone(), shown, status })
+    }
+
+    async fn create(&self, step: &Step) -> Result<Answer, SystemError> {
+        let path = self.path(step.kind, None, step.parent.as_ref())?;
+        let body = map::body(step.kind, &step.fields, &step.whole, step.kind == Kind::Contact);
+        let (status, json) = self.write(Method::POST, &path, Some(body), step.key).await?;
+        let shown = self.answered(step.kind, status, &json);
+        // Made, but under which id? A look tells, a second create would not be safe without the key.
+        let unclear = || SystemError::Unclear {
+            system: self.system,
+            status: Some(status),
+            reason: "the answer to a create names no id".to_owned(),
+        };
+        let id = shown.as_ref().map(|shown| shown.id.clone()).ok_or_else(unclear)?;
+        Ok(Answer { id, shown, status })
+    }
+
+    /// What the answer to a write shows: only the keys that are there, should an endpoint answer less than the whole object.
+    fn answered(&self, kind: Kind, status: u16, json: &Json) -> Option<Observation> {
+        let shown = self.object(kind, status, json).ok()?;
+        Some(Observation { class: Class::Current, ..shown })
+    }
+
+    async fn change(&self, step: &Step, id: &ExternalId) -> Result<Answer, SystemError> {
+        let path = self.path(step.kind, Some(id), step.parent.as_ref())?;
+        let (status, json) = match step.action {
+            Action::Delete => self.write(Method::DELETE, &path, None, None).await?,
+            Action::Complete => {
+                let completed = step.fields.get(&Field::COMPLETED).is_some_and(Value::is_set);
+                self.write(Method::PUT, &format!("{path}/completed"), Some(json!({ "completed": completed })), None)
+                    .await?
+            }
+            Action::Update => {
+                let body = map::body(step.kind, &step.fields, &step.whole, false);
+                self.write(Method::PUT, &path, Some(body), None).await?
+            }
+            _ => return Err(wire::not_sent(self.system, "the extension contract has no such call")),
+        };
+        Ok(Answer { id: id.clone(), shown: self.answered(step.kind, status, &json), status })
+    }
+}
+
+fn tags_path(contact: &ExternalId) -> String {
+    format!("/contacts/{}/tags", encode(contact.as_str()))
+}
+
+impl Terms for ExtensionClient {
+    fn system(&self) -> System {
+        self.system
+    }
+
+    fn home(&self, kind: Kind) -> Home {
+        if map::plural(kind).is_some() { Home::Extension } else { Home::Refused(NO_APPOINTMENTS) }
+    }
+
+    fn creates(&self, kind: Kind) -> Result<(), &'static str> {
+        map::plural(kind).map(|_| ()).ok_or(NO_APPOINTMENTS)
+    }
+
+    fn express(&self, kind: Kind, field: &Field, value: &Value) -> Expressed {
+        if map::knows(kind, field) { Expressed::Holds(value.clone()) } else { Expressed::Absent }
+    }
+
+    fn carriers(&self, kind: Kind, field: &Field, value: &Value, making: bool) -> &'static [Action] {
+        match (map::knows(kind, field), field.as_tag()) {
+            (false, _) => &[],
+            (true, _) if making => &[Action::Create],
+            (true, Some(_)) if value.is_set() => &[Action::AddTags],
+            (true, Some(_)) => &[Action::RemoveTags],
+            (true, None) if *field == Field::COMPLETED => &[Action::Complete, Action::Update],
+            (true, None) => &[Action::Update],
+        }
+    }
+
+    fn wants(&self, _entity: &Entity) -> bool {
+        true
+    }
+
+    fn gone_means(&self, _kind: Kind) -> Option<(Field, Value)> {
+        None
+    }
+
+    fn observe(&self, change: &Change) -> Result<Vec<Observation>, Unreadable> {
+        door::observe(&change.said.body, self.region.as_deref(), |instant| self.caller.offset().to_ours(instant))
+    }
+}
+
+#[async_trait]
+impl Target for ExtensionClient {
+    async fn read(&self, place: &Place) -> Result<Reading, SystemError> {
+        let path = self.path(place.kind, Some(&place.id), place.parent.as_ref())?;
+        match self.get(&path).await {
+            Ok((status, json)) => {
+                let observation = current(self.object(place.kind, status, &json)?);
+                Ok(Reading { observation, status })
+            }
+            Err(SystemError::Gone { status, .. }) => Ok(Reading { observation: wire::gone(place), status }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Looks for a contact by e-mail or phone. Tasks and notes need no look: the endpoint keeps creates apart by their key.
+    async fn find(&self, wanted: &Wanted) -> Result<Vec<Reading>, SystemError> {
+        if wanted.kind != Kind::Contact || !wire::has_address(&wanted.fields) {
+            return Ok(Vec::new());
+        }
+        let (mut found, mut page) = (Vec::new(), None);
+        for _ in 0..PAGES {
+            let Page { observations, next } = self.changed(Kind::Contact, None, page.as_deref()).await?;
+            let same = observations
+                .into_iter()
+                .filter(|one| one.fields().is_some_and(|it| wire::same_person(it, &wanted.fields)));
+            found.extend(same.map(|one| Reading { observation: current(one), status: 200 }));
+            page = next;
+            if page.is_none() {
+                return Ok(found);
+            }
+        }
+        Err(self.garbled(200, "the list of contacts does not end"))
+    }
+
+    async fn apply(&self, step: &Step) -> Result<Answer, SystemError> {
+        let unknown = || wire::not_sent(self.system, "the step names no object");
+        match (step.action, &step.id) {
+            (Action::Create, _) => self.create(step).await,
+            (_, None) => Err(unknown()),
+            (Action::AddTags, Some(id)) => self.retag(Method::POST, step, id).await,
+            (Action::RemoveTags, Some(id)) => self.retag(Method::DELETE, step, id).await,
+            (_, Some(id)) => self.change(step, id).await,
+        }
+    }
+
+    async fn changed(&self, kind: Kind, since: Option<Millis>, page: Option<&str>) -> Result<Page, SystemError> {
+        let plural = map::plural(kind).ok_or_else(|| wire::not_sent(self.system, NO_APPOINTMENTS))?;
+        let since = since.map(|since| self.caller.offset().to_theirs(since).rfc3339());
+        let mut pairs = vec![("limit", PAGE)];
+        pairs.extend(since.as_deref().map(|since| ("updatedSince", since)));
+        pairs.extend(page.map(|page| ("cursor", page)));
+        let (status, json) = self.get(&wire::query(&format!("/{plural}"), &pairs)).await?;
+        let Some(items) = json["items"].as_array() else {
+            return Err(self.garbled(status, "a list without `items`"));
+        };
+        let observations = items.iter().filter_map(|item| self.object(kind, status, item).ok());
+        let observations = observations.map(|one| Observation { class: Class::Claim, ..whole(one) }).collect();
+        let next = json["nextCursor"].as_str().filter(|next| !next.is_empty()).map(str::to_owned);
+        Ok(Page { observations, next })
+    }
+}
+
+/// A read shows the whole object.
+fn whole(mut one: Observation) -> Observation {
+    if let Shape::Partial(fields) = one.shape {
+        one.shape = Shape::Full(fields);
+    }
+    one
+}
+
+fn current(one: Observation) -> Observation {
+    Observation { class: Class::Current, ..whole(one) }
+}

@@ -1,0 +1,142 @@
+//! Calls TimeRex for one team.
+//!
+//! In: places, steps, page marks. Out: readings, answers, pages. A wrong key is answered with a redirect to a login page, so a
+//! redirect or a page of HTML is a refusal of our credentials.
+
+use async_trait::async_trait;
+use http::Method;
+use serde_json::Value as Json;
+
+use super::Timerex;
+use super::bookings::{self, CANCELLED};
+use crate::clock::Millis;
+use crate::model::{Action, ExternalId, Field, Kind, Observation, Place, Step, Value};
+use crate::systems::call::encode;
+use crate::systems::{Answer, Page, Reading, SystemError, Target, Terms, Wanted, wire};
+
+const DAY_MS: i64 = 86_400_000;
+/// Bookings are listed by their start, from this many days before today to that many after.
+const DAYS_BACK: i64 = 31;
+const DAYS_AHEAD: i64 = 366;
+const NO_SUCH: &str = "TimeRex has bookings only";
+
+impl Timerex {
+    async fn call(&self, method: Method, path: &str) -> Result<(u16, Json), SystemError> {
+        let writes = method != Method::GET;
+        self.caller.call(method, path, &[], None, writes).await.map_err(|error| match error {
+            SystemError::Refused { system, status, .. } if (300..400).contains(&status) => login(system, status),
+            SystemError::Garbled { system, status, .. } => login(system, status),
+            other => other,
+        })
+    }
+
+    fn refused(&self, reason: &str) -> SystemError {
+        wire::not_sent(self.system(), reason)
+    }
+
+    fn garbled(&self, status: u16, reason: &str) -> SystemError {
+        SystemError::Garbled { system: self.system(), status, reason: reason.to_owned() }
+    }
+
+    async fn booking(&self, id: &ExternalId) -> Result<Reading, SystemError> {
+        let (status, json) = self.call(Method::GET, &path(id)).await?;
+        let observation = bookings::read(&json, &self.team, |at| self.caller.offset().to_ours(at));
+        let observation =
+            observation.ok_or_else(|| self.garbled(status, "no booking with an id and a known status"))?;
+        Ok(Reading { observation, status })
+    }
+
+    /// Cancels; a booking that turns out to be cancelled already is as good.
+    async fn cancel(&self, id: &ExternalId) -> Result<Answer, SystemError> {
+        let refusal = match self.call(Method::POST, &format!("{}/cancel", path(id))).await {
+            Ok((status, _)) => return Ok(Answer { id: id.clone(), shown: None, status }),
+            Err(refusal @ SystemError::Refused { .. }) => refusal,
+            Err(error) => return Err(error),
+        };
+        let Reading { observation, status } = self.booking(id).await?;
+        if is_cancelled(&observation) {
+            Ok(Answer { id: id.clone(), shown: Some(observation), status })
+        } else {
+            Err(refusal)
+        }
+    }
+
+    /// The calendars that are mapped: the name of the row and the id.
+    fn calendars(&self) -> Vec<(&str, &str)> {
+        self.team.calendars.iter().filter_map(|row| Some((row.name.as_str(), row.timerex.as_deref()?))).collect()
+    }
+}
+
+fn login(system: crate::model::System, status: u16) -> SystemError {
+    SystemError::Unauthorized { system, status, reason: "it shows its login page: the api key is not taken".to_owned() }
+}
+
+fn path(id: &ExternalId) -> String {
+    format!("/events/{}", encode(id.as_str()))
+}
+
+fn is_cancelled(one: &Observation) -> bool {
+    one.fields().and_then(|fields| fields.get(&Field::STATUS)) == Some(&Value::text(CANCELLED))
+}
+
+/// UTC, `2023-12-19 16:00:00`.
+fn second(at: Millis) -> String {
+    at.rfc3339().replacen('T', " ", 1).chars().take(19).collect()
+}
+
+#[async_trait]
+impl Target for Timerex {
+    async fn read(&self, place: &Place) -> Result<Reading, SystemError> {
+        if place.kind != Kind::Appointment {
+            return Err(self.refused(NO_SUCH));
+        }
+        match self.booking(&place.id).await {
+            Err(SystemError::Gone { status, .. }) => Ok(Reading { observation: wire::gone(place), status }),
+            answer => answer,
+        }
+    }
+
+    /// Nothing is ever created here, so nothing is looked for.
+    async fn find(&self, _wanted: &Wanted) -> Result<Vec<Reading>, SystemError> {
+        Ok(Vec::new())
+    }
+
+    /// Cancels. A deletion elsewhere is a cancelled booking here, too.
+    async fn apply(&self, step: &Step) -> Result<Answer, SystemError> {
+        match (step.action, step.kind, &step.id) {
+            (Action::Cancel | Action::Delete, Kind::Appointment, Some(id)) => self.cancel(id).await,
+            (Action::Create, kind, _) => Err(self.refused(self.creates(kind).err().unwrap_or(NO_SUCH))),
+            _ => Err(self.refused("TimeRex cannot change a booking; only its guest can")),
+        }
+    }
+
+    /// The bookings around today, calendar by calendar; lists know no filter by the time of a change. A mark is the number of
+    /// the calendar and the vendor's own token.
+    async fn changed(&self, kind: Kind, _since: Option<Millis>, page: Option<&str>) -> Result<Page, SystemError> {
+        let (number, token) = page.and_then(|page| page.split_once('/')).unwrap_or(("0", ""));
+        let number: usize = number.parse().unwrap_or(0);
+        let calendars = self.calendars();
+        let Some((name, calendar)) = calendars.get(number).filter(|_| kind == Kind::Appointment) else {
+            return Ok(Page { observations: Vec::new(), next: None });
+        };
+        // Whole days, so that the pages of one list are asked for in the same words.
+        let today = self.caller.offset().now().0.div_euclid(DAY_MS) * DAY_MS;
+        let bound = |days: i64| second(Millis(today + days * DAY_MS));
+        let (from, to) = (bound(-DAYS_BACK), bound(DAYS_AHEAD));
+        let mut pairs = vec![("startTime", from.as_str()), ("endTime", &to)];
+        pairs.extend(Some(("nextPageToken", token)).filter(|(_, token)| !token.is_empty()));
+        let path = wire::query(&format!("/calendars/{}/events", encode(calendar)), &pairs);
+        let (status, json) = self.call(Method::GET, &path).await?;
+        let Some(items) = json["items"].as_array() else {
+            return Err(self.garbled(status, "a list without `items`"));
+        };
+        let observations = items.iter().filter_map(|item| bookings::listed(item, name)).collect();
+        let token = json["nextPageToken"].as_str().filter(|token| !token.is_empty());
+        let next = match token {
+            Some(token) => Some(format!("{number}/{token}")),
+            None if number + 1 < calendars.len() => Some(format!("{}/", number + 1)),
+            None => None,
+        };
+        Ok(Page { observations, next })
+    }
+}
