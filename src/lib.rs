@@ -1,6 +1,7 @@
 //! Lockstep keeps a business's contacts, tasks, notes, tags and appointments the same in GoHighLevel, TIMIFY and TimeRex.
 
 pub mod clock;
+pub mod config;
 pub mod ids;
 pub mod model;
 pub mod sandbox;
