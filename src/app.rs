@@ -87,8 +87,7 @@ pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
     register(config, store.as_ref(), clock.as_ref()).await?;
     let sealer = sealer(config)?;
     let logins = Logins::gather(&config.connections, store.as_ref(), sealer.as_ref()).await?;
-    let builder =
-        sites::Builder { config, logins: &logins, transport, clock: clock.clone(), ids: ids.clone() };
+    let builder = sites::Builder { config, logins: &logins, transport, clock: clock.clone(), ids: ids.clone() };
     let sites = builder.sites()?;
     let budget = Arc::new(Budget::new(&budgets(config)));
     let names: Vec<String> = sites.keys().cloned().collect();
@@ -161,13 +160,8 @@ fn budgets(config: &Config) -> BTreeMap<System, NonZeroU32> {
 impl Running {
     fn spawn_workers(&self, budget: &Arc<Budget>) {
         let store = &self.store;
-        let resolver = Arc::new(Resolver::new(
-            store.clone(),
-            store.clone(),
-            store.clone(),
-            self.clock.clone(),
-            self.ids.clone(),
-        ));
+        let resolver =
+            Arc::new(Resolver::new(store.clone(), store.clone(), store.clone(), self.clock.clone(), self.ids.clone()));
         let lanes = Arc::new(Lanes {
             log: store.clone(),
             mirrors: store.clone(),
@@ -210,13 +204,16 @@ impl Running {
         let intake = Intake::new(gates, directory, recorder, self.clock.clone(), self.ids.clone());
         let frame = Frame { clock: self.clock.clone(), ids: self.ids.clone() };
         let routes = [
-            (public, routes::public(Public {
-                intake: Arc::new(intake),
-                health: Arc::new(health),
-                frame: frame.clone(),
-                body_limit: config.server.body_limit,
-            })),
-            (ops, routes::ops(Operations { ops: self.clone(), token: config.ops.token.clone(), frame })),
+            (
+                public,
+                routes::public(Public {
+                    intake: Arc::new(intake),
+                    health: Arc::new(health),
+                    frame: frame.clone(),
+                    body_limit: config.server.body_limit,
+                }),
+            ),
+            (ops, routes::ops(Operations { ops: Arc::new(self.clone()), token: config.ops.token.clone(), frame })),
         ];
         for (listener, router) in routes {
             let stop = self.supervisor.stop().clone();

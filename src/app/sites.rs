@@ -14,7 +14,7 @@ use crate::credentials::timify_token::{TimifyApp, TimifyToken, TokenScheme};
 use crate::ids::Ids;
 use crate::model::{System, Workspace};
 use crate::systems::call::Caller;
-use crate::systems::extension::{Combined, ExtensionClient, ExtensionDoor};
+use crate::systems::extension::{Combined, ExtensionClient};
 use crate::systems::ghl::{Ghl, GhlDoor, GhlSettings};
 use crate::systems::offset::ClockOffset;
 use crate::systems::timerex::{Team, Timerex, TimerexDoor};
@@ -86,8 +86,8 @@ impl Builder<'_> {
 
     fn credential(&self, name: &str) -> Result<Arc<dyn Credential>> {
         Ok(match self.logins.get(name) {
-            Some(Login::Ghl(token)) => Arc::new(StaticToken::bearer(token)),
-            Some(Login::Timerex(key)) => Arc::new(StaticToken::api_key("x-api-key", key)),
+            Some(Login::Ghl(token)) => Arc::new(StaticToken::bearer(token)?),
+            Some(Login::Timerex(key)) => Arc::new(StaticToken::api_key("x-api-key", key)?),
             Some(Login::Timify(TimifyLogin { app_id, app_secret })) => {
                 let timify = &self.config.systems.timify;
                 let app = TimifyApp {

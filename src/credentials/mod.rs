@@ -1,7 +1,10 @@
-//! What proves us to the vendors.
+//! What proves us to the vendors, and how it is kept.
 //!
-//! In: secrets from the configuration. Out: implementations of [`Credential`](crate::systems::Credential).
+//! In: secrets from the configuration, or sealed rows of the store. Out: implementations of
+//! [`Credential`](crate::systems::Credential).
 
+pub mod logins;
+pub mod seal;
 pub mod standard_webhooks;
 pub mod static_token;
 pub mod timify_token;

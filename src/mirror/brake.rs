@@ -41,7 +41,8 @@ impl Lane<'_> {
             return Ok(Ok(()));
         }
         let subject = format!("brake/{system}/{}", step.action);
-        let reason = format!("brake: {made} {} calls to {system} in an hour; approve `{subject}` to go on", step.action);
+        let reason =
+            format!("brake: {made} {} calls to {system} in an hour; approve `{subject}` to go on", step.action);
         Ok(Err(Hold { state: MirrorState::Held, reason, subject: Some(subject) }))
     }
 }

@@ -2,8 +2,8 @@
 //! before the first can no longer be applied, and a look first.
 
 use super::apply::sent;
-use super::lane::{Call, Flow, Lane, RACES, rest_unless_moved};
 use super::brake::shadow;
+use super::lane::{Call, Flow, Lane, RACES, rest_unless_moved};
 use super::spread::{Creation, creation, parent_id};
 use crate::model::{
     Action, Attempt, Class, ExternalId, Intent, Kind, Link, LinkState, MirrorState, Mode, Sent, Step, Whole,

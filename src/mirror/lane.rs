@@ -126,7 +126,7 @@ impl Lane<'_> {
         }
         let parent = self.parent(&case).await?;
         match self.plan(&case, parent.as_ref()) {
-            Plan::Settled(moves) => self.rest(case, &moves, "").await,
+            Plan::Settled { moves, stuck } => self.rest(case, &moves, &cannot_change(self.system, &stuck)).await,
             Plan::Blocked(reason) => self.park(case, &reason, None).await,
             Plan::Create(step) => self.create(case, parent.as_ref(), step).await,
             Plan::Steps(steps) => self.write(case, &steps).await,
@@ -328,6 +328,12 @@ pub(super) fn rest_unless_moved(settled: Settled) -> Flow {
         Settled::Moved => Flow::Again,
         Settled::LeaseLost => Flow::LeaseLost,
     }
+}
+
+/// Why fields may differ for good.
+fn cannot_change(system: System, stuck: &[Field]) -> String {
+    let names: Vec<&str> = stuck.iter().map(Field::name).collect();
+    if names.is_empty() { String::new() } else { format!("{system} has no call that changes {}", names.join(", ")) }
 }
 
 /// The live link with this id.

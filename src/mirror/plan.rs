@@ -14,8 +14,13 @@ use crate::model::{
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Plan {
-    /// Nothing to call. The snapshot may have stamps to move: equal values that carry a newer edit.
-    Settled(Vec<(Field, Stamp)>),
+    /// Nothing to call.
+    Settled {
+        /// Stamps to move in the snapshot: equal values that carry a newer edit.
+        moves: Vec<(Field, Stamp)>,
+        /// Fields that differ and that the system has no call to change.
+        stuck: Vec<Field>,
+    },
     /// The object is to be made there.
     Create(Step),
     /// Calls, in order. Each is planned again after the one before.
@@ -30,7 +35,7 @@ pub fn plan(entity: &Entity, link: Option<&Link>, parent: Option<&ExternalId>, t
     let draft = Draft { entity, link, parent, terms };
     match link {
         None if wanted => draft.create(),
-        None => Plan::Settled(Vec::new()),
+        None => Plan::Settled { moves: Vec::new(), stuck: Vec::new() },
         Some(link) if !wanted => Plan::Steps(vec![draft.step(Action::Delete, Some(link), Fields::new())]),
         Some(link) => draft.update(link),
     }
@@ -74,13 +79,11 @@ impl Draft<'_> {
                 Expressed::Refused(reason) => return Plan::Blocked(reason),
             }
         }
-        if writes.is_empty() {
-            return Plan::Settled(moves);
+        let (calls, stuck) = carry(self.entity.kind, &writes, self.terms);
+        if calls.is_empty() {
+            return Plan::Settled { moves, stuck };
         }
-        match carry(self.entity.kind, &writes, self.terms) {
-            Ok(calls) => Plan::Steps(calls.into_iter().map(|(action, f)| self.step(action, Some(link), f)).collect()),
-            Err(reason) => Plan::Blocked(reason),
-        }
+        Plan::Steps(calls.into_iter().map(|(action, f)| self.step(action, Some(link), f)).collect())
     }
 
     fn step(&self, action: Action, link: Option<&Link>, fields: Fields) -> Step {
@@ -109,13 +112,14 @@ impl Draft<'_> {
 }
 
 /// Shares the writes out over as few calls as can carry them: calls that some field cannot do without come first, a field
-/// with a choice rides with one of those, and only then gets a call of its own.
-fn carry(kind: Kind, writes: &Fields, terms: &dyn Terms) -> Result<BTreeMap<Action, Fields>, String> {
+/// with a choice rides with one of those, and only then gets a call of its own. Second: the fields that no call can carry.
+fn carry(kind: Kind, writes: &Fields, terms: &dyn Terms) -> (BTreeMap<Action, Fields>, Vec<Field>) {
     let mut calls: BTreeMap<Action, Fields> = BTreeMap::new();
     let mut choosy = Vec::new();
+    let mut stuck = Vec::new();
     for (field, value) in writes {
         match terms.carriers(kind, field, value, false) {
-            [] => return Err(format!("{} has no call that changes {field} of a {kind}", terms.system())),
+            [] => stuck.push(field.clone()),
             [only] => drop(calls.entry(*only).or_default().insert(field.clone(), value.clone())),
             several => choosy.push((field, value, several)),
         }
@@ -124,5 +128,5 @@ fn carry(kind: Kind, writes: &Fields, terms: &dyn Terms) -> Result<BTreeMap<Acti
         let riding = several.iter().find(|action| calls.contains_key(action)).unwrap_or(&several[0]);
         calls.entry(*riding).or_default().insert(field.clone(), value.clone());
     }
-    Ok(calls)
+    (calls, stuck)
 }

@@ -45,7 +45,7 @@ pub fn is_owed(whole: &Whole, terms: &dyn Terms, workspace: &Workspace, booked: 
     }
     let link = whole.link(terms.system());
     match plan(&whole.entity, link, None, terms) {
-        Plan::Settled(moves) => !moves.is_empty(),
+        Plan::Settled { moves, .. } => !moves.is_empty(),
         Plan::Create(_) => creation(whole, terms, workspace, booked) == Creation::Allowed,
         Plan::Blocked(_) => link.is_some() || creation(whole, terms, workspace, booked) == Creation::Allowed,
         Plan::Steps(_) => true,

@@ -52,6 +52,8 @@ pub struct Observation {
     pub at: Option<Millis>,
     /// The object's own last-updated, on the vendor's clock, where a current observation shows one.
     pub version: Option<Millis>,
+    /// Whether the whole list of tags is stated: a known tag that is not here is gone.
+    pub all_tags: bool,
     /// A booking that was moved: the other id of the pair.
     pub moved: Option<Moved>,
     /// The guest who booked.
@@ -61,7 +63,18 @@ pub struct Observation {
 impl Observation {
     /// A plain observation; the rest can be set on it.
     pub fn new(kind: Kind, id: ExternalId, class: Class, shape: Shape) -> Self {
-        Self { kind, id, parent: None, class, shape, at: None, version: None, moved: None, guest: None }
+        Self {
+            kind,
+            id,
+            parent: None,
+            class,
+            shape,
+            at: None,
+            version: None,
+            all_tags: false,
+            moved: None,
+            guest: None,
+        }
     }
 
     /// The newest version of the object that it shows.

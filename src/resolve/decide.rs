@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::claim::{self, Evidence};
 use crate::clock::Millis;
 use crate::model::{
-    Author, Conflict, Entity, Expressed, Field, Fields, Finding, Known, Link, LinkState, Observation, Order, Sent,
-    Shape, Stamp, Terms, Value,
+    Author, Class, Conflict, Entity, Expressed, Field, Fields, Finding, Known, Link, LinkState, Observation, Order,
+    Sent, Shape, Stamp, Terms, Value,
 };
 
 /// What an observation is judged by.
@@ -75,7 +75,7 @@ pub fn decide(entity: &Entity, link: &Link, observation: &Observation, frame: &F
         }
     }
     verdict.link.version = verdict.link.version.max(observation.version());
-    if matches!(observation.shape, Shape::Full(_) | Shape::Gone) {
+    if observation.class == Class::Current {
         verdict.link.seen = frame.now;
     }
     verdict

@@ -80,6 +80,10 @@ pub(crate) enum Ruling {
 }
 
 impl Ruling {
+    fn is_later(&self) -> bool {
+        matches!(self, Self::Later(_))
+    }
+
     fn ended(entity: Option<EntityId>, outcome: Outcome, why: impl Into<String>) -> Self {
         Self::Ended { entity, outcome, findings: BTreeMap::new(), why: why.into() }
     }
@@ -108,39 +112,66 @@ impl Resolver {
         Ok(Some(changes.len()))
     }
 
+    /// Decides one change, observation by observation: one transaction each, the last one with the verdict. (Working an
+    /// observation again after a crash finds an echo.)
     async fn resolve(&self, site: &Site, lease: &Lease, change: &Change) -> Result<Settled> {
+        let system = change.said.system;
+        let observations = match site.terms(system).map(|terms| claim::read(terms, change)) {
+            None => Err((Outcome::NotMirrored, format!("the workspace has no account in {system}"))),
+            Some(Err(unreadable)) => Err((Outcome::Unparsed, unreadable.0)),
+            Some(Ok(observations)) => Ok(observations),
+        };
+        let (Ok(observations), Some(terms)) = (&observations, site.terms(system)) else {
+            let (outcome, why) = observations.err().unwrap_or((Outcome::NotMirrored, String::new()));
+            return self.end(lease, change, vec![Ruling::ended(None, outcome, why)]).await;
+        };
+        let mut rulings = Vec::new();
+        for (at, observation) in observations.iter().enumerate() {
+            let settled =
+                self.rule(site, lease, change, terms, observation, &mut rulings, at + 1 == observations.len());
+            match settled.await? {
+                Settled::Done if rulings.last().is_some_and(Ruling::is_later) => return Ok(Settled::Done),
+                Settled::Done => {}
+                settled => return Ok(settled),
+            }
+        }
+        if observations.is_empty() { self.end(lease, change, rulings).await } else { Ok(Settled::Done) }
+    }
+
+    async fn end(&self, lease: &Lease, change: &Change, rulings: Vec<Ruling>) -> Result<Settled> {
+        let now = self.clock.now();
+        let settlement = conclude(Settlement::new(lease.clone(), now), change, now, &rulings);
+        self.settling.settle(&settlement).await
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one observation with all it is judged in")]
+    async fn rule(
+        &self,
+        site: &Site,
+        lease: &Lease,
+        change: &Change,
+        terms: &dyn Terms,
+        observation: &Observation,
+        rulings: &mut Vec<Ruling>,
+        last: bool,
+    ) -> Result<Settled> {
         for _ in 0..RACES {
-            let settlement = self.rule(site, lease, change).await?;
+            let now = self.clock.now();
+            let settlement = Settlement::new(lease.clone(), now);
+            let mut turn = Turn { site, change, terms, system: change.said.system, now, settlement };
+            let ruling = self.rule_one(&mut turn, observation).await?;
+            let later = ruling.is_later();
+            rulings.push(ruling);
+            let settlement =
+                if last || later { conclude(turn.settlement, change, now, rulings) } else { turn.settlement };
             let settled = self.settling.settle(&settlement).await?;
             if settled != Settled::Moved {
                 return Ok(settled);
             }
+            rulings.pop();
         }
         // Still in the inbox: the next step takes it up again.
         Ok(Settled::Moved)
-    }
-
-    async fn rule(&self, site: &Site, lease: &Lease, change: &Change) -> Result<Settlement> {
-        let now = self.clock.now();
-        let system = change.said.system;
-        let settlement = Settlement::new(lease.clone(), now);
-        let ended = |outcome, why: String| vec![Ruling::ended(None, outcome, why)];
-        let Some(terms) = site.terms(system) else {
-            let rulings = ended(Outcome::NotMirrored, format!("the workspace has no account in {system}"));
-            return Ok(conclude(settlement, change, system, now, rulings));
-        };
-        let observations = match claim::read(terms, change) {
-            Ok(observations) => observations,
-            Err(unreadable) => {
-                return Ok(conclude(settlement, change, system, now, ended(Outcome::Unparsed, unreadable.0)));
-            }
-        };
-        let mut turn = Turn { site, change, terms, system, now, settlement };
-        let mut rulings = Vec::new();
-        for observation in &observations {
-            rulings.push(self.rule_one(&mut turn, observation).await?);
-        }
-        Ok(conclude(turn.settlement, change, system, now, rulings))
     }
 
     async fn rule_one(&self, turn: &mut Turn<'_>, observation: &Observation) -> Result<Ruling> {
@@ -273,35 +304,27 @@ pub(crate) fn summary(verdict: &Verdict) -> (Outcome, &'static str) {
     }
 }
 
-/// Turns the rulings on a change's observations into one settlement.
-fn conclude(
-    mut settlement: Settlement,
-    change: &Change,
-    system: System,
-    now: Millis,
-    mut rulings: Vec<Ruling>,
-) -> Settlement {
-    let later = rulings.iter().filter_map(|ruling| if let Ruling::Later(at) = ruling { Some(*at) } else { None }).min();
-    if let Some(at) = later {
+/// Adds what the rulings on a change's observations mean for the change itself.
+fn conclude(mut settlement: Settlement, change: &Change, now: Millis, rulings: &[Ruling]) -> Settlement {
+    if let Some(Ruling::Later(at)) = rulings.iter().find(|ruling| ruling.is_later()) {
         let mut waiting = Settlement::new(settlement.lease, now);
-        waiting.later.push((change.id, at));
+        waiting.later.push((change.id, *at));
         return waiting;
     }
     let row =
         |entity, outcome, findings, why| VerdictRow { change: change.id, entity, outcome, findings, why, at: now };
-    match (rulings.len(), rulings.pop()) {
-        (1, Some(Ruling::Waits { entity, doubt })) => settlement.waits.push((change.id, entity, system, doubt)),
-        (1, Some(Ruling::Ended { entity, outcome, findings, why })) => {
-            settlement.verdicts.push(row(entity, outcome, findings, why));
+    let verdict = match rulings {
+        [] => row(None, Outcome::NotMirrored, BTreeMap::new(), "it tells nothing that is mirrored".to_owned()),
+        [Ruling::Ended { entity, outcome, findings, why }] => row(*entity, *outcome, findings.clone(), why.clone()),
+        [Ruling::Waits { entity, doubt }] => {
+            settlement.waits.push((change.id, *entity, change.said.system, *doubt));
+            return settlement;
         }
-        (0, _) => {
-            let why = "it tells nothing that is mirrored".to_owned();
-            settlement.verdicts.push(row(None, Outcome::NotMirrored, BTreeMap::new(), why));
+        several => {
+            let why = format!("it names {} objects; each was decided or is read", several.len());
+            row(None, Outcome::Applied, BTreeMap::new(), why)
         }
-        (count, _) => {
-            let why = format!("it names {count} objects; each was decided or is read");
-            settlement.verdicts.push(row(None, Outcome::Applied, BTreeMap::new(), why));
-        }
-    }
+    };
+    settlement.verdicts.push(verdict);
     settlement
 }

@@ -245,7 +245,7 @@ impl History {
         live?;
         match plan(&self.hub.entity, live, None, &Plain(system)) {
             Plan::Steps(steps) => steps.into_iter().next(),
-            Plan::Settled(moves) => {
+            Plan::Settled { moves, .. } => {
                 for (field, stamp) in moves {
                     link.snapshot.entry(field).or_default().stamp = stamp;
                 }

@@ -11,7 +11,7 @@ pub mod extension;
 pub mod faults;
 pub mod ghl;
 mod requests;
-mod settings;
+pub mod settings;
 pub mod shell;
 pub mod signing;
 #[cfg(test)]

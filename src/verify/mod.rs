@@ -3,12 +3,23 @@
 //!
 //! In: a [`RawWebhook`] and the [`Check`]s that are configured for the route's system. Out: the webhook with the name of
 //! the credential that vouches for it and the workspaces it may speak for, or a [`Refusal`]. No check, no route.
+//! What the body means is left to the systems; only what decides about trust is looked at here ([`BodyRule`]).
+
+mod checks;
+mod keys;
+mod schemes;
+#[cfg(test)]
+mod tests;
 
 use bytes::Bytes;
 use http::HeaderMap;
 
 use crate::clock::Millis;
 use crate::model::System;
+
+pub use checks::{BodyRule, Check, Keys, Scheme};
+pub use keys::{BadKey, PublicKey, SigningSecret, TokenDigest};
+pub use schemes::TOLERANCE;
 
 /// What arrived.
 #[derive(Debug, Clone)]
@@ -60,4 +71,54 @@ impl VerifiedWebhook {
     pub fn delivery(&self) -> Option<&str> {
         self.delivery.as_deref()
     }
+}
+
+/// Why a webhook is not believed. For our logs only: the sender is answered 401 alike, and nothing is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No header of any configured scheme is there, or it is empty or `N/A`.
+    #[error("no signature or token")]
+    Missing,
+    /// None of the keys or secrets of the scheme fits.
+    #[error("the signature or token is wrong")]
+    Bad,
+    /// It is signed well, and made too long ago or too far ahead.
+    #[error("the timestamp is outside the accepted time")]
+    TooOld,
+    /// It is signed well, and made for another app (GHL signs for all apps with one key).
+    #[error("it is made for another app")]
+    ForeignApp,
+}
+
+/// Checks a webhook. The first scheme whose header is present decides, without falling back to another; within it any of
+/// the keys and secrets of any of its checks may pass.
+pub fn verify(checks: &[Check], raw: RawWebhook, now: Millis) -> Result<VerifiedWebhook, Refusal> {
+    let deciding = |scheme: &Scheme| {
+        let with_header: Vec<_> =
+            checks.iter().filter(|check| check.scheme() == *scheme && check.is_offered(&raw.headers)).collect();
+        (!with_header.is_empty()).then_some(with_header)
+    };
+    let deciding = Scheme::ALL.iter().find_map(deciding).ok_or(Refusal::Missing)?;
+    let mut refusal = Refusal::Bad;
+    for check in deciding {
+        match schemes::prove(check, &raw, now) {
+            Ok(delivery) => return admit(check, raw, delivery, now),
+            Err(Refusal::Bad) => {}
+            Err(closer) => refusal = closer,
+        }
+    }
+    Err(refusal)
+}
+
+fn admit(check: &Check, raw: RawWebhook, delivery: Option<String>, now: Millis) -> Result<VerifiedWebhook, Refusal> {
+    if let Some(rule) = &check.rule {
+        rule.admits(&raw.body, now)?;
+    }
+    Ok(VerifiedWebhook {
+        raw,
+        credential: check.credential.clone(),
+        speaks_for: check.speaks_for.clone(),
+        extension: check.extension,
+        delivery,
+    })
 }

@@ -38,8 +38,21 @@ const NAMES: [(&str, &str); 6] = [
 
 /// The names of the steps, in order.
 pub const STEPS: [&str; 15] = [
-    "contact", "booking", "both", "clash", "move", "task", "complete", "task_back", "tags", "untag", "note", "burst",
-    "duplicate", "late", "forged_and_down",
+    "contact",
+    "booking",
+    "both",
+    "clash",
+    "move",
+    "task",
+    "complete",
+    "task_back",
+    "tags",
+    "untag",
+    "note",
+    "burst",
+    "duplicate",
+    "late",
+    "forged_and_down",
 ];
 
 fn writes(pairs: &[(&str, usize)]) -> Writes {
@@ -249,7 +262,8 @@ impl Story {
         let customer = self.timify_by_email(stage, self.guest.as_deref().unwrap_or_default()).await?;
         for number in 0..20 {
             let field = ["firstName", "lastName", "mobilePhone", "city"][number % 4];
-            let value = if field == "mobilePhone" { format!("+49151999{number:05}") } else { format!("Burst {number}") };
+            let value =
+                if field == "mobilePhone" { format!("+49151999{number:05}") } else { format!("Burst {number}") };
             stage.edit(edit_timify(stage, &customer, &json!({ field: value }))).await?;
         }
         Ok(step("a burst of 20 edits in TIMIFY", &[("ghl PUT contact", 1), ("timerex+ PUT contact", 1)]))

@@ -1,0 +1,158 @@
+//! `[systems.NAME]`: what holds for a system in all workspaces. The defaults are the vendors' published addresses,
+//! versions and keys; the sandbox sets its own.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::section::Section;
+use super::setting::HttpUrl;
+use crate::model::words;
+use crate::verify::{BadKey, PublicKey};
+
+/// The key that GHL signs `X-GHL-Signature` with, as published in its webhook guide.
+const GHL_ED25519: &str = "-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEAi2HR1srL4o18O8BRa7gVJY7G7bupbN3H9AwJrHCDiOg=
+-----END PUBLIC KEY-----";
+
+/// The older key, of `X-WH-Signature`; GHL announced its end for 2026-09-01.
+const GHL_RSA: &str = "-----BEGIN PUBLIC KEY-----
+MIICIjANBgkqhkiG9w0BAQEFAAOCAg8AMIICCgKCAgEAokvo/r9tVgcfZ5DysOSC
+Frm602qYV0MaAiNnX9O8KxMbiyRKWeL9JpCpVpt4XHIcBOK4u3cLSqJGOLaPuXw6
+dO0t6Q/ZVdAV5Phz+ZtzPL16iCGeK9po6D6JHBpbi989mmzMryUnQJezlYJ3DVfB
+csedpinheNnyYeFXolrJvcsjDtfAeRx5ByHQmTnSdFUzuAnC9/GepgLT9SM4nCpv
+uxmZMxrJt5Rw+VUaQ9B8JSvbMPpez4peKaJPZHBbU3OdeCVx5klVXXZQGNHOs8gF
+3kvoV5rTnXV0IknLBXlcKKAQLZcY/Q9rG6Ifi9c+5vqlvHPCUJFT5XUGG5RKgOKU
+J062fRtN+rLYZUV+BjafxQauvC8wSWeYja63VSUruvmNj8xkx2zE/Juc+yjLjTXp
+IocmaiFeAO6fUtNjDeFVkhf5LNb59vECyrHD2SQIrhgXpO4Q3dVNA5rw576PwTzN
+h/AMfHKIjE4xQA1SZuYJmNnmVZLIZBlQAF9Ntd03rfadZ+yDiOXCCs9FkHibELhC
+HULgCsnuDJHcrGNd5/Ddm5hxGQ0ASitgHeMZ0kcIOwKDOzOU53lDza6/Y09T7sYJ
+PQe7z0cvj7aE4B+Ax1ZoZGPzpJlZtGXCsu9aTEGEnKzmsFqwcSsnw3JB31IGKAyk
+T1hhTiaCeIY/OwwwNUY2yvcCAwEAAQ==
+-----END PUBLIC KEY-----";
+
+/// The systems.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Systems {
+    /// GoHighLevel.
+    pub ghl: Ghl,
+    /// TIMIFY.
+    pub timify: Timify,
+    /// TimeRex.
+    pub timerex: Timerex,
+}
+
+impl Systems {
+    pub(super) fn read(section: &Section<'_>) -> Self {
+        Self {
+            ghl: section.table("ghl", Ghl::read),
+            timify: section.table("timify", Timify::read),
+            timerex: section.table("timerex", Timerex::read),
+        }
+    }
+}
+
+fn base_url(section: &Section<'_>, default: &str) -> String {
+    section.or("base_url", HttpUrl(default.to_owned())).0
+}
+
+fn requests(section: &Section<'_>, default: u32) -> NonZeroU32 {
+    section.or("requests_per_10s", NonZeroU32::new(default).unwrap_or(NonZeroU32::MIN))
+}
+
+/// `[systems.ghl]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ghl {
+    /// Where its API answers.
+    pub base_url: String,
+    /// Our marketplace app. Webhooks for another are refused; without it none are accepted.
+    pub app_id: Option<String>,
+    /// The `Version` header of contacts, tasks and notes.
+    pub contacts_version: String,
+    /// The `Version` header of calendars and appointments.
+    pub calendars_version: String,
+    /// Keys of `X-GHL-Signature`.
+    pub ed25519_keys: Vec<PublicKey>,
+    /// Keys of `X-WH-Signature`; none: not accepted.
+    pub rsa_keys: Vec<PublicKey>,
+    /// Requests per workspace in ten seconds.
+    pub requests_per_10s: NonZeroU32,
+    /// How old the timestamp in a body may be; no limit by default, since GHL repeats for days.
+    pub max_age: Option<Duration>,
+}
+
+impl Ghl {
+    fn read(section: &Section<'_>) -> Self {
+        Self {
+            base_url: base_url(section, "https://services.leadconnectorhq.com"),
+            app_id: section.maybe("app_id"),
+            contacts_version: section.or("contacts_version", "2021-07-28".to_owned()),
+            calendars_version: section.or("calendars_version", "2021-04-15".to_owned()),
+            ed25519_keys: public_keys(section, "ed25519_keys", GHL_ED25519, PublicKey::ed25519),
+            rsa_keys: public_keys(section, "rsa_keys", GHL_RSA, PublicKey::rsa),
+            requests_per_10s: requests(section, 90),
+            max_age: section.maybe("max_age"),
+        }
+    }
+}
+
+fn public_keys(
+    section: &Section<'_>,
+    key: &str,
+    default: &str,
+    parse: fn(&str) -> Result<PublicKey, BadKey>,
+) -> Vec<PublicKey> {
+    let pems = section.or(key, vec![default.to_owned()]);
+    let parsed = |(at, pem): (usize, &String)| {
+        parse(pem).inspect_err(|bad| section.mistake(key, format!("key {}: {bad}", at + 1))).ok()
+    };
+    pems.iter().enumerate().filter_map(parsed).collect()
+}
+
+words! {
+    /// How TIMIFY's token stands in `Authorization`. Its documents show both.
+    Authorization {
+        /// `Bearer TOKEN`.
+        Bearer = "bearer",
+        /// `TOKEN`.
+        Raw = "raw",
+    }
+}
+
+/// `[systems.timify]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timify {
+    /// Where its API answers.
+    pub base_url: String,
+    /// How the token is sent.
+    pub authorization: Authorization,
+    /// The days that one listing of appointments covers.
+    pub list_days: NonZeroU32,
+    /// Requests per workspace in ten seconds.
+    pub requests_per_10s: NonZeroU32,
+}
+
+impl Timify {
+    fn read(section: &Section<'_>) -> Self {
+        Self {
+            base_url: base_url(section, "https://api.timify.com"),
+            authorization: section.or("authorization", Authorization::Bearer),
+            list_days: section.or("list_days", NonZeroU32::new(31).unwrap_or(NonZeroU32::MIN)),
+            requests_per_10s: requests(section, 50),
+        }
+    }
+}
+
+/// `[systems.timerex]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timerex {
+    /// Where its API answers.
+    pub base_url: String,
+    /// Requests per workspace in ten seconds.
+    pub requests_per_10s: NonZeroU32,
+}
+
+impl Timerex {
+    fn read(section: &Section<'_>) -> Self {
+        Self { base_url: base_url(section, "https://timerex.net/api/beta"), requests_per_10s: requests(section, 10) }
+    }
+}

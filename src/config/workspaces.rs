@@ -1,0 +1,160 @@
+//! `[[workspaces]]`: one customer's accounts, and the policies that hold for them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::connections::{NAME_RULE, is_name};
+use super::section::Section;
+use super::setting::HttpUrl;
+use crate::model::{Author, CalendarRow, Limits, Mode, Order, Policy, System, Workspace};
+use crate::secret::Secret;
+use crate::verify::SigningSecret;
+
+/// An account of a workspace in a system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The vendor's id: a GHL location, a TIMIFY company, a TimeRex team's url path.
+    pub id: String,
+    /// The connection through which it is reached.
+    pub connection: String,
+}
+
+/// An operator's endpoint for what a system lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extension {
+    /// Where it answers.
+    pub url: String,
+    /// Standard Webhooks secrets: the first signs, all are accepted.
+    pub secrets: Vec<Secret>,
+}
+
+/// `[[workspaces]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkspaceEntry {
+    /// Its name.
+    pub name: String,
+    /// The mode to set; `None`: the stored one counts, and a new workspace starts in shadow.
+    pub mode: Option<Mode>,
+    /// Its account in each system.
+    pub accounts: BTreeMap<System, Account>,
+    /// The extensions of its systems.
+    pub extensions: BTreeMap<System, Extension>,
+    /// The calendars that are one.
+    pub calendars: Vec<CalendarRow>,
+    /// Its policies.
+    pub policy: Policy,
+}
+
+/// What the account of each system is called.
+pub(super) const ACCOUNT_KEYS: &[(System, &str)] =
+    &[(System::Ghl, "location"), (System::Timify, "company"), (System::Timerex, "team")];
+
+/// The systems that may have an extension: GHL has all the objects itself.
+const EXTENDED: &[System] = &[System::Timify, System::Timerex];
+
+impl WorkspaceEntry {
+    pub(super) fn read(section: &Section<'_>, limits: &Limits) -> Self {
+        let name: String = section.must("name").unwrap_or_default();
+        if !name.is_empty() && !is_name(&name) {
+            section.mistake("name", NAME_RULE);
+        }
+        let account = |(system, key): &(System, &str)| {
+            let read = |account: &Section<'_>| (account.must(key), account.must("connection"));
+            match section.table_if(system.word(), read) {
+                Some((Some(id), Some(connection))) => Some((*system, Account { id, connection })),
+                _ => None,
+            }
+        };
+        Self {
+            name,
+            mode: section.maybe("mode"),
+            accounts: ACCOUNT_KEYS.iter().filter_map(account).collect(),
+            extensions: section.table("extensions", |all| {
+                let one = |system: &System| Some((*system, all.table_if(system.word(), extension)??));
+                EXTENDED.iter().filter_map(one).collect()
+            }),
+            calendars: section.tables("calendars", calendar),
+            policy: policy(section, limits),
+        }
+    }
+
+    /// The same, as the stages know it.
+    pub(super) fn to_model(&self) -> Workspace {
+        Workspace {
+            name: self.name.clone(),
+            accounts: self.accounts.iter().map(|(system, account)| (*system, account.id.clone())).collect(),
+            extensions: self.extensions.keys().copied().collect(),
+            calendars: self.calendars.clone(),
+            policy: self.policy.clone(),
+        }
+    }
+}
+
+fn extension(section: &Section<'_>) -> Option<Extension> {
+    let url = section.must("url").map(|HttpUrl(url)| url);
+    let secrets = section.secrets("secrets");
+    if secrets.is_empty() {
+        section.mistake("secrets", "needs at least one Standard Webhooks secret");
+    }
+    for (at, secret) in secrets.iter().enumerate() {
+        if let Err(bad) = SigningSecret::standard(secret) {
+            section.mistake("secrets", format!("secret {}: {bad}", at + 1));
+        }
+    }
+    Some(Extension { url: url?, secrets })
+}
+
+fn calendar(section: &Section<'_>) -> CalendarRow {
+    CalendarRow {
+        name: section.must("name").unwrap_or_default(),
+        ghl: section.maybe("ghl"),
+        timify_service: section.maybe("timify_service"),
+        timify_resource: section.maybe("timify_resource"),
+        timerex: section.maybe("timerex"),
+        timerex_url_path: section.maybe("timerex_url_path"),
+    }
+}
+
+fn policy(section: &Section<'_>, limits: &Limits) -> Policy {
+    let default = Policy::default();
+    let region: Option<String> = section.maybe("region");
+    if region.as_ref().is_some_and(|code| code.len() != 2 || !code.bytes().all(|b| b.is_ascii_uppercase())) {
+        section.mistake("region", "expected two capital letters such as \"JP\"");
+    }
+    let create = section.table("create", |create| {
+        default.create.iter().map(|(system, rule)| (*system, create.or(system.word(), *rule))).collect()
+    });
+    let on_delete = section.table("on_delete", |on_delete| {
+        default.on_delete.iter().map(|(kind, rule)| (*kind, on_delete.or(kind.word(), *rule))).collect()
+    });
+    section.table("policy", |policy| Policy {
+        order: order(policy),
+        create,
+        on_delete,
+        read_before_write: policy.or("read_before_write", default.read_before_write),
+        round_minutes: policy.or("round_minutes", default.round_minutes),
+        region,
+        join_window: policy.or("join_window", default.join_window),
+        late_write: policy.or("late_write", default.late_write),
+        create_settle: policy.or("create_settle", default.create_settle),
+        limits: limits.clone(),
+        guards: default.guards,
+    })
+}
+
+/// The order of stamps. An operator and a rule always come first: they act on purpose.
+fn order(policy: &Section<'_>) -> Order {
+    let tolerance = policy.or("clock_tolerance", Duration::from_secs(2));
+    if tolerance.is_zero() {
+        policy.mistake("clock_tolerance", "must be at least \"1ms\"");
+    }
+    let systems: Vec<System> = policy.or("precedence", vec![System::Ghl, System::Timify, System::Timerex]);
+    let mut sorted = systems.clone();
+    sorted.sort();
+    if sorted != System::ALL {
+        policy.mistake("precedence", "must name each of ghl, timify and timerex once");
+    }
+    let mut precedence = vec![Author::Operator, Author::Rule];
+    precedence.extend(systems.into_iter().map(Author::from));
+    Order::new(tolerance, &precedence)
+}

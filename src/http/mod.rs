@@ -1,0 +1,18 @@
+//! The two listeners: what they answer, and how.
+//!
+//! [`routes`] is the one page on which all routes stand. Handlers turn requests into calls of the stages and their results
+//! into answers; each error leaves as `application/problem+json` with a stable code and the request's id ([`problem`]).
+
+mod frame;
+pub mod health;
+pub mod ops;
+pub mod problem;
+pub mod routes;
+#[cfg(test)]
+mod tests;
+mod webhooks;
+
+pub use frame::Frame;
+pub use health::{Health, load_json};
+pub use ops::{NotWell, Ops, OpsError};
+pub use routes::{Operations, Public};

@@ -1,0 +1,193 @@
+//! The ops listener: is it alive, is it ready, how does it stand, compare now.
+//!
+//! In: what [`Ops`] tells, and the operator's token. Out: JSON. What reconciling does is left to the service behind it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, JsonRejection, QueryRejection};
+use axum::extract::{Path, Query, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::header::AUTHORIZATION;
+use http::{HeaderValue, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::problem::Problem;
+use crate::reconcile::Scope;
+use crate::secret::Secret;
+
+/// Why the service is not well, in one line for people.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotWell(pub String);
+
+/// Why an operator's request was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum OpsError {
+    /// There is no such workspace.
+    #[error("there is no workspace `{0}`")]
+    UnknownWorkspace(String),
+    /// It runs already.
+    #[error("{0} is running already")]
+    Busy(String),
+    /// It cannot be done as things stand.
+    #[error("{0}")]
+    Conflict(String),
+    /// Something failed; the answer does not say what, the log does.
+    #[error("it failed")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What the ops listener needs of the running service.
+#[async_trait]
+pub trait Ops: Send + Sync {
+    /// Whether every worker shows signs of life.
+    fn live(&self) -> Result<(), NotWell>;
+    /// Whether webhooks can be recorded.
+    async fn ready(&self) -> Result<(), NotWell>;
+    /// How it stands. Never takes the service out of rotation.
+    async fn status(&self) -> Result<Value, OpsError>;
+    /// Compares the systems with what we hold, in one workspace or all; gives the run's id at once.
+    async fn reconcile(&self, workspace: Option<String>, scope: Scope) -> Result<Value, OpsError>;
+    /// How a run of reconcile stands.
+    async fn run(&self, id: &str) -> Result<Option<Value>, OpsError>;
+    /// What a workspace in shadow mode would write.
+    async fn preview(&self, workspace: &str) -> Result<Value, OpsError>;
+    /// Lets a workspace write what the preview with this code showed.
+    async fn go_live(&self, workspace: &str, code: &str) -> Result<Value, OpsError>;
+    /// Approves what waits for a person under this subject.
+    async fn approve(&self, workspace: &str, subject: &str) -> Result<Value, OpsError>;
+}
+
+/// What is to be compared: in the query, or as JSON in the body. An unknown key is refused: a misspelt `dry_run` would
+/// write.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Order {
+    workspace: Option<String>,
+    dry_run: bool,
+    full: bool,
+}
+
+type Behind = State<Arc<dyn Ops>>;
+
+pub(super) async fn live(State(ops): Behind) -> Response {
+    wellness("live", ops.live())
+}
+
+pub(super) async fn ready(State(ops): Behind) -> Response {
+    wellness("ready", ops.ready().await)
+}
+
+fn wellness(word: &'static str, result: Result<(), NotWell>) -> Response {
+    match result {
+        Ok(()) => Json(json!({"status": word})).into_response(),
+        Err(NotWell(why)) => {
+            tracing::error!(why, "not {word}");
+            let code = if word == "live" { "not_live" } else { "not_ready" };
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, why).into_response()
+        }
+    }
+}
+
+pub(super) async fn status(State(ops): Behind) -> Result<Json<Value>, Problem> {
+    ops.status().await.map(Json).map_err(failed)
+}
+
+pub(super) async fn reconcile(
+    State(ops): Behind,
+    query: Result<Query<Order>, QueryRejection>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, "bad_request", detail);
+    let Query(mut order) = query.map_err(|error| bad(error.body_text()))?;
+    let body = body.map_err(|error| Problem::of(error.status()))?;
+    if !body.is_empty() {
+        if order != Order::default() {
+            return Err(bad("give the order in the query or in the body, not in both".to_owned()));
+        }
+        order = serde_json::from_slice(&body).map_err(|error| bad(error.to_string()))?;
+    }
+    let scope = Scope { full: order.full, dry_run: order.dry_run };
+    let run = ops.reconcile(order.workspace, scope).await.map_err(failed)?;
+    Ok((StatusCode::ACCEPTED, Json(run)))
+}
+
+pub(super) async fn run(State(ops): Behind, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+    let run = ops.run(&id).await.map_err(failed)?;
+    run.map(Json)
+        .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "unknown_run", "runs are remembered until a restart"))
+}
+
+pub(super) async fn preview(State(ops): Behind, Path(workspace): Path<String>) -> Result<Json<Value>, Problem> {
+    ops.preview(&workspace).await.map(Json).map_err(failed)
+}
+
+/// What a person says back.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Confirm {
+    code: String,
+}
+
+/// What a person approves.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Approve {
+    subject: String,
+}
+
+pub(super) async fn go_live(
+    State(ops): Behind,
+    Path(workspace): Path<String>,
+    body: Result<Json<Confirm>, JsonRejection>,
+) -> Result<Json<Value>, Problem> {
+    let Json(Confirm { code }) = body.map_err(|error| bad_body(&error))?;
+    ops.go_live(&workspace, &code).await.map(Json).map_err(failed)
+}
+
+pub(super) async fn approve(
+    State(ops): Behind,
+    Path(workspace): Path<String>,
+    body: Result<Json<Approve>, JsonRejection>,
+) -> Result<Json<Value>, Problem> {
+    let Json(Approve { subject }) = body.map_err(|error| bad_body(&error))?;
+    ops.approve(&workspace, &subject).await.map(Json).map_err(failed)
+}
+
+fn bad_body(error: &JsonRejection) -> Problem {
+    Problem::new(error.status(), "bad_request", error.body_text())
+}
+
+fn failed(error: OpsError) -> Problem {
+    match &error {
+        OpsError::UnknownWorkspace(_) => Problem::new(StatusCode::NOT_FOUND, "unknown_workspace", error.to_string()),
+        OpsError::Conflict(_) => Problem::new(StatusCode::CONFLICT, "conflict", error.to_string()),
+        OpsError::Busy(_) => Problem::new(StatusCode::CONFLICT, "busy", error.to_string()),
+        OpsError::Failed(cause) => {
+            tracing::error!(%cause, "an operator's request failed");
+            Problem::of(StatusCode::INTERNAL_SERVER_ERROR)
+        }
+    }
+}
+
+/// Lets a request pass that shows the operator's token.
+pub(super) async fn guard(State(token): State<Arc<Secret>>, request: Request, next: Next) -> Response {
+    let shown = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
+    let is_ours = shown.and_then(bearer).is_some_and(|shown| token.matches(shown));
+    if is_ours {
+        next.run(request).await
+    } else {
+        Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "").bearer().into_response()
+    }
+}
+
+/// The token of `Bearer TOKEN`; the scheme's case does not matter (RFC 9110).
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then_some(token.trim_ascii())
+}

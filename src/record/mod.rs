@@ -1,0 +1,172 @@
+//! Recording: many webhooks, one commit.
+//!
+//! In: changes, placed by [`place`]. Out: for each, whether it is new or a duplicate, told only after the commit (law 1), or
+//! [`NotStored`]. One task collects what waits and appends it in one transaction; how the rows are kept is left to the
+//! [`ChangeLog`].
+
+mod directory;
+mod place;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::model::{Appended, NewChange};
+use crate::store::{ChangeLog, StoreError};
+
+pub use directory::Directory;
+pub use place::place;
+
+/// How much may wait, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    /// Changes that may wait for their commit. With the body limit this bounds the memory of a stalled store.
+    pub queue: usize,
+    /// Changes in one transaction.
+    pub batch: usize,
+    /// How long one waits at most. TimeRex gives up after 15 s, GHL says only "respond quickly".
+    pub patience: Duration,
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Self { queue: 1_024, batch: 128, patience: Duration::from_secs(5) }
+    }
+}
+
+/// Why a change is not known to be stored. Its sender must send it again (law 3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotStored {
+    /// Too many wait already.
+    #[error("too many changes wait to be stored")]
+    Full,
+    /// The store did not answer in time; the change may still be stored, and is then a duplicate when it comes again.
+    #[error("the store did not answer in time")]
+    Slow,
+    /// The store failed.
+    #[error("the store failed")]
+    Failed,
+    /// The service is stopping.
+    #[error("the service is stopping")]
+    Stopped,
+}
+
+struct Entry {
+    change: NewChange,
+    answer: oneshot::Sender<Result<Appended, NotStored>>,
+}
+
+/// Hands changes to the [`Writer`]. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Recorder {
+    queue: mpsc::Sender<Entry>,
+    commits: watch::Receiver<u64>,
+    patience: Duration,
+}
+
+/// The task that appends. It ends when the last [`Recorder`] is dropped and all that waits is answered.
+pub struct Writer {
+    log: Arc<dyn ChangeLog>,
+    entries: mpsc::Receiver<Entry>,
+    commits: watch::Sender<u64>,
+    batch: usize,
+}
+
+impl Recorder {
+    /// A recorder, and the writer that must run for it.
+    pub fn new(log: Arc<dyn ChangeLog>, waiting: Waiting) -> (Self, Writer) {
+        let (queue, entries) = mpsc::channel(waiting.queue.max(1));
+        let (sender, commits) = watch::channel(0);
+        let recorder = Self { queue, commits, patience: waiting.patience };
+        (recorder, Writer { log, entries, commits: sender, batch: waiting.batch.max(1) })
+    }
+
+    /// Stores a change and waits for the commit.
+    pub async fn record(&self, change: NewChange) -> Result<Appended, NotStored> {
+        let (answer, told) = oneshot::channel();
+        self.queue.try_send(Entry { change, answer }).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => NotStored::Full,
+            mpsc::error::TrySendError::Closed(_) => NotStored::Stopped,
+        })?;
+        match tokio::time::timeout(self.patience, told).await {
+            Ok(answer) => answer.unwrap_or(Err(NotStored::Stopped)),
+            Err(_) => Err(NotStored::Slow),
+        }
+    }
+
+    /// Counts commits that brought new rows: whoever decides changes waits here for work.
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.commits.clone()
+    }
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").field("waiting", &self.entries.len()).finish_non_exhaustive()
+    }
+}
+
+impl Writer {
+    /// Appends until the last recorder is gone.
+    pub async fn run(mut self) {
+        let mut entries = Vec::with_capacity(self.batch);
+        while self.entries.recv_many(&mut entries, self.batch).await > 0 {
+            let (changes, answers): (Vec<_>, Vec<_>) = entries.drain(..).map(|e| (e.change, e.answer)).unzip();
+            let results = self.append(&changes).await;
+            if results.iter().any(|result| matches!(result, Ok(Appended::New(_)))) {
+                self.commits.send_modify(|count| *count += 1);
+            }
+            for (answer, result) in answers.into_iter().zip(results) {
+                // A sender that no longer listens sends again, and is then told of a duplicate.
+                let _ = answer.send(result);
+            }
+        }
+    }
+
+    /// One transaction. If a row of it is refused, each row gets its own, so that one cannot hold the others back (law 10).
+    async fn append(&self, changes: &[NewChange]) -> Vec<Result<Appended, NotStored>> {
+        match self.log.append(changes).await {
+            Ok(appended) if appended.len() == changes.len() => appended.into_iter().map(Ok).collect(),
+            Ok(appended) => {
+                tracing::error!(
+                    asked = changes.len(),
+                    answered = appended.len(),
+                    "the store answered for other changes"
+                );
+                vec![Err(NotStored::Failed); changes.len()]
+            }
+            Err(StoreError::Statement(_) | StoreError::BadRow { .. }) if changes.len() > 1 => {
+                self.one_by_one(changes).await
+            }
+            Err(error) => {
+                report(&error, changes.len());
+                vec![Err(NotStored::Failed); changes.len()]
+            }
+        }
+    }
+
+    async fn one_by_one(&self, changes: &[NewChange]) -> Vec<Result<Appended, NotStored>> {
+        let mut results = Vec::with_capacity(changes.len());
+        for change in changes {
+            let appended = self.log.append(std::slice::from_ref(change)).await;
+            results.push(match appended.map(|rows| rows.first().copied()) {
+                Ok(Some(appended)) => Ok(appended),
+                Ok(None) => Err(NotStored::Failed),
+                Err(error) => {
+                    report(&error, 1);
+                    Err(NotStored::Failed)
+                }
+            });
+        }
+        results
+    }
+}
+
+fn report(error: &StoreError, changes: usize) {
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    tracing::error!(changes, cause, "changes could not be stored: {error}");
+}
+
+#[cfg(test)]
+mod tests;
