@@ -237,13 +237,17 @@ impl Running {
                     () = stop.cancelled() => return,
                     changed = commits.changed() => if changed.is_err() { return },
                 }
-                wakes.iter().for_each(|wake| wake.notify_one());
+                for wake in &wakes {
+                    wake.notify_one();
+                }
             }
         });
     }
 
     fn wake(&self) {
-        self.wakes.iter().for_each(|wake| wake.notify_one());
+        for wake in &self.wakes {
+            wake.notify_one();
+        }
     }
 
     /// What a workspace is doing.

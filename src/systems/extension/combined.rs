@@ -70,7 +70,7 @@ impl<N: Target> Combined<N> {
         let cursor = Some(cursor).filter(|cursor| !cursor.is_empty());
         match extension.changed(Kind::Contact, since, cursor).await {
             Ok(page) => Ok(Page {
-                observations: page.observations.into_iter().flat_map(only_tags).collect(),
+                observations: page.observations.into_iter().map(only_tags).collect(),
                 next: page.next.map(|next| format!("{TAGS}{next}")),
             }),
             // An endpoint that serves only the tags call of a contact lists nothing.
@@ -80,19 +80,16 @@ impl<N: Target> Combined<N> {
     }
 }
 
-/// What the extension's object of a contact says where the vendor has the contact: its tags, and that they are to be read.
-/// Versions of the two are not comparable, so it is a claim; it cannot say which tags are no longer there, so it is a hint too.
-fn only_tags(one: Observation) -> Vec<Observation> {
-    if one.kind != Kind::Contact {
-        return vec![one];
+/// What the extension's object of a contact says where the vendor has the contact: its tags. Versions of the two are not
+/// comparable, so it is a claim; without a list of tags it is a hint.
+fn only_tags(mut one: Observation) -> Observation {
+    if one.kind == Kind::Contact {
+        let tags: Fields =
+            one.fields().into_iter().flatten().filter(|(field, _)| field.as_tag().is_some()).map(owned).collect();
+        one.class = Class::Claim;
+        one.shape = if one.all_tags && one.shape != Shape::Gone { Shape::Partial(tags) } else { Shape::Hint };
     }
-    let tags: Fields =
-        one.fields().into_iter().flatten().filter(|(field, _)| field.as_tag().is_some()).map(owned).collect();
-    let hint = Observation { class: Class::Claim, shape: Shape::Hint, ..one };
-    if tags.is_empty() {
-        return vec![hint];
-    }
-    vec![Observation { shape: Shape::Partial(tags), ..hint.clone() }, hint]
+    one
 }
 
 fn owned((field, value): (&Field, &Value)) -> (Field, Value) {
@@ -138,8 +135,7 @@ impl<N: Target> Terms for Combined<N> {
             self.extension.as_ref().ok_or_else(|| Unreadable("no extension is configured here".to_owned()))?;
         let observations = extension.observe(change)?;
         Ok(match self.tagger(Kind::Contact) {
-            // Of one change about one contact, the first observation says all that matters.
-            Some(_) => observations.into_iter().take(1).flat_map(only_tags).collect(),
+            Some(_) => observations.into_iter().map(only_tags).collect(),
             None => observations,
         })
     }

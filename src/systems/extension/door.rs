@@ -73,19 +73,7 @@ pub(super) fn observe(
     if let (true, Shape::Partial(fields)) = (verb == "completed", &mut one.shape) {
         fields.entry(Field::COMPLETED).or_insert(Value::Flag(true));
     }
-    Ok(with_removed_tags(one, data))
-}
-
-/// A partial observation cannot say which tags are no longer in a list. The list is whole, so it is also given as a claim of
-/// the whole object: equal to the snapshot it is an echo, a tag missing from it raises a doubt, and the read tells.
-fn with_removed_tags(one: Observation, data: &Json) -> Vec<Observation> {
-    match &one.shape {
-        Shape::Partial(fields) if data["tags"].is_array() => {
-            let whole = Observation { class: Class::Claim, shape: Shape::Full(fields.clone()), ..one.clone() };
-            vec![one, whole]
-        }
-        _ => vec![one],
-    }
+    Ok(vec![one])
 }
 
 /// An object of the contract as a partial observation, versioned if it has a `lastUpdated`; a tombstone of a list is gone.
@@ -100,5 +88,6 @@ pub(super) fn object(
     let shape = if data["deleted"] == true { Shape::Gone } else { Shape::Partial(map::fields(kind, data, region)) };
     let class = version.map_or(Class::Claim, Class::Versioned);
     let parent = if kind == Kind::Contact { None } else { wire::id(&data["contactId"]) };
-    Some(Observation { parent, at: version.map(ours), version, ..Observation::new(kind, id, class, shape) })
+    let all_tags = kind == Kind::Contact && data["tags"].is_array();
+    Some(Observation { parent, at: version.map(ours), version, all_tags, ..Observation::new(kind, id, class, shape) })
 }

@@ -91,20 +91,18 @@ fn a_completed_task_is_completed_even_if_the_object_does_not_say_so() {
 }
 
 #[test]
-fn a_tag_that_left_the_list_shows_as_a_claim_of_the_whole_object() {
+fn a_list_of_tags_is_the_whole_list() {
     let data = json!({ "id": "c1", "name": "Mary Ann Smith", "tags": ["VIP", " "], "lastUpdated": UPDATED });
-    let [partial, whole] = seen("contact.updated", &data).try_into().unwrap();
+    let [one] = seen("contact.updated", &data).try_into().unwrap();
     let said = fields([
         (Field::FIRST_NAME, Value::text("Mary Ann")),
         (Field::LAST_NAME, Value::text("Smith")),
         (Field::tag("vip"), Value::Flag(true)),
     ]);
-    assert_eq!(
-        (partial.class, partial.shape),
-        (Class::Versioned(Millis::parse(UPDATED).unwrap()), Shape::Partial(said.clone()))
-    );
-    assert_eq!((whole.class, whole.shape), (Class::Claim, Shape::Full(said)));
-    assert_eq!(seen("contact.updated", &json!({ "id": "c1", "email": "A@B.c" })).len(), 1);
+    let version = Class::Versioned(Millis::parse(UPDATED).unwrap());
+    assert_eq!((one.class, one.shape, one.all_tags), (version, Shape::Partial(said), true));
+    let [silent] = seen("contact.updated", &json!({ "id": "c1", "email": "A@B.c" })).try_into().unwrap();
+    assert!(!silent.all_tags);
 }
 
 #[rstest]
@@ -333,7 +331,7 @@ async fn a_listed_native_contact_says_nothing_of_its_tags_and_their_list_follows
     let tags = timify.changed(Kind::Contact, None, page.next.as_deref()).await.unwrap();
     let shapes: Vec<_> = tags.observations.into_iter().map(|one| (one.class, one.shape)).collect();
     let claim = Shape::Partial(fields([(Field::tag("vip"), Value::Flag(true))]));
-    assert_eq!((shapes, tags.next), (vec![(Class::Claim, claim), (Class::Claim, Shape::Hint)], None));
+    assert_eq!((shapes, tags.next), (vec![(Class::Claim, claim)], None));
     let none = timify.changed(Kind::Contact, None, page.next.as_deref()).await.unwrap();
     assert_eq!((none.observations, none.next), (vec![], None));
 }
@@ -346,7 +344,7 @@ fn the_extension_speaks_only_of_tags_where_the_vendor_has_the_contact() {
     let observed = timify.observe(&from("contact.updated")).unwrap();
     let claim = Shape::Partial(fields([(Field::tag("vip"), Value::Flag(true))]));
     let shapes: Vec<_> = observed.iter().map(|one| (one.class, one.shape.clone())).collect();
-    assert_eq!(shapes, [(Class::Claim, claim), (Class::Claim, Shape::Hint)]);
+    assert_eq!(shapes, [(Class::Claim, claim)]);
     // The vendor says whether its customer is gone, not the extension.
     let gone: Vec<_> = timify.observe(&from("contact.deleted")).unwrap().into_iter().map(|one| one.shape).collect();
     assert_eq!(gone, [Shape::Hint]);
