@@ -169,4 +169,4 @@ fn report(error: &StoreError, changes: usize) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
