@@ -1,1 +1,7 @@
-fn main() {}
+//! The command line of Lockstep.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lockstep::cli::run()
+}

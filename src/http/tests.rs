@@ -29,6 +29,7 @@ use crate::config::{Config, checks};
 use crate::ids::Ids;
 use crate::model::{Mode, Standing, System};
 use crate::receive::{Gate, Intake};
+use crate::reconcile::Scope;
 use crate::record::tests::MemoryLog;
 use crate::record::{Directory, Recorder, Waiting};
 use crate::secret::Secret;
@@ -357,12 +358,24 @@ impl Ops for TestOps {
     async fn status(&self) -> Result<Value, OpsError> {
         Ok(json!({"due": 0}))
     }
-    async fn reconcile(&self, workspace: Option<String>, dry_run: bool) -> Result<Value, OpsError> {
+    async fn reconcile(&self, workspace: Option<String>, scope: Scope) -> Result<Value, OpsError> {
         match workspace.as_deref() {
             Some("nobody") => Err(OpsError::UnknownWorkspace("nobody".to_owned())),
             Some("broken") => Err(OpsError::Failed("a secret cause".into())),
-            _ => Ok(json!({"run": "1", "workspace": workspace, "dry_run": dry_run})),
+            _ => Ok(json!({"run": "1", "workspace": workspace, "dry_run": scope.dry_run})),
         }
+    }
+    async fn run(&self, id: &str) -> Result<Option<Value>, OpsError> {
+        Ok((id == "1").then(|| json!({"run": "1", "status": "done"})))
+    }
+    async fn preview(&self, workspace: &str) -> Result<Value, OpsError> {
+        Ok(json!({"workspace": workspace}))
+    }
+    async fn go_live(&self, _: &str, code: &str) -> Result<Value, OpsError> {
+        if code == "right" { Ok(json!({})) } else { Err(OpsError::Conflict("another preview".to_owned())) }
+    }
+    async fn approve(&self, _: &str, subject: &str) -> Result<Value, OpsError> {
+        Ok(json!({"subject": subject}))
     }
 }
 
@@ -417,4 +430,15 @@ async fn reconcile_takes_its_order_from_query_or_body_and_guesses_nothing(
     let (status, _, answer) = ask(&router, post(path, &[("authorization", "Bearer ops-token")], body)).await;
     assert_eq!((status, &answer[key]), (expected, &value));
     assert!(!answer.to_string().contains("a secret cause"));
+}
+
+#[rstest]
+#[case::right(r#"{"code":"right"}"#, StatusCode::OK)]
+#[case::stale(r#"{"code":"wrong"}"#, StatusCode::CONFLICT)]
+#[case::misspelt(r#"{"cod":"right"}"#, StatusCode::UNPROCESSABLE_ENTITY)]
+#[tokio::test]
+async fn going_live_needs_the_code_of_the_present_preview(#[case] body: &'static str, #[case] expected: StatusCode) {
+    let headers = [("authorization", "Bearer ops-token"), ("content-type", "application/json")];
+    let (status, _, _) = ask(&operations(Some("ops-token")), post("/workspaces/main/live", &headers, body)).await;
+    assert_eq!(status, expected);
 }

@@ -1,0 +1,52 @@
+//! `lockstep sandbox`: the three vendors and an extension endpoint as stand-ins, over real HTTP.
+
+use std::net::SocketAddr;
+
+use anyhow::Result;
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::serve::stopped;
+use crate::sandbox::settings::SandboxSettings;
+use crate::sandbox::shell;
+
+/// Runs the sandbox.
+#[derive(Debug, Args)]
+pub struct Sandbox {
+    /// Where it listens.
+    #[arg(long, default_value = "127.0.0.1:8090")]
+    listen: SocketAddr,
+    /// Where the service's public listener is: the stand-ins send their webhooks there.
+    #[arg(long, default_value = "http://127.0.0.1:8080")]
+    service: String,
+    /// How many workspaces it has accounts for.
+    #[arg(long, default_value_t = 1)]
+    workspaces: usize,
+    /// Prints a configuration that connects the service with it, and ends.
+    #[arg(long)]
+    print_config: bool,
+}
+
+impl Sandbox {
+    /// Runs until it is told to stop.
+    pub async fn run(self) -> Result<()> {
+        let mut settings = SandboxSettings::with_workspaces(self.workspaces);
+        if self.print_config {
+            let base = format!("http://{}", self.listen);
+            print!("{}", super::demo::config::text(&settings, &base, &super::demo::config::Service::default()));
+            return Ok(());
+        }
+        settings.receivers = super::demo::config::receivers(&settings, &self.service);
+        let listener = TcpListener::bind(self.listen).await?;
+        println!("stand-ins on http://{}; control API on http://{}/control", self.listen, self.listen);
+        let stop = CancellationToken::new();
+        let ring = stop.clone();
+        tokio::spawn(async move {
+            let _ = stopped().await;
+            ring.cancel();
+        });
+        shell::serve(listener, settings, stop).await?;
+        Ok(())
+    }
+}
