@@ -86,22 +86,24 @@ pub struct Settlement {
     pub entities: Vec<Entity>,
     /// Links, likewise.
     pub links: Vec<Link>,
-    /// Mirrors, likewise.
+    /// Mirrors, likewise. One that is put to wait while its entity's parent has a live link in the system is written as due
+    /// at `now`: the parent came in between, and its release is over.
     pub mirrors: Vec<Mirror>,
     /// Changes that came from inside (a read that found something), each with its verdict; `verdict.change` is ignored and
     /// becomes the new row's number. A dedup key that is there already is skipped.
     pub readings: Vec<(NewChange, VerdictRow)>,
-    /// Changes that are decided now: the verdict is written, the inbox row goes.
+    /// Changes that are decided now: the verdict is written, the inbox row goes. One that has no inbox row any more (nor
+    /// for `waits` and `later`) was decided meanwhile: the settlement has moved.
     pub verdicts: Vec<VerdictRow>,
     /// Changes that wait from now on for a read: (change, entity, system, number of the doubt).
     pub waits: Vec<(ChangeId, EntityId, System, i64)>,
-    /// Changes to look at again later.
+    /// Changes to look at again later; those that waited for a read no longer do.
     pub later: Vec<(ChangeId, Millis)>,
     /// Values that lost, each with the entity and the change it lost in.
     pub conflicts: Vec<(EntityId, Option<ChangeId>, Conflict)>,
     /// Calls that were made.
     pub attempts: Vec<Attempt>,
-    /// Mirrors of the children of this contact that wait for it in this system become due.
+    /// Mirrors of the children of this contact that wait for it in this system become due (and rise in revision).
     pub release: Vec<(EntityId, System)>,
     /// What a person has to look at; one open row per subject.
     pub reviews: Vec<Review>,
@@ -235,7 +237,7 @@ pub struct Review {
 pub trait Reports: Send + Sync {
     /// Entities that a text names: an entity id, an external id, an e-mail or a phone number.
     async fn named(&self, text: &str) -> Result<Vec<EntityId>>;
-    /// The changes of an entity with their verdicts, oldest first (bodies left empty).
+    /// The changes of an entity with their verdicts, oldest first (bodies and headers left empty).
     async fn story(&self, entity: EntityId) -> Result<Vec<(Change, VerdictRow)>>;
     /// The calls for an entity, oldest first.
     async fn attempts(&self, entity: EntityId) -> Result<Vec<Attempt>>;
