@@ -124,6 +124,13 @@ pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
     Ok(running)
 }
 
+/// The sites of a configuration, for looking at what they can do; nothing is called, and no sealed credential is opened.
+pub fn sites(config: &Config) -> Result<BTreeMap<String, Arc<Site>>> {
+    let Ground { clock, ids, transport } = Ground::real(false)?;
+    let logins = Logins::for_looking(&config.connections);
+    sites::Builder { config, logins: &logins, transport, clock, ids }.sites()
+}
+
 fn taken(address: SocketAddr) -> String {
     format!("{address} cannot be listened on; is another Lockstep running?")
 }

@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 use clap::Args;
-use comfy_table::{Table, presets::UTF8_HORIZONTAL_ONLY};
 
 use super::ConfigFile;
+use super::table::table;
 use crate::model::Standing;
 use crate::store::sql;
 
@@ -42,8 +42,7 @@ impl Changes {
         } else {
             Standing::NotMirrored
         };
-        let mut table = Table::new();
-        table.load_preset(UTF8_HORIZONTAL_ONLY).set_header(["change", "received", "from", "what", "why"]);
+        let mut table = table(["change", "received", "from", "what", "why"]);
         let changes = store.by_standing(standing, self.limit).await?;
         for change in &changes {
             let said = &change.said;

@@ -4,14 +4,15 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use comfy_table::{Table, presets::UTF8_HORIZONTAL_ONLY};
+use comfy_table::Table;
 
 use super::ConfigFile;
+use super::table::table;
 use crate::app;
 use crate::config::{self, Config};
-use crate::model::{Kind, System};
+use crate::model::{Expressed, Field, Kind, System, Value};
 use crate::store::sql;
-use crate::systems::Home;
+use crate::systems::{Home, Target};
 
 /// Reads the configuration and prints what it means.
 #[derive(Debug, Args)]
@@ -39,23 +40,31 @@ impl Check {
 
 /// What each system of each workspace can do.
 fn capabilities(config: &Config) -> Result<Table> {
-    let mut table = Table::new();
-    table.load_preset(UTF8_HORIZONTAL_ONLY);
-    table.set_header(["workspace", "system", "contact", "tags", "task", "note", "appointment"]);
-    for (name, site) in app::sites_for_check(config)? {
+    let mut table = table(["workspace", "system", "contact", "tags", "task", "note", "appointment"]);
+    for (name, site) in app::sites(config)? {
         for (system, target) in &site.targets {
             let cell = |kind: Kind| {
                 let home = target.home(kind);
                 let made = target.creates(kind).err().filter(|_| home.holds());
                 made.map_or_else(|| word(&home), |reason| format!("{} ({reason})", word(&home)))
             };
-            let tags = word(&target.tags_home());
+            let tags = tags(target.as_ref());
             let row = [Kind::Task, Kind::Note, Kind::Appointment].map(cell);
             let [task, note, appointment] = row;
             table.add_row([name.clone(), system.to_string(), cell(Kind::Contact), tags, task, note, appointment]);
         }
     }
     Ok(table)
+}
+
+/// Where the tags of a contact live.
+fn tags(target: &dyn Target) -> String {
+    let held = target.express(Kind::Contact, &Field::tag("any"), &Value::Flag(true)) != Expressed::Absent;
+    match (held, target.home(Kind::Contact), target.system()) {
+        (false, ..) => word(&Home::Kept),
+        (true, Home::Native, system) if system != System::Ghl => word(&Home::Extension),
+        (true, home, _) => word(&home),
+    }
 }
 
 fn word(home: &Home) -> String {
@@ -70,9 +79,7 @@ fn word(home: &Home) -> String {
 
 /// Which URL goes to which vendor, and whether its webhooks have come.
 async fn webhooks(config: &Config) -> Table {
-    let mut table = Table::new();
-    table.load_preset(UTF8_HORIZONTAL_ONLY);
-    table.set_header(["workspace", "system", "webhook URL", "state"]);
+    let mut table = table(["workspace", "system", "webhook URL", "state"]);
     let public = config.server.public_url.clone().unwrap_or_else(|| "https://YOUR-HOST".to_owned());
     let checks = config::checks(config);
     let store = sql::open_read_only(config.store.url.expose()).await.ok();
@@ -83,10 +90,11 @@ async fn webhooks(config: &Config) -> Table {
         };
         for system in workspace.accounts.keys() {
             let own = *system == System::Timify;
-            let url = if own { format!("/webhooks/{system}/{}", workspace.name) } else { format!("/webhooks/{system}") };
-            let proven = checks.get(system).is_some_and(|checks| {
-                checks.iter().any(|check| check.speaks_for.contains(&workspace.name))
-            });
+            let url =
+                if own { format!("/webhooks/{system}/{}", workspace.name) } else { format!("/webhooks/{system}") };
+            let proven = checks
+                .get(system)
+                .is_some_and(|checks| checks.iter().any(|check| check.speaks_for.contains(&workspace.name)));
             let state = match (proven, seen.get(system)) {
                 (false, _) => "not registered: nothing is configured that could prove it".to_owned(),
                 (true, None) => "registered but nothing seen yet".to_owned(),

@@ -58,7 +58,8 @@ async fn set(file: &ConfigFile, name: &str) -> Result<()> {
     let config = file.load()?;
     let Some(connection) = config.connections.get(name) else { bail!("there is no [connections.{name}]") };
     ensure!(connection.login.is_none(), "[connections.{name}] names its credentials itself, and those would count");
-    let sealer = app::sealer(&config)?.context("there is no key to seal with: set `[seal] keys` (`lockstep key new`)")?;
+    let sealer =
+        app::sealer(&config)?.context("there is no key to seal with: set `[seal] keys` (`lockstep key new`)")?;
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text)?;
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(Secret::new);

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use comfy_table::{Table, presets::UTF8_HORIZONTAL_ONLY};
+use comfy_table::Table;
 
 use super::ConfigFile;
+use super::table::table;
 use crate::model::{EntityId, Finding, Life, MirrorState, Value, Whole};
 use crate::store::{Store, sql};
 
@@ -70,12 +71,6 @@ async fn tell(store: &dyn Store, id: EntityId) -> Result<()> {
     Ok(())
 }
 
-fn table<const N: usize>(header: [&str; N]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(UTF8_HORIZONTAL_ONLY).set_header(header);
-    table
-}
-
 fn shown(value: &Value) -> String {
     value.as_text().map_or_else(|| format!("{value:?}"), ToOwned::to_owned)
 }
@@ -100,7 +95,13 @@ fn places(whole: &Whole) -> Table {
     for mirror in whole.mirrors.iter().filter(|mirror| whole.link(mirror.system).is_none()) {
         let idle = mirror.state == MirrorState::Idle && mirror.reason.is_none();
         let why = if idle { "nothing is owed there".to_owned() } else { mirror.reason.clone().unwrap_or_default() };
-        table.add_row([mirror.system.to_string(), String::new(), "not there".to_owned(), mirror.state.to_string(), why]);
+        table.add_row([
+            mirror.system.to_string(),
+            String::new(),
+            "not there".to_owned(),
+            mirror.state.to_string(),
+            why,
+        ]);
     }
     table
 }

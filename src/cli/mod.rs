@@ -9,6 +9,7 @@ mod key;
 mod operate;
 mod sandbox;
 mod serve;
+mod table;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use comfy_table::{Table, presets::UTF8_HORIZONTAL_ONLY};
 use http::Method;
 use serde_json::{Value, json};
 
 use super::ConfigFile;
+use super::table::table;
 use crate::config::Config;
 
 /// The running service.
@@ -76,7 +76,8 @@ impl Reconcile {
         } else {
             print_reports(&run);
         }
-        let listings = || run["reports"].as_array().into_iter().flatten().flat_map(|report| report["listings"].as_array());
+        let listings =
+            || run["reports"].as_array().into_iter().flatten().filter_map(|report| report["listings"].as_array());
         let failed = run["status"] != "done" || listings().flatten().any(|listing| !listing["error"].is_null());
         Ok(if failed { ExitCode::from(2) } else { ExitCode::SUCCESS })
     }
@@ -85,9 +86,8 @@ impl Reconcile {
 fn print_reports(run: &Value) {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
     for report in run["reports"].as_array().into_iter().flatten() {
-        let mut table = Table::new();
         let header = ["system", "kind", "listed", "equal", "drifted", "unknown", "missing", "error"];
-        table.load_preset(UTF8_HORIZONTAL_ONLY).set_header(header);
+        let mut table = table(header);
         for listing in report["listings"].as_array().into_iter().flatten() {
             table.add_row(header.map(|key| if listing[key].is_null() { String::new() } else { text(&listing[key]) }));
         }
@@ -125,8 +125,7 @@ impl Preview {
             return Ok(());
         }
         let calls = preview["calls"].as_array().cloned().unwrap_or_default();
-        let mut table = Table::new();
-        table.load_preset(UTF8_HORIZONTAL_ONLY).set_header(["system", "would", "entity"]);
+        let mut table = table(["system", "would", "entity"]);
         for call in &calls {
             table.add_row(["system", "what", "entity"].map(|key| call[key].as_str().unwrap_or_default().to_owned()));
         }

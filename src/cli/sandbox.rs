@@ -34,7 +34,7 @@ impl Sandbox {
         let mut settings = SandboxSettings::with_workspaces(self.workspaces);
         if self.print_config {
             let base = format!("http://{}", self.listen);
-            print!("{}", super::demo::config::text(&settings, &base, &super::demo::config::Service::default()));
+            print!("{}", super::demo::config::text(&settings, &base, &super::demo::config::Service::default())?);
             return Ok(());
         }
         settings.receivers = super::demo::config::receivers(&settings, &self.service);

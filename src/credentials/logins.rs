@@ -71,6 +71,20 @@ impl Logins {
         Ok(Self(logins))
     }
 
+    /// For looking at what sites can do without calling anybody: those in the configuration, and nothing in place of the
+    /// rest.
+    pub fn for_looking(connections: &BTreeMap<String, Connection>) -> Self {
+        let nothing = || Secret::new("-");
+        let login = |connection: &Connection| {
+            connection.login.clone().unwrap_or_else(|| match connection.system {
+                System::Ghl => Login::Ghl(nothing()),
+                System::Timerex => Login::Timerex(nothing()),
+                System::Timify => Login::Timify(TimifyLogin { app_id: nothing(), app_secret: nothing() }),
+            })
+        };
+        Self(connections.iter().map(|(name, connection)| (name.clone(), login(connection))).collect())
+    }
+
     /// The login of a connection.
     pub fn get(&self, connection: &str) -> Option<&Login> {
         self.0.get(connection)

@@ -109,7 +109,9 @@ fn decide_field(
 
     let before = (entity.value(field).clone(), entity.stamp(field));
     if frame.terms.express(link.kind, field, &before.0) == Expressed::Holds(value.clone()) {
-        entity.set(field.clone(), before.0, frame.order.max(before.1, stamp));
+        // What says the same is left alone, unless nothing was said: a default that the system shows is a value.
+        let said = if before.0.is_blank() { value } else { before.0 };
+        entity.set(field.clone(), said, frame.order.max(before.1, stamp));
         return Finding::Agreed;
     }
     let rule = if linking { "linking" } else { "newer" }.to_owned();

@@ -36,6 +36,8 @@ use decide::{Frame, Verdict};
 const BATCH: u32 = 64;
 /// How often a decision is worked out again when rows move under it.
 const RACES: usize = 8;
+/// How often the first half of a move looks for the other.
+const JOINING: Duration = Duration::from_millis(250);
 /// How long an observation waits while a write of ours is in flight (R5), and how often it looks again.
 const IN_FLIGHT: Duration = Duration::from_millis(50);
 
@@ -269,7 +271,7 @@ impl Resolver {
         }
         let until = turn.change.said.received + turn.site.workspace.policy.join_window;
         if turn.now < until {
-            return Ok(Ruling::Later(until));
+            return Ok(Ruling::Later(until.min(turn.now + JOINING)));
         }
         // The other half never came: the new booking is read.
         let Some(mut case) = case else {

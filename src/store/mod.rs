@@ -16,7 +16,7 @@ pub use crate::model::Whole;
 use crate::clock::Millis;
 use crate::model::{
     Action, Appended, Attempt, Change, ChangeId, Conflict, Entity, EntityId, ExternalId, Finding, Kind, Lease, Link,
-    Mirror, MirrorState, Mode, NewChange, Outcome, Standing, System, VerdictRow,
+    Mirror, MirrorState, Mode, NewChange, Origin, Outcome, Standing, System, VerdictRow,
 };
 use crate::model::{Field, Value};
 
@@ -251,6 +251,8 @@ pub trait Reports: Send + Sync {
     async fn close_review(&self, workspace: &str, subject: &str, now: Millis) -> Result<bool>;
     /// How often each outcome occurred.
     async fn outcomes(&self, workspace: &str) -> Result<BTreeMap<Outcome, u64>>;
+    /// How many changes came from where.
+    async fn origins(&self, workspace: &str) -> Result<BTreeMap<Origin, u64>>;
     /// How often each finding occurred.
     async fn findings(&self, workspace: &str) -> Result<BTreeMap<Finding, u64>>;
 }

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use crate::app::Running;
+use crate::model::Origin;
 use crate::sandbox::settings::Workspace as Account;
 use crate::store::Load;
 
@@ -124,6 +125,12 @@ impl Stage {
         Ok(log["deliveries"].as_array().into_iter().flatten().filter(good).count())
     }
 
+    /// Rows that webhooks made.
+    pub async fn recorded(&self) -> Result<u64> {
+        let origins = self.app.store.origins(&self.account.name).await?;
+        Ok(origins.get(&Origin::Webhook).copied().unwrap_or(0))
+    }
+
     /// A fault of a stand-in.
     pub async fn fault(&self, system: &str, kind: &str, count: u32) -> Result<()> {
         self.post("faults", json!({ "system": system, "kind": kind, "count": count })).await.map(drop)
@@ -134,6 +141,10 @@ fn label(request: &Value) -> String {
     let text = |key: &str| request[key].as_str().unwrap_or("?").to_owned();
     let extension = if request["extension"] == true { "+" } else { "" };
     let last = text("path").split('?').next().unwrap_or_default().rsplit('/').next().unwrap_or_default().to_owned();
-    let what = if last == "tags" || last == "completed" { format!("{} {last}", text("kind")) } else { text("kind") };
+    let what = match last.as_str() {
+        "tags" => "contact tags".to_owned(),
+        "completed" => "task completed".to_owned(),
+        _ => text("kind"),
+    };
     format!("{}{extension} {} {what}", text("system"), text("method"))
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
+use super::compare::objects;
 use super::stage::{Stage, Writes};
 
 /// One step of the story.
@@ -299,14 +300,15 @@ impl Story {
             stage.settle().await?;
             ensure!(stage.answers(number).await? == [401], "a forged delivery was not refused");
         }
-        stage.fault("ghl", "down", 6).await?;
+        stage.fault("ghl", "down", 3).await?;
         stage.edit(edit_timify(stage, &self.pen, &json!({ "city": format!("Berlin {}", self.rng.u8(..)) }))).await?;
         Ok(step("three forged deliveries; then an edit while GHL is down", &[("ghl PUT contact", 1)]))
     }
 
     async fn ghl_of_pen(&self, stage: &Stage) -> Result<String> {
         let state = stage.state().await?;
-        let email = field_of(&customers(&state, stage)[&self.pen], "email");
+        let pen = objects(customers(&state, stage)).into_iter().find(|(id, _)| *id == self.pen);
+        let email = field_of(pen.context("the contact is not in TIMIFY")?.1, "email");
         self.ghl_by_email(stage, &email).await
     }
 
@@ -369,6 +371,6 @@ pub fn field_of(customer: &Value, field: &str) -> String {
     customer["plain"][field].as_str().unwrap_or_default().to_owned()
 }
 
-fn keyed(objects: &Value, wanted: impl Fn(&Value) -> bool) -> Option<String> {
-    objects.as_object()?.iter().find(|(_, object)| wanted(object)).map(|(id, _)| id.clone())
+fn keyed(list: &Value, wanted: impl Fn(&Value) -> bool) -> Option<String> {
+    objects(list).into_iter().find(|(_, object)| wanted(object)).map(|(id, _)| id.to_owned())
 }

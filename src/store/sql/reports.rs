@@ -9,7 +9,7 @@ use super::row_ref::RowRef;
 use super::rows::{AttemptRow, Both, ChangeRow, ConflictRow, FoundRow, ReviewRow, ids, read};
 use super::{Db, Result};
 use crate::clock::Millis;
-use crate::model::{Attempt, Change, Conflict, EntityId, Field, Finding, Outcome, VerdictRow, normal};
+use crate::model::{Attempt, Change, Conflict, EntityId, Field, Finding, Origin, Outcome, VerdictRow, normal};
 use crate::store::{Reports, Review};
 
 #[async_trait]
@@ -102,6 +102,14 @@ impl Reports for Db {
         let rows: Vec<(String, i64)> = all!(&mut on, sql, workspace);
         let row = RowRef::new("verdicts", workspace);
         rows.into_iter().map(|(word, count)| Ok((row.word("outcome", &word)?, count.unsigned_abs()))).collect()
+    }
+
+    async fn origins(&self, workspace: &str) -> Result<BTreeMap<Origin, u64>> {
+        let mut on = self.read().await?;
+        let sql = "SELECT origin, COUNT(*) FROM change_log WHERE workspace = $1 GROUP BY origin";
+        let rows: Vec<(String, i64)> = all!(&mut on, sql, workspace);
+        let row = RowRef::new("change_log", workspace);
+        rows.into_iter().map(|(word, count)| Ok((row.word("origin", &word)?, count.unsigned_abs()))).collect()
     }
 
     async fn findings(&self, workspace: &str) -> Result<BTreeMap<Finding, u64>> {
