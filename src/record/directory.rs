@@ -9,6 +9,7 @@ use crate::model::{System, Workspace};
 pub struct Directory {
     accounts: BTreeMap<(System, String), String>,
     names: BTreeSet<String>,
+    dedup: bool,
 }
 
 impl Directory {
@@ -19,7 +20,13 @@ impl Directory {
             workspace.accounts.iter().map(account)
         });
         let names = workspaces.iter().map(|workspace| workspace.name.clone());
-        Self { accounts: accounts.collect(), names: names.collect() }
+        let dedup = workspaces.iter().all(|workspace| workspace.policy.guards.dedup);
+        Self { accounts: accounts.collect(), names: names.collect(), dedup }
+    }
+
+    /// Whether repetitions of a delivery are told by its id; only a rehearsal goes without.
+    pub fn tells_repetitions(&self) -> bool {
+        self.dedup
     }
 
     /// The workspace of an account.

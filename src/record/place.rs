@@ -24,7 +24,8 @@ const LONGEST: usize = 200;
 pub fn place(webhook: &VerifiedWebhook, envelope: Envelope, directory: &Directory, fresh: Uuid) -> NewChange {
     let raw = webhook.raw();
     let envelope = sound(envelope);
-    let delivery = webhook.delivery().or(envelope.delivery.as_deref()).filter(|delivery| !delivery.is_empty());
+    let told = |delivery: &&str| !delivery.is_empty() && directory.tells_repetitions();
+    let delivery = webhook.delivery().or(envelope.delivery.as_deref()).filter(told);
     let delivery = delivery.map_or_else(|| fresh.to_string(), short);
     let (workspace, standing, reason) = stand(webhook, &envelope, directory);
     NewChange {
