@@ -28,7 +28,7 @@ use crate::ids::Ids;
 use crate::mirror::Lanes;
 use crate::model::{Mode, System};
 use crate::receive::{Gate, Intake};
-use crate::reconcile::Reconciler;
+use crate::reconcile::{Reconciler, Scope};
 use crate::record::{Directory, Recorder, Waiting};
 use crate::resolve::{Lookup, Resolver};
 use crate::store::{Load, Store, sql};
@@ -120,6 +120,7 @@ pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
     });
     running.spawn_workers(&budget);
     running.listen(config, public, ops);
+    running.reconcile_every(config.reconcile.every);
     tracing::info!(public = %running.public, ops = %running.ops, workspaces = running.sites.len(), "lockstep serves");
     Ok(running)
 }
@@ -231,6 +232,25 @@ impl Running {
                 }
             });
         }
+    }
+
+    /// Reconciles all workspaces from time to time; those whose lease is elsewhere are left to their holder.
+    fn reconcile_every(self: &Arc<Self>, every: Duration) {
+        if every.is_zero() {
+            return;
+        }
+        let (running, stop) = (self.clone(), self.supervisor.stop().clone());
+        self.supervisor.spawn(async move {
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(every) => {}
+                }
+                if let Err(error) = ops::start_reconcile(&running, None, Scope::default()) {
+                    tracing::warn!(error = %error, "a reconcile was left out");
+                }
+            }
+        });
     }
 
     /// Workers need not poll for what was just recorded.

@@ -3,7 +3,7 @@
 //! In: a filter (`info`, `lockstep=debug,warn`) and a form. Nothing secret is ever given to it: secrets have no `Display`,
 //! bodies and personal values are not logged at all.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
@@ -35,7 +35,8 @@ pub enum TelemetryError {
 /// Starts logging to standard error, so that standard output is left to the answers of commands.
 pub fn start(filter: &str, form: LogForm) -> Result<(), TelemetryError> {
     let filter = EnvFilter::try_new(filter)?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let colors = io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colors).with_writer(io::stderr);
     match form {
         LogForm::Text => lines.finish().try_init()?,
         LogForm::Json => lines.json().flatten_event(true).finish().try_init()?,

@@ -76,20 +76,7 @@ impl Ops for Arc<Running> {
         if let Some(unknown) = workspace.as_ref().filter(|name| !self.sites.contains_key(*name)) {
             return Err(OpsError::UnknownWorkspace(unknown.clone()));
         }
-        let id = self.ids.uuid(self.clock.now()).to_string();
-        {
-            let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
-            if runs.iter().any(|run| matches!(run.state, RunState::Running)) {
-                return Err(OpsError::Busy("a reconcile".to_owned()));
-            }
-            if runs.len() >= REMEMBERED {
-                runs.remove(0);
-            }
-            runs.push(Run { id: id.clone(), state: RunState::Running });
-        }
-        let (running, run) = (self.clone(), id.clone());
-        self.supervisor.spawn(async move { running.run_reconcile(&run, workspace, scope).await });
-        Ok(json!({ "run": id, "status": "running" }))
+        start_reconcile(self, workspace, scope)
     }
 
     async fn run(&self, id: &str) -> Result<Option<Value>, OpsError> {
@@ -113,11 +100,34 @@ impl Ops for Arc<Running> {
     }
 }
 
+/// Starts a run in the background; one at a time.
+pub(super) fn start_reconcile(
+    running: &Arc<Running>,
+    workspace: Option<String>,
+    scope: Scope,
+) -> Result<Value, OpsError> {
+    let id = running.ids.uuid(running.clock.now()).to_string();
+    {
+        let mut runs = running.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        if runs.iter().any(|run| matches!(run.state, RunState::Running)) {
+            return Err(OpsError::Busy("a reconcile".to_owned()));
+        }
+        if runs.len() >= REMEMBERED {
+            runs.remove(0);
+        }
+        runs.push(Run { id: id.clone(), state: RunState::Running });
+    }
+    let (service, run) = (running.clone(), id.clone());
+    running.supervisor.spawn(async move { service.run_reconcile(&run, workspace, scope).await });
+    Ok(json!({ "run": id, "status": "running" }))
+}
+
 impl Running {
     async fn run_reconcile(&self, id: &str, workspace: Option<String>, scope: Scope) {
         let mut reports = Vec::new();
         let mut state = None;
-        let wanted = |name: &&String| workspace.as_ref().is_none_or(|wanted| wanted == *name);
+        let ours = |name: &String| self.holder.lease(name).is_some();
+        let wanted = |name: &&String| workspace.as_ref().map_or_else(|| ours(name), |wanted| wanted == *name);
         for name in self.sites.keys().filter(wanted) {
             match self.reconciler.run(&self.sites[name], scope).await {
                 Ok(report) => reports.push(report),

@@ -32,6 +32,10 @@ impl Check {
         if self.values {
             println!("{}", config.redacted());
         }
+        if config.workspaces.is_empty() {
+            println!("there is no [[workspaces]] yet, so nothing is kept equal");
+            return Ok(ExitCode::SUCCESS);
+        }
         println!("{}\n", capabilities(&config)?);
         println!("{}", webhooks(&config).await);
         Ok(ExitCode::SUCCESS)

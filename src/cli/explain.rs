@@ -1,7 +1,9 @@
 //! `lockstep explain`: the whole story of one entity: what is true and since when, where it is, what each change ended in and
 //! why, what lost, which calls were made, and what waits.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Args;
@@ -9,8 +11,11 @@ use comfy_table::Table;
 
 use super::ConfigFile;
 use super::table::table;
-use crate::model::{EntityId, Finding, Life, MirrorState, Value, Whole};
+use crate::app;
+use crate::mirror::spread::{Creation, creation};
+use crate::model::{EntityId, Finding, Kind, Life, MirrorState, System, Value, Whole};
 use crate::store::{Store, sql};
+use crate::systems::Site;
 
 /// Tells the story of one entity.
 #[derive(Debug, Args)]
@@ -24,10 +29,12 @@ pub struct Explain {
 impl Explain {
     /// Prints it. Exit code 1: nothing has that name.
     pub async fn run(self) -> Result<ExitCode> {
-        let store = sql::open_read_only(self.file.load()?.store.url.expose()).await?;
+        let config = self.file.load()?;
+        let store = sql::open_read_only(config.store.url.expose()).await?;
+        let sites = app::sites(&config)?;
         let named = store.named(&self.what).await?;
         for entity in &named {
-            tell(store.as_ref(), *entity).await?;
+            tell(store.as_ref(), &sites, *entity).await?;
         }
         if named.is_empty() {
             eprintln!("nothing is known by that id, e-mail or phone number");
@@ -37,7 +44,9 @@ impl Explain {
     }
 }
 
-async fn tell(store: &dyn Store, id: EntityId) -> Result<()> {
+type Sites = BTreeMap<String, Arc<Site>>;
+
+async fn tell(store: &dyn Store, sites: &Sites, id: EntityId) -> Result<()> {
     let Some(whole) = store.whole(id).await? else { return Ok(()) };
     let entity = &whole.entity;
     let life = match &entity.life {
@@ -50,7 +59,8 @@ async fn tell(store: &dyn Store, id: EntityId) -> Result<()> {
         println!("belongs to contact {parent}");
     }
     println!("\nwhat is true\n{}", fields(&whole));
-    println!("\nwhere it is\n{}", places(&whole));
+    let booked = !store.children(id, Some(Kind::Appointment)).await?.is_empty();
+    println!("\nwhere it is\n{}", places(&whole, sites.get(&entity.workspace).map(Arc::as_ref), booked));
     println!("\nwhat came in\n{}", story(store, id).await?);
     let conflicts = store.conflicts(&entity.workspace, Some(id)).await?;
     if !conflicts.is_empty() {
@@ -84,7 +94,7 @@ fn fields(whole: &Whole) -> Table {
     table
 }
 
-fn places(whole: &Whole) -> Table {
+fn places(whole: &Whole, site: Option<&Site>, booked: bool) -> Table {
     let mut table = table(["system", "id", "state", "mirror", "why"]);
     for link in &whole.links {
         let mirror = whole.mirror(link.system).filter(|_| link.is_live());
@@ -102,6 +112,14 @@ fn places(whole: &Whole) -> Table {
             mirror.state.to_string(),
             why,
         ]);
+    }
+    let untold = |system: &System| whole.mirror(*system).is_none() && whole.link(*system).is_none();
+    for (system, target) in site.into_iter().flat_map(|site| &site.targets).filter(|(system, _)| untold(system)) {
+        let why = match site.map(|site| creation(whole, target.as_ref(), &site.workspace, booked)) {
+            Some(Creation::Not(reason)) => reason,
+            _ => "nothing is owed there",
+        };
+        table.add_row([system.to_string(), String::new(), "not there".to_owned(), String::new(), why.to_owned()]);
     }
     table
 }

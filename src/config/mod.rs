@@ -9,6 +9,7 @@ mod agree;
 mod checks;
 mod connections;
 mod dispatch;
+mod reconcile;
 mod section;
 mod server;
 mod setting;
@@ -28,6 +29,7 @@ use crate::model::Workspace;
 pub use checks::checks;
 pub use connections::{Connection, Login, TimifyLogin};
 pub use dispatch::Dispatch;
+pub use reconcile::Reconcile;
 pub use section::{Mistake, Mistakes, Shown};
 pub use server::{Ops, Seal, Server, Store};
 pub use systems::{Authorization, Ghl, Systems, Timerex, Timify};
@@ -50,6 +52,8 @@ pub struct Config {
     pub ops: Ops,
     /// Limits of the running service.
     pub dispatch: Dispatch,
+    /// When the systems are compared with what is known of them.
+    pub reconcile: Reconcile,
     /// What holds for a system in all workspaces.
     pub systems: Systems,
     /// Credentials at the vendors, by name.
@@ -99,6 +103,7 @@ impl Config {
                 store: root.table("store", Store::read),
                 seal: root.table("seal", Seal::read),
                 ops: root.table("ops", Ops::read),
+                reconcile: root.table("reconcile", Reconcile::read),
                 systems: root.table("systems", Systems::read),
                 connections: Connection::read_all(root),
                 workspaces: root.tables("workspaces", |section| WorkspaceEntry::read(section, &limits)),
