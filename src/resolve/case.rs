@@ -152,3 +152,64 @@ impl Case {
         settlement.reviews.extend(reviews.into_iter().filter(|review| !known.contains(&review.subject)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::{EntityId, Field, Lease, Value, Workspace};
+    use crate::systems::ghl::{Ghl, GhlSettings};
+    use crate::systems::testing::caller;
+
+    fn site() -> Site {
+        let settings = GhlSettings {
+            location: "L".to_owned(),
+            contacts_version: "2021-07-28".to_owned(),
+            calendars_version: "2021-04-15".to_owned(),
+            custom_fields: BTreeMap::new(),
+        };
+        let ghl = Ghl::new(settings, Vec::new(), None, caller(System::Ghl, []).0);
+        let accounts = [(System::Ghl, "L".to_owned())].into();
+        let workspace = Workspace { name: "w".to_owned(), accounts, ..Workspace::default() };
+        Site { workspace, targets: [(System::Ghl, Arc::new(ghl) as _)].into(), quiet: Duration::ZERO }
+    }
+
+    fn settled(case: Case) -> Settlement {
+        let lease = Lease { workspace: "w".to_owned(), owner: "o".to_owned(), fence: 1, until: Millis(9_999) };
+        let mut settlement = Settlement::new(lease, Millis(1));
+        case.into_settlement(&mut settlement);
+        settlement
+    }
+
+    #[test]
+    fn a_mirror_that_was_due_already_is_written_again_so_that_no_lane_rests_on_what_it_knew() {
+        let mut entity = Entity::new(EntityId(uuid::Uuid::from_u128(1)), "w", Kind::Contact, Millis(0));
+        let stamp = Stamp::new(Millis(5), crate::model::Author::Timify);
+        entity.set(Field::FIRST_NAME, Value::text("Jo"), stamp);
+        let mut whole = Whole { entity, links: Vec::new(), mirrors: Vec::new() };
+        let mut due = mirror_of(&whole, System::Ghl);
+        make_due(&mut due, Millis(1), Millis(1));
+        whole.mirrors.push(due.clone());
+        let mut case = Case::of(whole.clone());
+        case.spread(&site(), false, Millis(1), Millis(1));
+        assert_eq!(settled(case).mirrors, [due]);
+        assert_eq!(settled(Case::of(whole)).mirrors, [], "nothing was owed anew");
+    }
+
+    #[test]
+    fn the_id_that_takes_the_place_of_another_takes_over_what_is_known() {
+        let entity = Entity::new(EntityId(uuid::Uuid::from_u128(1)), "w", Kind::Appointment, Millis(0));
+        let mut case = Case::new(entity);
+        let mut old = Link::new("w", case.whole.entity.id, System::Timerex, Kind::Appointment, ExternalId::new("old"));
+        old.snapshot.entry(Field::START).or_default().move_to(Value::Instant(Millis(7)), Stamp::NEVER);
+        case.put_link(old);
+        case.replace_live(System::Timerex, &ExternalId::new("new"));
+        let states: Vec<_> = case.whole.links.iter().map(|link| (link.id.as_str(), link.state)).collect();
+        assert_eq!(states, [("old", LinkState::Retired), ("new", LinkState::Live)]);
+        let known = case.whole.link(System::Timerex).map(|link| link.known(&Field::START).value.clone());
+        assert_eq!(known, Some(Value::Instant(Millis(7))));
+    }
+}
