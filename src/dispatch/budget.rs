@@ -16,7 +16,8 @@ const WINDOW: Duration = Duration::from_secs(10);
 
 /// Rate budgets per (workspace, system).
 pub struct Budget {
-    limits: BTreeMap<System, DefaultKeyedRateLimiter<String>>,
+    /// With the most that can be taken at once.
+    limits: BTreeMap<System, (DefaultKeyedRateLimiter<String>, NonZeroU32)>,
     clock: DefaultClock,
 }
 
@@ -25,15 +26,21 @@ impl Budget {
     pub fn new(per_window: &BTreeMap<System, NonZeroU32>) -> Self {
         let limits = per_window
             .iter()
-            .filter_map(|(system, calls)| Some((*system, RateLimiter::keyed(quota(calls.get())?))))
+            .filter_map(|(system, calls)| {
+                let quota = quota(calls.get())?;
+                Some((*system, (RateLimiter::keyed(quota), quota.burst_size())))
+            })
             .collect();
         Self { limits, clock: DefaultClock::default() }
     }
 
-    /// Takes one call, or tells how long to wait for it.
-    pub fn take(&self, workspace: &str, system: System) -> Result<(), Duration> {
-        let Some(limit) = self.limits.get(&system) else { return Ok(()) };
-        limit.check_key(&workspace.to_owned()).map_err(|until| until.wait_time_from(self.clock.now()))
+    /// Takes so many calls at once, or none and tells how long to wait for them. More than a burst holds counts as a burst.
+    pub fn take(&self, workspace: &str, system: System, calls: NonZeroU32) -> Result<(), Duration> {
+        let Some((limit, burst)) = self.limits.get(&system) else { return Ok(()) };
+        match limit.check_key_n(&workspace.to_owned(), calls.min(*burst)) {
+            Ok(Ok(())) | Err(_) => Ok(()),
+            Ok(Err(until)) => Err(until.wait_time_from(self.clock.now())),
+        }
     }
 }
 
@@ -52,11 +59,21 @@ mod tests {
     #[test]
     fn a_spent_budget_tells_how_long_to_wait_and_workspaces_do_not_share_it() {
         let budget = Budget::new(&[(System::Ghl, NonZeroU32::new(10).unwrap())].into());
-        let taken = (0..10).take_while(|_| budget.take("a", System::Ghl).is_ok()).count();
+        let one = NonZeroU32::MIN;
+        let taken = (0..10).take_while(|_| budget.take("a", System::Ghl, one).is_ok()).count();
         assert_eq!(taken, 5, "half of the window's calls at once");
-        let wait = budget.take("a", System::Ghl).unwrap_err();
+        let wait = budget.take("a", System::Ghl, one).unwrap_err();
         assert!(wait > Duration::ZERO && wait <= Duration::from_secs(2));
-        assert!(budget.take("b", System::Ghl).is_ok());
-        assert!(budget.take("a", System::Timify).is_ok(), "no limit was set");
+        assert!(budget.take("b", System::Ghl, one).is_ok());
+        assert!(budget.take("a", System::Timify, one).is_ok(), "no limit was set");
+    }
+
+    #[test]
+    fn a_read_and_its_write_are_taken_together_or_not_at_all() {
+        let budget = Budget::new(&[(System::Ghl, NonZeroU32::new(6).unwrap())].into());
+        let two = NonZeroU32::new(2).unwrap();
+        assert!(budget.take("a", System::Ghl, two).is_ok());
+        assert!(budget.take("a", System::Ghl, two).is_err(), "one is left, and is not taken");
+        assert!(budget.take("a", System::Ghl, NonZeroU32::MIN).is_ok());
     }
 }

@@ -1,6 +1,6 @@
 //! One step, one call: what is sent is stored before, what came back moves the snapshot.
 
-use super::lane::{Call, Flow, Lane, RACES, live};
+use super::lane::{Call, Flow, Lane, ONE, RACES, live};
 use crate::model::{
     Action, Attempt, Class, Entity, ExternalId, Fields, Link, LinkState, Observation, Sent, Shape, Step,
 };
@@ -14,7 +14,7 @@ impl Lane<'_> {
     /// Makes the call of a step.
     pub(super) async fn apply(&mut self, mut case: Case, step: &Step, last: bool) -> Result<Flow> {
         let Some(link) = case.whole.link(self.system).cloned() else { return Ok(Flow::Rest) };
-        if let Err(wait) = self.lanes.budget.take(&self.site.workspace.name, self.system) {
+        if let Err(wait) = self.pay(ONE) {
             return self.postpone(case, wait).await;
         }
         let since = case.mirror(self.system).since;

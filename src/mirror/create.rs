@@ -3,7 +3,7 @@
 
 use super::apply::sent;
 use super::brake::shadow;
-use super::lane::{Call, Flow, Lane, RACES, rest_unless_moved};
+use super::lane::{Call, Flow, LOOK, Lane, ONE, RACES, rest_unless_moved};
 use super::spread::{Creation, creation, parent_id};
 use crate::model::{
     Action, Attempt, Class, ExternalId, Intent, Kind, Link, LinkState, MirrorState, Mode, Sent, Step, Whole,
@@ -54,7 +54,7 @@ impl Lane<'_> {
 
     /// Looks for an existing object that the create would double.
     async fn look(&mut self, case: Case, step: &Step, intent: &Intent) -> Result<Flow> {
-        if let Err(wait) = self.lanes.budget.take(&self.site.workspace.name, self.system) {
+        if let Err(wait) = self.pay_ahead(LOOK + ONE).and_then(|()| self.pay(LOOK)) {
             return self.postpone(case, wait).await;
         }
         let wanted = Wanted { kind: step.kind, parent: step.parent.clone(), fields: step.fields.clone() };
@@ -123,7 +123,7 @@ impl Lane<'_> {
 
     /// The one call that creates.
     async fn make(&mut self, mut case: Case, step: &Step, intent: &Intent, look: Attempt) -> Result<Flow> {
-        if let Err(wait) = self.lanes.budget.take(&self.site.workspace.name, self.system) {
+        if let Err(wait) = self.pay(ONE) {
             return self.postpone(case, wait).await;
         }
         let since = case.mirror(self.system).since;

@@ -3,6 +3,7 @@
 //! No transaction is open over HTTP: what is about to be sent is stored first, what came back is settled after, and rows
 //! that moved meanwhile are read again and judged anew.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,7 +83,14 @@ pub(super) struct Lane<'a> {
     pub entity: EntityId,
     /// Whether the object was read in this lane since it was last worked (R9).
     pub fresh: bool,
+    /// Calls taken from the budget and not yet made.
+    pub paid: u32,
 }
+
+/// Calls of one read, or one write.
+pub(super) const ONE: u32 = 1;
+/// Calls of a look-up: a contact is looked for by e-mail and by phone.
+pub(super) const LOOK: u32 = 2;
 
 impl Lanes {
     /// Works one lane.
@@ -95,7 +103,8 @@ impl Lanes {
         system: System,
     ) -> Result<Worked> {
         let Some(target) = site.targets.get(&system) else { return Ok(Worked::Rested) };
-        let mut lane = Lane { lanes: self, site, lease, mode, target: target.as_ref(), system, entity, fresh: false };
+        let mut lane =
+            Lane { lanes: self, site, lease, mode, target: target.as_ref(), system, entity, fresh: false, paid: 0 };
         for _ in 0..TURNS {
             match lane.turn().await? {
                 Flow::Again => {}
@@ -150,7 +159,11 @@ impl Lane<'_> {
         }
         let always = self.site.workspace.policy.read_before_write == ReadBeforeWrite::Always;
         if always && !self.fresh {
-            return self.read(case).await;
+            // Read and write are paid for together: a read whose write must wait would be made for nothing, again and again.
+            return match self.pay_ahead(ONE + ONE) {
+                Ok(()) => self.read(case).await,
+                Err(wait) => self.postpone(case, wait).await,
+            };
         }
         let Some(step) = steps.first() else { return Ok(Flow::Rest) };
         match self.may_write(&case, step).await? {
@@ -215,6 +228,22 @@ impl Lane<'_> {
         (mirror.tries, mirror.due, mirror.state) = (tries, now + wait, MirrorState::Due);
         mirror.reason = Some(error.to_string());
         self.settle(case, Some(attempt)).await.map(rest_unless_moved)
+    }
+
+    /// Takes from the budget what the next calls need together.
+    pub(super) fn pay_ahead(&mut self, calls: u32) -> std::result::Result<(), Duration> {
+        if let Some(missing) = NonZeroU32::new(calls.saturating_sub(self.paid)) {
+            self.lanes.budget.take(&self.site.workspace.name, self.system, missing)?;
+            self.paid = calls;
+        }
+        Ok(())
+    }
+
+    /// Pays for calls that are made now.
+    pub(super) fn pay(&mut self, calls: u32) -> std::result::Result<(), Duration> {
+        self.pay_ahead(calls)?;
+        self.paid -= calls.min(self.paid);
+        Ok(())
     }
 
     /// The budget is spent: come back when it is not.

@@ -1,11 +1,11 @@
 //! The lane's read: what the system holds is decided, the claims that waited for it get their verdicts.
 
-use super::lane::{Call, Flow, Lane, RACES, live};
+use super::lane::{Call, Flow, Lane, ONE, RACES, live};
 use super::spread::parent_id;
 use crate::clock::Millis;
 use crate::model::{
-    Action, Attempt, Change, ChangeId, EntityId, Finding, Kind, Life, Link, MirrorState, NewChange, Observation,
-    Origin, Outcome, Place, Shape, Standing, VerdictRow,
+    Action, Attempt, Change, ChangeId, EntityId, Finding, Kind, Life, Link, LinkState, MirrorState, NewChange,
+    Observation, OnDelete, Origin, Outcome, Place, Shape, Stamp, Standing, VerdictRow,
 };
 use crate::resolve::claim;
 use crate::resolve::decide::{Frame, Verdict, decide, deletion_stamp};
@@ -24,7 +24,7 @@ impl Lane<'_> {
     /// Reads the object and settles what it shows. Answers the doubts raised before it is sent.
     pub(super) async fn read(&mut self, mut case: Case) -> Result<Flow> {
         let Some(link) = case.whole.link(self.system).cloned() else { return Ok(Flow::Rest) };
-        if let Err(wait) = self.lanes.budget.take(&self.site.workspace.name, self.system) {
+        if let Err(wait) = self.pay(ONE) {
             return self.postpone(case, wait).await;
         }
         let parent = self.parent(&case).await?;
@@ -84,6 +84,9 @@ impl Lane<'_> {
             let policy = self.on_delete(subject);
             subject.accept(verdict, None);
             subject.deleted(self.system, stamp, policy, now);
+            if seen.kind == Kind::Contact {
+                self.bereave(subject.whole.entity.id, stamp, policy, &mut settlement).await?;
+            }
         } else {
             subject.accept(verdict, None);
         }
@@ -146,6 +149,33 @@ impl Lane<'_> {
                 Ok(Some(other))
             }
         }
+    }
+
+    /// The tasks and notes of a contact go with it, in the system where it was deleted: their absence there says nothing
+    /// about them elsewhere. Where the deletion is mirrored, they are deleted with it.
+    async fn bereave(
+        &self,
+        contact: EntityId,
+        stamp: Stamp,
+        policy: OnDelete,
+        settlement: &mut Settlement,
+    ) -> Result<()> {
+        let now = self.lanes.clock.now();
+        for whole in self.lanes.lookup.children(contact).await? {
+            let mut child = Case::of(whole);
+            if child.whole.entity.kind == Kind::Appointment {
+                continue;
+            }
+            if let Some(link) = child.whole.link(self.system).cloned() {
+                child.put_link(Link { state: LinkState::Gone, ..link });
+            }
+            if policy == OnDelete::Mirror {
+                child.deleted(self.system, stamp, policy, now);
+            }
+            child.spread(self.site, false, now, now);
+            child.into_settlement(settlement);
+        }
+        Ok(())
     }
 
     /// Tasks, notes and appointments of a placeholder belong to the contact that it turned out to be.

@@ -4,6 +4,7 @@
 //! A dry run reports only. A full run lists everything, and doubts linked objects that are not listed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -187,7 +188,7 @@ impl Reconciler {
         since: Option<Millis>,
         page: Option<&str>,
     ) -> Result<crate::systems::Page, SystemError> {
-        while let Err(wait) = self.budget.take(workspace, system) {
+        while let Err(wait) = self.budget.take(workspace, system, NonZeroU32::MIN) {
             tokio::time::sleep(wait).await;
         }
         target.changed(kind, since, page).await
