@@ -89,6 +89,7 @@ impl Lane<'_> {
             now: self.lanes.clock.now(),
             late_write: policy.late_write,
             evidence: &evidence,
+            orphaned: false,
         };
         let verdict = decide(&case.whole.entity, &link, &rest, &frame);
         let entity = verdict.entity.clone();

@@ -114,6 +114,7 @@ impl Lane<'_> {
             now,
             late_write: policy.late_write,
             evidence: &evidence,
+            orphaned: false,
         };
         let seen = crate::model::Observation { class: Class::Current, ..seen.clone() };
         let verdict = crate::resolve::decide::decide(&case.whole.entity, &link, &seen, &frame);

@@ -75,7 +75,8 @@ impl Lane<'_> {
         let waiting = self.waiting(doubt, seen).await?;
         let mut whose = self.whose(&mut case, &link, seen, &mut settlement).await?;
         let subject = whose.as_mut().unwrap_or(&mut case);
-        let verdict = self.verdict(subject, link, seen, &waiting, now);
+        let orphaned = self.is_orphaned(subject).await?;
+        let verdict = self.verdict(subject, link, seen, &waiting, orphaned);
         self.rule(&waiting, &verdict, subject, &mut settlement, now);
         let edited = verdict.found_something() && !verdict.deleted;
         let was_deleted = !subject.whole.entity.is_live();
@@ -191,11 +192,27 @@ impl Lane<'_> {
         Ok(())
     }
 
-    fn verdict(&self, case: &Case, link: Link, seen: &Observation, waiting: &[Waiting], now: Millis) -> Verdict {
+    /// Whether the contact is gone from this system.
+    async fn is_orphaned(&self, case: &Case) -> Result<bool> {
+        let contact = self.parent(case).await?;
+        Ok(contact.is_some_and(|contact| {
+            let gone = |link: &Link| link.system == self.system && link.state == LinkState::Gone;
+            contact.link(self.system).is_none() && contact.links.iter().any(gone)
+        }))
+    }
+
+    fn verdict(&self, case: &Case, link: Link, seen: &Observation, waiting: &[Waiting], orphaned: bool) -> Verdict {
+        let now = self.lanes.clock.now();
         let policy = &self.site.workspace.policy;
         let evidence = claim::evidence(waiting.iter().filter_map(|waiting| waiting.observation.as_ref()));
-        let frame =
-            Frame { order: &policy.order, terms: self.target, now, late_write: policy.late_write, evidence: &evidence };
+        let frame = Frame {
+            order: &policy.order,
+            terms: self.target,
+            now,
+            late_write: policy.late_write,
+            evidence: &evidence,
+            orphaned,
+        };
         let mut verdict = decide(&case.whole.entity, &link, seen, &frame);
         if let Some(mut sent) = verdict.link.sent.take() {
             // Its outcome was open. What landed is in the snapshot now; what did not may still land late.

@@ -26,6 +26,8 @@ pub struct Frame<'a> {
     pub late_write: Duration,
     /// Times at which waiting claims brought a value (R7).
     pub evidence: &'a Evidence,
+    /// Whether the contact that the object belongs to is gone from the system: then the object's absence says nothing more.
+    pub orphaned: bool,
 }
 
 /// What was found.
@@ -153,7 +155,7 @@ fn gone(verdict: &mut Verdict, observation: &Observation, frame: &Frame<'_>) {
     }
     link.state = LinkState::Gone;
     let ours = link.sent.iter().chain(&link.ledger).any(|sent| sent.deletes);
-    if ours || !entity.is_live() {
+    if ours || !entity.is_live() || frame.orphaned {
         return;
     }
     let Some((field, value)) = frame.terms.gone_means(link.kind) else {

@@ -35,6 +35,7 @@ impl Resolver {
             now: turn.now,
             late_write: policy.late_write,
             evidence: &evidence,
+            orphaned: false,
         };
         let mut typed =
             Observation::new(Kind::Contact, id, Class::Versioned(version), Shape::Partial(guest.fields.clone()));

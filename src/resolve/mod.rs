@@ -234,6 +234,7 @@ impl Resolver {
             now: turn.now,
             late_write: policy.late_write,
             evidence: &evidence,
+            orphaned: false,
         };
         let verdict = decide::decide(&case.whole.entity, &link, seen, &frame);
         let ruling = told(entity, &verdict);

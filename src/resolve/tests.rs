@@ -150,7 +150,14 @@ impl History {
     }
 
     fn frame<'a>(&'a self, terms: &'a Plain, evidence: &'a claim::Evidence) -> Frame<'a> {
-        Frame { order: &self.order, terms, now: self.now, late_write: Duration::from_mins(10), evidence }
+        Frame {
+            order: &self.order,
+            terms,
+            now: self.now,
+            late_write: Duration::from_mins(10),
+            evidence,
+            orphaned: false,
+        }
     }
 
     fn deliver(&mut self) {
