@@ -145,6 +145,12 @@ impl Case {
             settlement.entities.push(whole.entity);
         }
         settlement.links.extend(whole.links.into_iter().filter(|link| !stored.links.contains(link)));
+        let recovered = |mirror: &&Mirror| {
+            let was = stored.mirrors.iter().find(|stored| stored.system == mirror.system).map(|stored| stored.state);
+            was == Some(MirrorState::Parked) && mirror.state != MirrorState::Parked
+        };
+        let parked = |mirror: &Mirror| format!("parked/{id}/{}", mirror.system);
+        settlement.settled.extend(whole.mirrors.iter().filter(recovered).map(parked));
         let moved = |mirror: &Mirror| owed.contains(&mirror.system) || !stored.mirrors.contains(mirror);
         settlement.mirrors.extend(whole.mirrors.into_iter().filter(moved));
         settlement.conflicts.extend(conflicts.into_iter().map(|(change, conflict)| (id, change, conflict)));

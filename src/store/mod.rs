@@ -107,6 +107,8 @@ pub struct Settlement {
     pub release: Vec<(EntityId, System)>,
     /// What a person has to look at; one open row per subject.
     pub reviews: Vec<Review>,
+    /// Subjects that no longer need a person: their open reviews are closed before new ones open.
+    pub settled: Vec<String>,
 }
 
 impl Settlement {
@@ -126,6 +128,7 @@ impl Settlement {
             attempts: Vec::new(),
             release: Vec::new(),
             reviews: Vec::new(),
+            settled: Vec::new(),
         }
     }
 }

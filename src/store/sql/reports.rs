@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
-use super::dialect::{all, execute};
+use super::dialect::all;
 use super::row_ref::RowRef;
 use super::rows::{AttemptRow, Both, ChangeRow, ConflictRow, FoundRow, ReviewRow, ids, read};
+use super::settle::close_review;
 use super::{Db, Result};
 use crate::clock::Millis;
 use crate::model::{Attempt, Change, Conflict, EntityId, Field, Finding, Origin, Outcome, VerdictRow, normal};
@@ -90,8 +91,7 @@ impl Reports for Db {
 
     async fn close_review(&self, workspace: &str, subject: &str, now: Millis) -> Result<bool> {
         let mut tx = self.write().await?;
-        let sql = "UPDATE reviews SET closed = $3 WHERE workspace = $1 AND subject = $2 AND closed IS NULL";
-        let closed = execute!(&mut tx, sql, workspace, subject, now.0) == 1;
+        let closed = close_review(&mut tx, workspace, subject, now).await?;
         tx.commit().await?;
         Ok(closed)
     }

@@ -113,6 +113,9 @@ async fn write(tx: &mut Tx, s: &Settlement) -> Part {
     for attempt in &s.attempts {
         write_attempt(tx, attempt).await?;
     }
+    for subject in &s.settled {
+        close_review(tx, workspace, subject, s.now).await?;
+    }
     for review in &s.reviews {
         open_review(tx, review).await?;
     }
@@ -289,6 +292,12 @@ async fn open_review(tx: &mut Tx, review: &Review) -> sqlx::Result<()> {
         review.at.0,
     );
     Ok(())
+}
+
+/// Closes the open review of a subject, if there is one.
+pub(super) async fn close_review(tx: &mut Tx, workspace: &str, subject: &str, now: Millis) -> sqlx::Result<bool> {
+    let sql = "UPDATE reviews SET closed = $3 WHERE workspace = $1 AND subject = $2 AND closed IS NULL";
+    Ok(execute!(tx, sql, workspace, subject, now.0) == 1)
 }
 
 /// Makes mirrors due that wait for a contact. A child may be put to wait while its parent's link is being stored; both

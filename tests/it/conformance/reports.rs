@@ -15,6 +15,7 @@ on_both!(
     attempts_come_oldest_first,
     conflicts_keep_both_sides,
     a_review_opens_once_and_again_after_it_was_closed,
+    a_settlement_closes_what_no_longer_needs_a_person,
     outcomes_and_findings_are_counted,
 );
 
@@ -82,6 +83,19 @@ async fn conflicts_keep_both_sides(db: &Database) {
     db.run("UPDATE conflicts SET lost = '{'").await;
     let bad = db.store.conflicts(ACME, None).await;
     assert!(matches!(bad, Err(StoreError::BadRow { table: "conflicts", column: "lost", .. })), "{bad:?}");
+}
+
+async fn a_settlement_closes_what_no_longer_needs_a_person(db: &Database) {
+    db.put(|s| s.reviews.extend([review("a"), review("b")])).await;
+    db.put(|s| s.settled.push("a".to_owned())).await;
+    assert_eq!(db.store.reviews(ACME).await.unwrap(), [review("b")]);
+    let again = Review { at: Millis(NOW.0 + 5), ..review("b") };
+    db.put(|s| {
+        s.settled.push("b".to_owned());
+        s.reviews.push(again.clone());
+    })
+    .await;
+    assert_eq!(db.store.reviews(ACME).await.unwrap(), [again], "the old one is closed before the new one opens");
 }
 
 async fn a_review_opens_once_and_again_after_it_was_closed(db: &Database) {
