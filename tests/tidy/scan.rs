@@ -249,7 +249,7 @@ fn spread(words: &[Word<'_>], start: usize, before: &[String], found: &mut Vec<P
 pub fn lines_saying<'a>(text: &'a str, said: &'a str) -> impl Iterator<Item = usize> + 'a {
     let alone = move |line: &str| {
         let stands = |Range { start, end }: Range<usize>| {
-            !line[..start].ends_with(is_word) && !(said.ends_with(is_word) && line[end..].starts_with(is_word))
+            !(line[..start].ends_with(is_word) || said.ends_with(is_word) && line[end..].starts_with(is_word))
         };
         line.match_indices(said).any(|(at, _)| stands(at..at + said.len()))
     };

@@ -1,8 +1,11 @@
 //! The files of the repository, and which of them are tests.
 
 use std::fs;
+use std::io;
 use std::path::Path;
+use std::sync::LazyLock;
 
+use crate::rooms::is_below;
 use crate::scan::Scanned;
 
 /// A text file.
@@ -18,6 +21,10 @@ impl File {
         Self { path: path.to_owned(), text: text.to_owned() }
     }
 
+    fn is_rust(&self) -> bool {
+        Path::new(&self.path).extension().is_some_and(|ending| ending == "rs")
+    }
+
     /// Its module below `src/`, as `resolve/decide`.
     pub fn module(&self) -> &str {
         let inner = self.path.strip_prefix("src/").unwrap_or(&self.path);
@@ -26,24 +33,34 @@ impl File {
     }
 }
 
-/// All text files of the repository.
-pub fn texts() -> Vec<File> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut found = Vec::new();
-    gather(root, root, &mut found);
-    found.sort_by(|a, b| a.path.cmp(&b.path));
-    found
+/// The folder of the repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// All text files of the repository.
+pub static TEXTS: LazyLock<Vec<File>> = LazyLock::new(|| {
+    let mut found = Vec::new();
+    let read = gather(root(), &mut found);
+    assert!(read.is_ok(), "the repository cannot be read: {read:?}");
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+});
+
 /// The modules below `src/`, without those that are only there for tests.
-pub fn modules() -> Vec<File> {
-    let is_source = |file: &File| file.path.starts_with("src/") && file.path.ends_with(".rs");
-    let all: Vec<File> = texts().into_iter().filter(is_source).collect();
-    let of_tests: Vec<String> = all.iter().flat_map(test_modules).collect();
-    let is_test = |file: &File| of_tests.iter().any(|module| crate::rooms::is_below(file.module(), module));
-    let kept: Vec<File> = all.into_iter().filter(|file| !is_test(file)).collect();
+pub static MODULES: LazyLock<Vec<&File>> = LazyLock::new(|| {
+    let is_source = |file: &&File| file.path.starts_with("src/") && file.is_rust();
+    let all: Vec<&File> = TEXTS.iter().filter(is_source).collect();
+    let of_tests: Vec<String> = all.iter().copied().flat_map(test_modules).collect();
+    let is_test = |file: &File| of_tests.iter().any(|module| is_below(file.module(), module));
+    let kept: Vec<&File> = all.into_iter().filter(|file| !is_test(file)).collect();
     assert!(kept.len() > 100, "only {} modules were found: the search is wrong", kept.len());
     kept
+});
+
+/// All Rust of the repository.
+pub fn rust() -> impl Iterator<Item = &'static File> {
+    TEXTS.iter().filter(|file| file.is_rust())
 }
 
 fn test_modules(file: &File) -> Vec<String> {
@@ -54,18 +71,19 @@ fn test_modules(file: &File) -> Vec<String> {
 /// What git does not keep either.
 const LEFT_OUT: [&str; 3] = [".git", "target", ".env"];
 
-fn gather(root: &Path, folder: &Path, found: &mut Vec<File>) {
-    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    for entry in entries.map(Result::unwrap) {
-        let path = entry.path();
-        let kind = entry.file_type().unwrap();
+fn gather(folder: &Path, found: &mut Vec<File>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let (path, kind) = (entry.path(), entry.file_type()?);
         if LEFT_OUT.iter().any(|name| entry.file_name() == *name) {
             continue;
-        } else if kind.is_dir() {
-            gather(root, &path, found);
+        }
+        if kind.is_dir() {
+            gather(&path, found)?;
         } else if let (true, Ok(text)) = (kind.is_file(), fs::read_to_string(&path)) {
-            let inner = path.strip_prefix(root).unwrap();
+            let inner = path.strip_prefix(root()).unwrap_or(&path);
             found.push(File { path: inner.to_string_lossy().replace('\\', "/"), text });
         }
     }
+    Ok(())
 }
