@@ -353,23 +353,6 @@ fn a_place_on_one_machine_is_found() {
     assert_eq!(found(concat!("https://example.com/net", "wo", "rk/a")), 0);
 }
 
-fn leftovers(file: &File) -> Vec<Finding> {
-    let ends = [".snap.new", ".orig", ".rej", ".bak", "~"];
-    let left = ends.iter().any(|end| file.path.ends_with(end));
-    if left { vec![finding(file, 1, "a tool left it behind; take it or delete it")] } else { Vec::new() }
-}
-
-#[test]
-fn no_tool_left_a_file_behind() {
-    check(leftovers, &*TEXTS);
-}
-
-#[test]
-fn a_file_that_a_tool_left_is_found() {
-    assert_eq!(planted(leftovers, "src/a.snap.new", "").len(), 1);
-    assert_eq!(planted(leftovers, "src/a.snap", "").len(), 0);
-}
-
 fn migrations(files: &[File], dialect: &str) -> Vec<String> {
     let folder = format!("migrations/{dialect}/");
     files.iter().filter_map(|file| file.path.strip_prefix(&folder)).map(str::to_owned).collect()
