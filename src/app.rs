@@ -86,7 +86,7 @@ pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
     let store = sql::open(config.store.url.expose()).await?;
     register(config, store.as_ref(), clock.as_ref()).await?;
     let sealer = sealer(config)?;
-    let logins = Logins::gather(&config.connections, store.as_ref(), sealer.as_ref()).await?;
+    let logins = Logins::gather(&config.logins(), store.as_ref(), sealer.as_ref()).await?;
     let builder = sites::Builder { config, logins: &logins, transport, clock: clock.clone(), ids: ids.clone() };
     let sites = builder.sites()?;
     let budget = Arc::new(Budget::new(&budgets(config)));
@@ -128,7 +128,7 @@ pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
 /// The sites of a configuration, for looking at what they can do; nothing is called, and no sealed credential is opened.
 pub fn sites(config: &Config) -> Result<BTreeMap<String, Arc<Site>>> {
     let Ground { clock, ids, transport } = Ground::real(false)?;
-    let logins = Logins::for_looking(&config.connections);
+    let logins = Logins::for_looking(&config.logins());
     sites::Builder { config, logins: &logins, transport, clock, ids }.sites()
 }
 

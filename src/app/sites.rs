@@ -6,11 +6,12 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 
 use crate::clock::Clock;
-use crate::config::{Authorization, Config, Login, TimifyLogin, WorkspaceEntry};
+use crate::config::{Config, WorkspaceEntry};
+use crate::credentials::login::{Login, TimifyLogin};
 use crate::credentials::logins::Logins;
 use crate::credentials::standard_webhooks::StandardWebhooks;
 use crate::credentials::static_token::StaticToken;
-use crate::credentials::timify_token::{TimifyApp, TimifyToken, TokenScheme};
+use crate::credentials::timify_token::{TimifyApp, TimifyToken};
 use crate::ids::Ids;
 use crate::model::{System, Workspace};
 use crate::systems::call::Caller;
@@ -94,10 +95,7 @@ impl Builder<'_> {
                     base_url: timify.base_url.clone(),
                     app_id: app_id.expose().to_owned(),
                     app_secret: app_secret.clone(),
-                    scheme: match timify.authorization {
-                        Authorization::Bearer => TokenScheme::Bearer,
-                        Authorization::Raw => TokenScheme::Raw,
-                    },
+                    scheme: timify.authorization,
                 };
                 Arc::new(TimifyToken::new(app, self.transport.clone(), self.clock.clone()))
             }

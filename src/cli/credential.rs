@@ -8,9 +8,8 @@ use clap::{Args, Subcommand};
 use super::ConfigFile;
 use crate::app;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Login, TimifyLogin};
+use crate::credentials::login::Login;
 use crate::credentials::logins;
-use crate::model::System;
 use crate::secret::Secret;
 use crate::store::sql;
 
@@ -63,14 +62,8 @@ async fn set(file: &ConfigFile, name: &str) -> Result<()> {
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text)?;
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(Secret::new);
-    let mut next = |what: &str| lines.next().with_context(|| format!("standard input has no {what}"));
-    let login = match connection.system {
-        System::Ghl => Login::Ghl(next("token")?),
-        System::Timerex => Login::Timerex(next("api key")?),
-        System::Timify => {
-            Login::Timify(TimifyLogin { app_id: next("app id")?, app_secret: next("app secret on a second line")? })
-        }
-    };
+    let next = |part: &'static str| lines.next().with_context(|| format!("standard input has no line for `{part}`"));
+    let login = Login::of(connection.system, next)?;
     let store = sql::open(config.store.url.expose()).await?;
     logins::keep(name, &login, store.as_ref(), &sealer, SystemClock.now()).await?;
     println!("sealed; it is used from the next start on");

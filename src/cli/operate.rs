@@ -12,14 +12,14 @@ use super::ConfigFile;
 use super::table::table;
 use crate::config::Config;
 
-/// The running service.
-struct Service {
+/// The running service, asked as its operator.
+struct Operator {
     client: reqwest::Client,
     base: String,
     token: String,
 }
 
-impl Service {
+impl Operator {
     fn of(config: &Config) -> Result<Self> {
         let token = config.ops.token.as_ref().context("`[ops] token` is not set, so no operator is answered")?;
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(70)).build()?;
@@ -63,13 +63,13 @@ pub struct Reconcile {
 impl Reconcile {
     /// Starts a run, waits for it, prints its report. Exit code 2: a listing failed.
     pub async fn run(self) -> Result<ExitCode> {
-        let service = Service::of(&self.file.load()?)?;
+        let operator = Operator::of(&self.file.load()?)?;
         let order = json!({ "workspace": self.workspace, "full": self.full, "dry_run": self.dry_run });
-        let mut run = service.ask(Method::POST, "/reconcile", Some(order)).await?;
+        let mut run = operator.ask(Method::POST, "/reconcile", Some(order)).await?;
         let path = format!("/reconcile/{}", run["run"].as_str().unwrap_or_default());
         while run["status"] == "running" {
             tokio::time::sleep(Duration::from_millis(200)).await;
-            run = service.ask(Method::GET, &path, None).await?;
+            run = operator.ask(Method::GET, &path, None).await?;
         }
         if self.json {
             println!("{run}");
@@ -118,8 +118,8 @@ pub struct Preview {
 impl Preview {
     /// Prints it, with the code that `lockstep live` asks for.
     pub async fn run(self) -> Result<()> {
-        let service = Service::of(&self.file.load()?)?;
-        let preview = service.ask(Method::GET, &format!("/workspaces/{}/preview", self.workspace), None).await?;
+        let operator = Operator::of(&self.file.load()?)?;
+        let preview = operator.ask(Method::GET, &format!("/workspaces/{}/preview", self.workspace), None).await?;
         if self.json {
             println!("{preview}");
             return Ok(());
@@ -155,9 +155,9 @@ pub struct Live {
 impl Live {
     /// Confirms the preview.
     pub async fn run(self) -> Result<()> {
-        let service = Service::of(&self.file.load()?)?;
+        let operator = Operator::of(&self.file.load()?)?;
         let path = format!("/workspaces/{}/live", self.workspace);
-        let answer = service.ask(Method::POST, &path, Some(json!({ "code": self.confirm }))).await?;
+        let answer = operator.ask(Method::POST, &path, Some(json!({ "code": self.confirm }))).await?;
         println!("{} is live; {} objects are being written", self.workspace, answer["released"]);
         Ok(())
     }
@@ -177,9 +177,9 @@ pub struct Approve {
 impl Approve {
     /// Approves it.
     pub async fn run(self) -> Result<()> {
-        let service = Service::of(&self.file.load()?)?;
+        let operator = Operator::of(&self.file.load()?)?;
         let path = format!("/workspaces/{}/approve", self.workspace);
-        let answer = service.ask(Method::POST, &path, Some(json!({ "subject": self.subject }))).await?;
+        let answer = operator.ask(Method::POST, &path, Some(json!({ "subject": self.subject }))).await?;
         println!("{} go on", answer["released"]);
         Ok(())
     }

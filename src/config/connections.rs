@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use http::HeaderName;
 
 use super::section::Section;
+use crate::credentials::login::{Login, TimifyLogin};
 use crate::model::System;
 use crate::secret::Secret;
 
@@ -23,26 +24,6 @@ pub struct Connection {
     pub hmac_header: Option<HeaderName>,
     /// The secrets it may sign with.
     pub hmac_secrets: Vec<Secret>,
-}
-
-/// What we show a vendor.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Login {
-    /// GHL: a Private Integration Token.
-    Ghl(Secret),
-    /// TIMIFY: the app's id and secret.
-    Timify(TimifyLogin),
-    /// TimeRex: an api key.
-    Timerex(Secret),
-}
-
-/// What TIMIFY exchanges for a token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TimifyLogin {
-    /// The app's id.
-    pub app_id: Secret,
-    /// The app's secret.
-    pub app_secret: Secret,
 }
 
 impl Connection {

@@ -24,15 +24,16 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use crate::model::Workspace;
+use crate::credentials::login::Login;
+use crate::model::{System, Workspace};
 
 pub use checks::checks;
-pub use connections::{Connection, Login, TimifyLogin};
+pub use connections::Connection;
 pub use dispatch::Dispatch;
 pub use reconcile::Reconcile;
 pub use section::{Mistake, Mistakes, Shown};
 pub use server::{Ops, Seal, Server, Store};
-pub use systems::{Authorization, Ghl, Systems, Timerex, Timify};
+pub use systems::{Ghl, Systems, Timerex, Timify};
 pub use tree::Source;
 pub use workspaces::{Account, Extension, WorkspaceEntry};
 
@@ -120,6 +121,12 @@ impl Config {
     /// The workspaces, as the stages know them.
     pub fn workspaces(&self) -> Vec<Workspace> {
         self.workspaces.iter().map(WorkspaceEntry::to_model).collect()
+    }
+
+    /// The connections by name: their systems, and their logins as far as they stand here.
+    pub fn logins(&self) -> BTreeMap<&str, (System, Option<&Login>)> {
+        let connections = self.connections.iter();
+        connections.map(|(name, it)| (name.as_str(), (it.system, it.login.as_ref()))).collect()
     }
 
     /// Every value as it counts, and where it stands. Secrets are not in it.

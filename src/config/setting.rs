@@ -9,6 +9,7 @@ use std::time::Duration;
 use http::{HeaderName, Uri};
 
 use super::tree::{Node, Tree, quoted};
+use crate::credentials::login::TokenScheme;
 use crate::model::{CreateRule, Mode, OnDelete, ReadBeforeWrite, System};
 
 /// A kind of value that a key can take.
@@ -176,7 +177,7 @@ pub(super) trait Word: Copy + fmt::Display + FromStr + 'static {
 macro_rules! word_settings {
     ($($name:ty),+) => { $(impl Word for $name { const WORDS: &'static [Self] = Self::ALL; })+ };
 }
-word_settings!(System, Mode, CreateRule, OnDelete, ReadBeforeWrite, super::systems::Authorization);
+word_settings!(System, Mode, CreateRule, OnDelete, ReadBeforeWrite, TokenScheme);
 
 impl<T: Word> Setting for T {
     fn read(node: &Node) -> Result<Self, String> {

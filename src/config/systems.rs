@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::section::Section;
 use super::setting::HttpUrl;
-use crate::model::words;
+use crate::credentials::login::TokenScheme;
 use crate::verify::{BadKey, PublicKey};
 
 /// The key that GHL signs `X-GHL-Signature` with, as published in its webhook guide.
@@ -108,23 +108,13 @@ fn public_keys(
     pems.iter().enumerate().filter_map(parsed).collect()
 }
 
-words! {
-    /// How TIMIFY's token stands in `Authorization`. Its documents show both.
-    Authorization {
-        /// `Bearer TOKEN`.
-        Bearer = "bearer",
-        /// `TOKEN`.
-        Raw = "raw",
-    }
-}
-
 /// `[systems.timify]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timify {
     /// Where its API answers.
     pub base_url: String,
     /// How the token is sent.
-    pub authorization: Authorization,
+    pub authorization: TokenScheme,
     /// The days that one listing of appointments covers.
     pub list_days: NonZeroU32,
     /// Requests per workspace in ten seconds.
@@ -135,7 +125,7 @@ impl Timify {
     fn read(section: &Section<'_>) -> Self {
         Self {
             base_url: base_url(section, "https://api.timify.com"),
-            authorization: section.or("authorization", Authorization::Bearer),
+            authorization: section.or("authorization", TokenScheme::Bearer),
             list_days: section.or("list_days", NonZeroU32::new(31).unwrap_or(NonZeroU32::MIN)),
             requests_per_10s: requests(section, 50),
         }

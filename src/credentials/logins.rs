@@ -4,12 +4,13 @@
 //! as its context, so that a row moved to another name does not open.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
+use super::login::Login;
 use super::seal::{SealError, Sealer};
 use crate::clock::Millis;
-use crate::config::{Connection, Login, TimifyLogin};
 use crate::model::System;
 use crate::secret::Secret;
 use crate::store::{Credentials, StoreError};
@@ -37,6 +38,9 @@ pub enum LoginError {
     Unreadable(String),
 }
 
+/// Connections by name: the system of each, and its login where the configuration names it.
+pub type Connections<'a> = BTreeMap<&'a str, (System, Option<&'a Login>)>;
+
 /// The login of each connection.
 #[derive(Debug, Default)]
 pub struct Logins(BTreeMap<String, Login>);
@@ -45,7 +49,7 @@ impl Logins {
     /// Those in the configuration, and for the rest those in the store. A sealed row that no key opens is an error, also
     /// if no connection asks for it: a lost key must be noticed at the start.
     pub async fn gather(
-        connections: &BTreeMap<String, Connection>,
+        connections: &Connections<'_>,
         store: &dyn Credentials,
         sealer: Option<&Sealer>,
     ) -> Result<Self, LoginError> {
@@ -57,32 +61,25 @@ impl Logins {
                 None => Err(SealError::NoKey),
             };
             let opened = opened.map_err(|source| LoginError::Sealed { name: name.clone(), source })?;
-            let system = connections.get(&name).map(|connection| connection.system);
-            if let Some(system) = system {
-                let login = read(system, opened.expose()).ok_or_else(|| LoginError::Unreadable(name.clone()))?;
+            if let Some((system, _)) = connections.get(name.as_str()) {
+                let login = read(*system, opened.expose()).ok_or_else(|| LoginError::Unreadable(name.clone()))?;
                 logins.insert(name, login);
             }
         }
-        for (name, connection) in connections {
-            if let Some(login) = &connection.login {
-                logins.insert(name.clone(), login.clone());
-            }
-        }
+        let named = connections.iter().filter_map(|(name, (_, login))| Some(((*name).to_owned(), (*login)?.clone())));
+        logins.extend(named);
         Ok(Self(logins))
     }
 
     /// For looking at what sites can do without calling anybody: those in the configuration, and nothing in place of the
     /// rest.
-    pub fn for_looking(connections: &BTreeMap<String, Connection>) -> Self {
-        let nothing = || Secret::new("-");
-        let login = |connection: &Connection| {
-            connection.login.clone().unwrap_or_else(|| match connection.system {
-                System::Ghl => Login::Ghl(nothing()),
-                System::Timerex => Login::Timerex(nothing()),
-                System::Timify => Login::Timify(TimifyLogin { app_id: nothing(), app_secret: nothing() }),
-            })
+    pub fn for_looking(connections: &Connections<'_>) -> Self {
+        let nothing = |system| {
+            let Ok(login) = Login::of(system, |_| Ok::<_, Infallible>(Secret::new("-")));
+            login
         };
-        Self(connections.iter().map(|(name, connection)| (name.clone(), login(connection))).collect())
+        let login = |(system, login): (System, Option<&Login>)| login.cloned().unwrap_or_else(|| nothing(system));
+        Self(connections.iter().map(|(name, connection)| ((*name).to_owned(), login(*connection))).collect())
     }
 
     /// The login of a connection.
@@ -99,11 +96,8 @@ pub async fn keep(
     sealer: &Sealer,
     now: Millis,
 ) -> Result<(), LoginError> {
-    let text = match login {
-        Login::Ghl(token) => json!({ "token": token.expose() }),
-        Login::Timerex(key) => json!({ "api_key": key.expose() }),
-        Login::Timify(app) => json!({ "app_id": app.app_id.expose(), "app_secret": app.app_secret.expose() }),
-    };
+    let parts = login.parts().into_iter().map(|(name, part)| (name.to_owned(), Value::from(part.expose())));
+    let text = Value::Object(parts.collect::<Map<_, _>>());
     let sealed = sealer.seal(&context(name), &Secret::new(text.to_string())).map_err(LoginError::Sealing)?;
     Ok(store.keep_credential(name, &sealed, now).await?)
 }
@@ -114,10 +108,5 @@ fn context(name: &str) -> String {
 
 fn read(system: System, text: &str) -> Option<Login> {
     let json: Value = serde_json::from_str(text).ok()?;
-    let secret = |key: &str| json[key].as_str().map(Secret::new);
-    Some(match system {
-        System::Ghl => Login::Ghl(secret("token")?),
-        System::Timerex => Login::Timerex(secret("api_key")?),
-        System::Timify => Login::Timify(TimifyLogin { app_id: secret("app_id")?, app_secret: secret("app_secret")? }),
-    })
+    Login::of(system, |part| json[part].as_str().map(Secret::new).ok_or(())).ok()
 }

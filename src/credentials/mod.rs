@@ -3,6 +3,7 @@
 //! In: secrets from the configuration, or sealed rows of the store. Out: implementations of
 //! [`Credential`](crate::systems::Credential).
 
+pub mod login;
 pub mod logins;
 pub mod seal;
 pub mod standard_webhooks;

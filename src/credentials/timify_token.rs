@@ -14,8 +14,9 @@ use http::{HeaderValue, Method, Request, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
+use super::login::TokenScheme;
 use crate::clock::{Clock, Millis};
-use crate::model::{System, words};
+use crate::model::System;
 use crate::secret::Secret;
 use crate::systems::{Credential, SystemError, Transport};
 
@@ -26,16 +27,6 @@ const UNSAID: Duration = Duration::from_mins(10);
 /// A token younger than this is not forgotten when a call is refused: the refusal was meant for the one before it, which
 /// another call used at the same time.
 const YOUNG: Duration = Duration::from_secs(5);
-
-words! {
-    /// How the token stands in the `Authorization` header: both occur in working clients.
-    TokenScheme {
-        /// After `Bearer` (newer documents).
-        Bearer = "bearer",
-        /// By itself (older documents).
-        Raw = "raw",
-    }
-}
 
 /// What the credential needs to know.
 pub struct TimifyApp {

@@ -1,6 +1,6 @@
 //! Recording: many webhooks, one commit.
 //!
-//! In: changes, placed by [`place`]. Out: for each, whether it is new or a duplicate, told only after the commit (law 1), or
+//! In: changes, placed by [`place()`]. Out: for each, whether it is new or a duplicate, told only after the commit (law 1), or
 //! [`NotStored`]. One task collects what waits and appends it in one transaction; how the rows are kept is left to the
 //! [`ChangeLog`].
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::answers::{Answer, Refusal};
-use super::fields::{Fields, apply, flag, fresh_id, oldest_first, pick, text};
+use super::fields::{Fields, apply, flag, fresh_id, oldest_first, only, pick, text};
 use super::routes::Call;
 use super::{Ghl, times, webhooks};
 use crate::clock::Millis;
@@ -206,9 +206,7 @@ impl Ghl {
     fn set_appointment(&self, appointment: &mut Fields, input: &Fields, check_slot: bool) -> Result<(), Refusal> {
         let (old_start, old_end) = span(appointment);
         let length = if old_end > old_start { old_end.since(old_start) } else { USUAL_LENGTH };
-        let mut change = input.clone();
-        change.retain(|key, _| WRITABLE.contains(&key.as_str()));
-        apply(appointment, change);
+        apply(appointment, only(input, WRITABLE));
         let calendar = text(appointment, "calendarId").to_owned();
         let calendar = self.settings.calendar(&calendar).ok_or_else(|| Refusal::unknown("Calendar", &calendar))?;
         if calendar.location != text(appointment, "locationId") {

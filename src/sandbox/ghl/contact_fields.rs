@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::fields::{Fields, pick, text, texts};
+use super::fields::{Fields, only, pick, text, texts};
 
 const READ: &[&str] = &[
     "id",
@@ -98,7 +98,7 @@ const PLAIN: &[&str] = &[
 /// What a write asks to store. A null or empty text clears its field. `Err` names a field that cannot be read.
 pub(super) fn written(input: &Fields) -> Result<Fields, &'static str> {
     let mut stored: Fields = split_name(input);
-    stored.extend(input.iter().filter(|(key, _)| PLAIN.contains(&key.as_str())).map(|(k, v)| (k.clone(), v.clone())));
+    stored.extend(only(input, PLAIN));
     if let Some(phone) = input.get("phone") {
         stored.insert("phone".to_owned(), phone.as_str().map(e164).into());
     }

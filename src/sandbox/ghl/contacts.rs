@@ -72,6 +72,17 @@ impl Ghl {
         self.contacts.get(id).ok_or_else(|| Refusal::unknown("Contact", id))
     }
 
+    /// What every new task and note of a contact begins with.
+    pub(super) fn new_beside(&self, contact: &str, turn: &mut Turn<'_>) -> Result<Fields, Refusal> {
+        let location = text(self.contact(contact)?, "locationId");
+        Ok(Fields::from_iter([
+            ("id".to_owned(), fresh_id(turn.rng).into()),
+            ("locationId".to_owned(), location.into()),
+            ("contactId".to_owned(), contact.into()),
+            ("dateAdded".to_owned(), turn.now.rfc3339().into()),
+        ]))
+    }
+
     pub(super) fn create_contact(
         &mut self,
         location: &str,

@@ -39,6 +39,12 @@ pub(super) fn pick(fields: &Fields, keys: &[&str]) -> Fields {
     held.filter(|(_, value)| !empty(value)).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
+/// Only the named fields, as they are.
+pub(super) fn only(fields: &Fields, keys: &[&str]) -> Fields {
+    let named = fields.iter().filter(|(key, _)| keys.contains(&key.as_str()));
+    named.map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
 /// Sets or clears the given fields.
 pub(super) fn apply(fields: &mut Fields, change: Fields) {
     for (key, value) in change {

@@ -5,7 +5,7 @@
 use serde_json::json;
 
 use super::answers::{Answer, Refusal};
-use super::fields::{Fields, apply, fresh_id, oldest_first, pick, text};
+use super::fields::{Fields, apply, oldest_first, only, pick, text};
 use super::routes::Call;
 use super::{Ghl, webhooks};
 use crate::sandbox::Turn;
@@ -55,16 +55,10 @@ impl Ghl {
         input: &Fields,
         turn: &mut Turn<'_>,
     ) -> Result<String, Refusal> {
-        let location = text(self.contact(contact)?, "locationId").to_owned();
-        let id = fresh_id(turn.rng);
-        let mut note = Fields::from_iter([
-            ("id".to_owned(), id.clone().into()),
-            ("locationId".to_owned(), location.into()),
-            ("contactId".to_owned(), contact.into()),
-            ("dateAdded".to_owned(), turn.now.rfc3339().into()),
-        ]);
-        apply(&mut note, pick_written(input));
+        let mut note = self.new_beside(contact, turn)?;
+        apply(&mut note, only(input, WRITABLE));
         webhooks::note(self, "NoteCreate", &note, turn);
+        let id = text(&note, "id").to_owned();
         self.notes.insert(id.clone(), note);
         Ok(id)
     }
@@ -78,7 +72,7 @@ impl Ghl {
     ) -> Result<(), Refusal> {
         let before = self.note(contact, id)?;
         let mut after = before.clone();
-        apply(&mut after, pick_written(input));
+        apply(&mut after, only(input, WRITABLE));
         if after != *before {
             webhooks::note(self, "NoteUpdate", &after, turn);
         }
@@ -92,10 +86,4 @@ impl Ghl {
         webhooks::note(self, "NoteDelete", &note, turn);
         Ok(())
     }
-}
-
-fn pick_written(input: &Fields) -> Fields {
-    let mut written = input.clone();
-    written.retain(|key, _| WRITABLE.contains(&key.as_str()));
-    written
 }

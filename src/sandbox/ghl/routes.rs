@@ -12,7 +12,7 @@ use super::answers::{Answer, Refusal};
 use super::fields::{Fields, text};
 use super::rate::Meter;
 use super::whitelist::{self, Key};
-use super::{Ghl, appointments, auth, calendars, contacts, dto, locations, notes, search, tags, tasks};
+use super::{Ghl, appointments, auth, calendars, contacts, keys, locations, notes, search, tags, tasks};
 use crate::sandbox::{Request, Turn};
 
 /// What a handler gets: the ids of the path, the query and the body.
@@ -49,7 +49,7 @@ pub(super) struct Route {
 }
 
 const fn route(method: &'static str, path: &'static str, scope: &'static str, act: Act) -> Route {
-    let (query, body) = (dto::NOTHING, dto::NOTHING);
+    let (query, body) = (keys::NOTHING, keys::NOTHING);
     Route { method, path, scope, status: 200, place: Place::Contact, query, body, act }
 }
 
@@ -79,40 +79,40 @@ const WRITE_EVENTS: &str = "calendars/events.write";
 
 #[rustfmt::skip]
 const ROUTES: &[Route] = &[
-    route("POST", "contacts", WRITE, contacts::post).at(Place::Body).body(dto::CONTACT_CREATE).gives(201),
-    route("POST", "contacts/upsert", WRITE, contacts::upsert).at(Place::Body).body(dto::CONTACT_UPSERT),
-    route("POST", "contacts/search", READ, search::post).at(Place::Body).body(dto::CONTACT_SEARCH),
-    route("GET", "contacts/search/duplicate", READ, contacts::duplicate).query(dto::DUPLICATE_QUERY),
+    route("POST", "contacts", WRITE, contacts::post).at(Place::Body).body(keys::CONTACT_CREATE).gives(201),
+    route("POST", "contacts/upsert", WRITE, contacts::upsert).at(Place::Body).body(keys::CONTACT_UPSERT),
+    route("POST", "contacts/search", READ, search::post).at(Place::Body).body(keys::CONTACT_SEARCH),
+    route("GET", "contacts/search/duplicate", READ, contacts::duplicate).query(keys::DUPLICATE_QUERY),
     route("GET", "contacts/{}", READ, contacts::get),
-    route("PUT", "contacts/{}", WRITE, contacts::put).body(dto::CONTACT_UPDATE),
+    route("PUT", "contacts/{}", WRITE, contacts::put).body(keys::CONTACT_UPDATE),
     route("DELETE", "contacts/{}", WRITE, contacts::delete),
-    route("POST", "contacts/{}/tags", WRITE, tags::post).body(dto::TAGS).gives(201),
-    route("DELETE", "contacts/{}/tags", WRITE, tags::delete).body(dto::TAGS),
+    route("POST", "contacts/{}/tags", WRITE, tags::post).body(keys::TAGS).gives(201),
+    route("DELETE", "contacts/{}/tags", WRITE, tags::delete).body(keys::TAGS),
     route("GET", "contacts/{}/tasks", READ, tasks::list),
-    route("POST", "contacts/{}/tasks", WRITE, tasks::post).body(dto::TASK_CREATE).gives(201),
+    route("POST", "contacts/{}/tasks", WRITE, tasks::post).body(keys::TASK_CREATE).gives(201),
     route("GET", "contacts/{}/tasks/{}", READ, tasks::get),
-    route("PUT", "contacts/{}/tasks/{}", WRITE, tasks::put).body(dto::TASK_UPDATE),
-    route("PUT", "contacts/{}/tasks/{}/completed", WRITE, tasks::put).body(dto::TASK_COMPLETED),
+    route("PUT", "contacts/{}/tasks/{}", WRITE, tasks::put).body(keys::TASK_UPDATE),
+    route("PUT", "contacts/{}/tasks/{}/completed", WRITE, tasks::put).body(keys::TASK_COMPLETED),
     route("DELETE", "contacts/{}/tasks/{}", WRITE, tasks::delete),
     route("GET", "contacts/{}/notes", READ, notes::list),
-    route("POST", "contacts/{}/notes", WRITE, notes::post).body(dto::NOTE_CREATE).gives(201),
+    route("POST", "contacts/{}/notes", WRITE, notes::post).body(keys::NOTE_CREATE).gives(201),
     route("GET", "contacts/{}/notes/{}", READ, notes::get),
-    route("PUT", "contacts/{}/notes/{}", WRITE, notes::put).body(dto::NOTE_UPDATE),
+    route("PUT", "contacts/{}/notes/{}", WRITE, notes::put).body(keys::NOTE_UPDATE),
     route("DELETE", "contacts/{}/notes/{}", WRITE, notes::delete),
     route("GET", "contacts/{}/appointments", READ, appointments::of_contact),
-    route("GET", "calendars", CALENDARS, calendars::list).query(dto::CALENDARS_QUERY),
-    route("GET", "calendars/events", READ_EVENTS, appointments::list).query(dto::EVENTS_QUERY),
+    route("GET", "calendars", CALENDARS, calendars::list).query(keys::CALENDARS_QUERY),
+    route("GET", "calendars/events", READ_EVENTS, appointments::list).query(keys::EVENTS_QUERY),
     route("POST", "calendars/events/appointments", WRITE_EVENTS, appointments::post)
-        .at(Place::Body).body(dto::APPOINTMENT_CREATE),
+        .at(Place::Body).body(keys::APPOINTMENT_CREATE),
     route("GET", "calendars/events/appointments/{}", READ_EVENTS, appointments::get).at(Place::Appointment),
     route("PUT", "calendars/events/appointments/{}", WRITE_EVENTS, appointments::put)
-        .at(Place::Appointment).body(dto::APPOINTMENT_UPDATE),
+        .at(Place::Appointment).body(keys::APPOINTMENT_UPDATE),
     route("DELETE", "calendars/events/{}", WRITE_EVENTS, appointments::delete).at(Place::Appointment).gives(201),
     route("GET", "calendars/{}", CALENDARS, calendars::get).at(Place::Calendar),
     route("GET", "locations/{}", "locations.readonly", locations::get).at(Place::Path),
     route("GET", "locations/{}/tags", "locations/tags.readonly", locations::tags).at(Place::Path),
     route("POST", "locations/{}/tasks/search", "locations/tasks.readonly", locations::search_tasks)
-        .at(Place::Path).body(dto::TASK_SEARCH),
+        .at(Place::Path).body(keys::TASK_SEARCH),
 ];
 
 /// Checks and carries out a request. What is left of the rate limit goes to `meter` as soon as it is known.

@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::answers::{Answer, Refusal};
-use super::fields::{Fields, apply, flag, fresh_id, oldest_first, pick, text};
+use super::fields::{Fields, apply, flag, oldest_first, only, pick, text};
 use super::routes::Call;
 use super::{Ghl, webhooks};
 use crate::clock::Millis;
@@ -57,17 +57,11 @@ impl Ghl {
         input: &Fields,
         turn: &mut Turn<'_>,
     ) -> Result<String, Refusal> {
-        let location = text(self.contact(contact)?, "locationId").to_owned();
-        let id = fresh_id(turn.rng);
-        let mut task = Fields::from_iter([
-            ("id".to_owned(), id.clone().into()),
-            ("locationId".to_owned(), location.into()),
-            ("contactId".to_owned(), contact.into()),
-            ("dateAdded".to_owned(), turn.now.rfc3339().into()),
-            ("completed".to_owned(), false.into()),
-        ]);
+        let mut task = self.new_beside(contact, turn)?;
+        task.insert("completed".to_owned(), false.into());
         apply(&mut task, written(input));
         webhooks::task(self, "TaskCreate", &task, turn);
+        let id = text(&task, "id").to_owned();
         self.tasks.insert(id.clone(), task);
         Ok(id)
     }
@@ -99,8 +93,7 @@ impl Ghl {
 
 /// The due date is shown in UTC with milliseconds, however it was written.
 fn written(input: &Fields) -> Fields {
-    let mut written = input.clone();
-    written.retain(|key, _| WRITABLE.contains(&key.as_str()));
+    let mut written = only(input, WRITABLE);
     if let Some(due) = input.get("dueDate").and_then(Value::as_str).and_then(Millis::parse) {
         written.insert("dueDate".to_owned(), due.rfc3339().into());
     }

@@ -1,6 +1,6 @@
 //! Whitelist validation: unknown keys, missing keys and wrong types are refused with a list of messages.
 //!
-//! In: a table of keys and what a request sent. Out: nothing, or the 422 with its array. The tables stand in `dto`.
+//! In: a table of keys and what a request sent. Out: nothing, or the 422 with its array. The tables stand in `keys`.
 
 use std::collections::BTreeMap;
 
