@@ -5,7 +5,6 @@ use crate::model::{
     Action, Attempt, Class, Entity, ExternalId, Fields, Link, LinkState, Observation, Sent, Shape, Step,
 };
 use crate::resolve::Case;
-use crate::resolve::claim::Evidence;
 use crate::resolve::decide::{Frame, decide, landed};
 use crate::store::{Result, Settled, Settlement};
 use crate::systems::{Answer, SystemError};
@@ -81,16 +80,7 @@ impl Lane<'_> {
             .map(|(field, value)| (field.clone(), value.clone()))
             .collect();
         let rest = Observation { class: Class::Current, shape: Shape::Partial(rest), ..shown.clone() };
-        let policy = &self.site.workspace.policy;
-        let evidence = Evidence::new();
-        let frame = Frame {
-            order: &policy.order,
-            terms: self.target,
-            now: self.lanes.clock.now(),
-            late_write: policy.late_write,
-            evidence: &evidence,
-            orphaned: false,
-        };
+        let frame = Frame::of(&self.site.workspace.policy, self.target, self.lanes.clock.now());
         let verdict = decide(&case.whole.entity, &link, &rest, &frame);
         let entity = verdict.entity.clone();
         case.accept(verdict, None);

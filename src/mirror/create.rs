@@ -6,10 +6,12 @@ use super::brake::shadow;
 use super::lane::{Call, Flow, LOOK, Lane, ONE, RACES, rest_unless_moved};
 use super::spread::{Creation, creation, parent_id};
 use crate::model::{
-    Action, Attempt, Class, ExternalId, Intent, Kind, Link, LinkState, MirrorState, Mode, Sent, Step, Whole,
+    Action, Attempt, Class, ExternalId, Intent, Kind, Link, LinkState, MirrorState, Mode, Observation, Sent, Step,
+    Whole,
 };
 use crate::resolve::Case;
-use crate::store::{Result, Settled};
+use crate::resolve::decide::{Frame, decide};
+use crate::store::{Result, Settled, Settlement};
 use crate::systems::{Answer, Reading, SystemError, Wanted};
 
 impl Lane<'_> {
@@ -105,19 +107,9 @@ impl Lane<'_> {
         let seen = &found.observation;
         let mut link = Link::new(&self.site.workspace.name, self.entity, self.system, seen.kind, seen.id.clone());
         link.ledger.extend(intent.sent.clone().map(|open| Sent { unclear: true, ..open }));
-        let now = self.lanes.clock.now();
-        let evidence = crate::model::Evidence::new();
-        let policy = &self.site.workspace.policy;
-        let frame = crate::resolve::decide::Frame {
-            order: &policy.order,
-            terms: self.target,
-            now,
-            late_write: policy.late_write,
-            evidence: &evidence,
-            orphaned: false,
-        };
-        let seen = crate::model::Observation { class: Class::Current, ..seen.clone() };
-        let verdict = crate::resolve::decide::decide(&case.whole.entity, &link, &seen, &frame);
+        let frame = Frame::of(&self.site.workspace.policy, self.target, self.lanes.clock.now());
+        let seen = Observation { class: Class::Current, ..seen.clone() };
+        let verdict = decide(&case.whole.entity, &link, &seen, &frame);
         case.accept(verdict, None);
         self.linked(case, attempt).await
     }
@@ -233,7 +225,7 @@ impl Lane<'_> {
         if let (Settled::Done, Some(parent)) = (settled, parent) {
             let now = self.lanes.lookup.whole(parent.entity.id).await?;
             if parent_id(now.as_ref(), self.system).is_some() {
-                let mut settlement = crate::store::Settlement::new(self.lease.clone(), self.lanes.clock.now());
+                let mut settlement = Settlement::new(self.lease.clone(), self.lanes.clock.now());
                 settlement.release.push((parent.entity.id, self.system));
                 return self.lanes.settling.settle(&settlement).await.map(Flow::from);
             }

@@ -205,14 +205,7 @@ impl Lane<'_> {
         let now = self.lanes.clock.now();
         let policy = &self.site.workspace.policy;
         let evidence = claim::evidence(waiting.iter().filter_map(|waiting| waiting.observation.as_ref()));
-        let frame = Frame {
-            order: &policy.order,
-            terms: self.target,
-            now,
-            late_write: policy.late_write,
-            evidence: &evidence,
-            orphaned,
-        };
+        let frame = Frame { evidence: &evidence, orphaned, ..Frame::of(policy, self.target, now) };
         let mut verdict = decide(&case.whole.entity, &link, seen, &frame);
         if let Some(mut sent) = verdict.link.sent.take() {
             // Its outcome was open. What landed is in the snapshot now; what did not may still land late.

@@ -37,11 +37,6 @@ impl Case {
         Self { whole, before: None, owed: BTreeSet::new(), conflicts: Vec::new(), reviews: Vec::new() }
     }
 
-    /// Whether it is not stored yet.
-    pub fn is_new(&self) -> bool {
-        self.before.is_none()
-    }
-
     /// The link with an external id, of any state.
     pub fn link(&self, system: System, id: &ExternalId) -> Option<&Link> {
         self.whole.links.iter().find(|link| link.system == system && link.id == *id)

@@ -5,11 +5,9 @@ use std::collections::BTreeMap;
 
 use crate::clock::Millis;
 use crate::model::{
-    Author, Change, Class, Conflict, Field, Fields, Finding, Link, LinkState, Observation, Origin, Shape, Snapshot,
-    Stamp, Terms, Unreadable, Value,
+    Author, Change, Class, Conflict, Evidence, Field, Fields, Finding, Link, LinkState, Observation, Origin, Shape,
+    Snapshot, Stamp, Terms, Unreadable, Value,
 };
-
-pub use crate::model::Evidence;
 
 /// How an observation is to be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,11 +7,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::claim::{self, Evidence};
+use super::claim;
 use crate::clock::Millis;
 use crate::model::{
-    Author, Class, Conflict, Entity, Expressed, Field, Fields, Finding, Known, Link, LinkState, Observation, Order,
-    Sent, Shape, Stamp, Terms, Value,
+    Author, Class, Conflict, Entity, Evidence, Expressed, Field, Fields, Finding, Known, Link, LinkState, Observation,
+    Order, Policy, Sent, Shape, Stamp, Terms, Value,
 };
 
 /// What an observation is judged by.
@@ -28,6 +28,16 @@ pub struct Frame<'a> {
     pub evidence: &'a Evidence,
     /// Whether the contact that the object belongs to is gone from the system: then the object's absence says nothing more.
     pub orphaned: bool,
+}
+
+static NO_EVIDENCE: Evidence = Evidence::new();
+
+impl<'a> Frame<'a> {
+    /// The frame of a workspace's policy, with no claims waiting.
+    pub fn of(policy: &'a Policy, terms: &'a dyn Terms, now: Millis) -> Self {
+        let (order, late_write) = (&policy.order, policy.late_write);
+        Self { order, terms, now, late_write, evidence: &NO_EVIDENCE, orphaned: false }
+    }
 }
 
 /// What was found.

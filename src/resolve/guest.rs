@@ -3,7 +3,6 @@
 //! Matched by the correlation id that the booking link carried, then by e-mail, then by phone; never by "latest". What a
 //! guest typed is remembered in a retired link of its own, so that typing the same again is no edit.
 
-use super::claim::Evidence;
 use super::decide::{Frame, decide};
 use super::{Case, Resolver, Turn};
 use crate::model::{
@@ -27,16 +26,7 @@ impl Resolver {
         if memory.version.is_some_and(|known| known >= version) {
             return Ok(Some(entity));
         }
-        let policy = &turn.site.workspace.policy;
-        let evidence = Evidence::new();
-        let frame = Frame {
-            order: &policy.order,
-            terms: turn.terms,
-            now: turn.now,
-            late_write: policy.late_write,
-            evidence: &evidence,
-            orphaned: false,
-        };
+        let frame = Frame::of(&turn.site.workspace.policy, turn.terms, turn.now);
         let mut typed =
             Observation::new(Kind::Contact, id, Class::Versioned(version), Shape::Partial(guest.fields.clone()));
         typed.at = seen.at;

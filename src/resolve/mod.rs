@@ -226,16 +226,7 @@ impl Resolver {
         let Some(link) = case.link(turn.system, &seen.id).cloned() else {
             return Ok(Ruling::ended(Some(entity), Outcome::Superseded, "the object belongs to another entity by now"));
         };
-        let policy = &turn.site.workspace.policy;
-        let evidence = claim::Evidence::new();
-        let frame = Frame {
-            order: &policy.order,
-            terms: turn.terms,
-            now: turn.now,
-            late_write: policy.late_write,
-            evidence: &evidence,
-            orphaned: false,
-        };
+        let frame = Frame::of(&turn.site.workspace.policy, turn.terms, turn.now);
         let verdict = decide::decide(&case.whole.entity, &link, seen, &frame);
         let ruling = told(entity, &verdict);
         case.accept(verdict, Some(turn.change.id));

@@ -9,8 +9,8 @@ use super::decide::{Frame, decide, landed};
 use crate::clock::Millis;
 use crate::mirror::plan::{Plan, plan};
 use crate::model::{
-    Action, Author, Change, Class, Conflict, Entity, EntityId, Expressed, ExternalId, Field, Fields, Home, Kind, Life,
-    Link, LinkState, Observation, Order, Sent, Shape, Stamp, System, Terms, Unreadable, Value,
+    Action, Author, Change, Class, Conflict, Entity, EntityId, Evidence, Expressed, ExternalId, Field, Fields, Home,
+    Kind, Life, Link, LinkState, Observation, Order, Sent, Shape, Stamp, System, Terms, Unreadable, Value,
 };
 
 struct Plain(System);
@@ -149,7 +149,7 @@ impl History {
         }
     }
 
-    fn frame<'a>(&'a self, terms: &'a Plain, evidence: &'a claim::Evidence) -> Frame<'a> {
+    fn frame<'a>(&'a self, terms: &'a Plain, evidence: &'a Evidence) -> Frame<'a> {
         Frame {
             order: &self.order,
             terms,
@@ -173,11 +173,11 @@ impl History {
                 self.hub.doubts.insert(system, true);
                 self.hub.waiting.entry(system).or_default().push(seen);
             }
-            Weight::Proves => self.decide(system, &seen, &claim::Evidence::new()),
+            Weight::Proves => self.decide(system, &seen, &Evidence::new()),
         }
     }
 
-    fn decide(&mut self, system: System, seen: &Observation, evidence: &claim::Evidence) {
+    fn decide(&mut self, system: System, seen: &Observation, evidence: &Evidence) {
         let Some(link) = self.hub.links.get(&system) else { return };
         let terms = Plain(system);
         let verdict = decide(&self.hub.entity, link, seen, &self.frame(&terms, evidence));
