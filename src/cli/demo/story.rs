@@ -76,8 +76,14 @@ impl Story {
 
     /// Plays one step.
     pub async fn play(&mut self, (name, reads): (&str, usize), stage: &Stage) -> Result<Step> {
+        self.pause(150).await;
         let step = self.act(name, stage).await?;
         Ok(Step { reads, ..step })
+    }
+
+    /// Waits as long as the seed says, `most` milliseconds at most.
+    async fn pause(&mut self, most: u64) {
+        tokio::time::sleep(Duration::from_millis(self.rng.u64(..most))).await;
     }
 
     async fn act(&mut self, name: &str, stage: &Stage) -> Result<Step> {
@@ -274,6 +280,7 @@ impl Story {
             let value =
                 if field == "mobilePhone" { format!("+49151999{number:05}") } else { format!("Burst {number}") };
             stage.edit(edit_timify(stage, &customer, &json!({ field: value }))).await?;
+            self.pause(8).await;
         }
         Ok(step("a burst of 20 edits in TIMIFY", &[("ghl PUT contact", 1), ("timerex+ PUT contact", 1)]))
     }
