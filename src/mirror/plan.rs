@@ -130,3 +130,6 @@ fn carry(kind: Kind, writes: &Fields, terms: &dyn Terms) -> (BTreeMap<Action, Fi
     }
     (calls, stuck)
 }
+
+#[cfg(test)]
+mod tests;

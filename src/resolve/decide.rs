@@ -116,7 +116,12 @@ fn decide_field(
     }
     let seen = link.seen;
     let t = claim::edit_time(field, &value, at, seen, frame.evidence);
-    let stamp = frame.order.after(known.stamp, t, author);
+    let mut stamp = frame.order.after(known.stamp, t, author);
+    if stamp == entity.stamp(field) {
+        // Raised to the same tick as its author's former edit, over a late write of ours. It is the later one; and equal
+        // stamps would tell `plan` that the system holds what is true.
+        stamp = frame.order.after(stamp, t, author);
+    }
     link.snapshot.entry(field.clone()).or_default().move_to(value.clone(), stamp);
 
     let before = (entity.value(field).clone(), entity.stamp(field));

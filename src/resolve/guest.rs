@@ -78,3 +78,36 @@ fn memory_id(guest: &Guest, seen: &Observation) -> ExternalId {
         [Field::EMAIL, Field::PHONE].iter().find_map(|field| guest.fields.get(field)?.as_text().map(str::to_owned));
     ExternalId(format!("guest:{}", key.unwrap_or_else(|| seen.id.to_string())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Millis;
+    use crate::model::{Author, Fields, Stamp, Value};
+
+    fn typed<const N: usize>(fields: [(Field, &str); N]) -> Guest {
+        let fields: Fields = fields.map(|(field, value)| (field, Value::text(value))).into();
+        Guest { correlation: None, fields }
+    }
+
+    #[test]
+    fn a_guest_with_the_familys_phone_and_an_email_of_his_own_is_another_person() {
+        let entity = Entity::new(EntityId(uuid::Uuid::nil()), "w", Kind::Contact, Millis(0));
+        let mut whole = Whole { entity, links: Vec::new(), mirrors: Vec::new() };
+        assert!(is_same_person(&whole, Some("child@example.com")), "no e-mail is known");
+        let mother = Value::text("mother@example.com");
+        whole.entity.set(Field::EMAIL, mother, Stamp::new(Millis(1), Author::Ghl));
+        assert!(!is_same_person(&whole, Some("child@example.com")));
+        assert!(is_same_person(&whole, Some("mother@example.com")) && is_same_person(&whole, None));
+    }
+
+    #[test]
+    fn what_a_guest_typed_is_remembered_by_email_then_phone_then_booking() {
+        let seen = Observation::new(Kind::Appointment, ExternalId::new("booking"), Class::Claim, Shape::Hint);
+        let remembered = |guest| memory_id(&guest, &seen).0;
+        let (email, phone) = ((Field::EMAIL, "ada@example.com"), (Field::PHONE, "+491"));
+        assert_eq!(remembered(typed([email.clone(), phone.clone()])), "guest:ada@example.com");
+        assert_eq!(remembered(typed([phone])), "guest:+491");
+        assert_eq!(remembered(typed([(Field::FIRST_NAME, "Ada")])), "guest:booking");
+    }
+}

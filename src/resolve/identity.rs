@@ -54,3 +54,6 @@ pub fn is_alike(kind: Kind, fields: &Fields, whole: &Whole) -> bool {
             Kind::Appointment => same(&Field::START) && !differs(&Field::CALENDAR),
         }
 }
+
+#[cfg(test)]
+mod tests;

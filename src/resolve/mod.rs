@@ -12,7 +12,15 @@ mod lookup;
 mod unknown;
 
 #[cfg(test)]
+mod counter_examples;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod world;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

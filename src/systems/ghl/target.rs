@@ -216,9 +216,14 @@ impl Ghl {
         body.into()
     }
 
-    /// The body of an update: only what changes; keys that the DTO does not list are refused with 422.
+    /// The body of an update: only what changes; keys that the DTO does not list are refused with 422. A start takes the
+    /// end with it: one without the other moves the end, for GHL keeps the length.
     fn changes(&self, step: &Step) -> Json {
-        let mut body = self.mapping.json(step.kind, &step.fields);
+        let mut fields = step.fields.clone();
+        if let Some(end) = step.whole.get(&Field::END).filter(|_| fields.contains_key(&Field::START)) {
+            fields.entry(Field::END).or_insert_with(|| end.clone());
+        }
+        let mut body = self.mapping.json(step.kind, &fields);
         if step.kind == Kind::Appointment {
             mirrored(&mut body);
         }

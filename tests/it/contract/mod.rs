@@ -6,7 +6,10 @@
 
 pub mod openapi;
 
+mod bench;
 mod checker;
+mod client;
+mod connectors;
 mod endpoints;
 mod events;
 mod lies;

@@ -44,7 +44,7 @@ pub fn check_request(method: &str, path: &str, query: &str, headers: &HeaderMap,
 /// The faults of an answer's status and body.
 pub fn check_response(method: &str, path: &str, status: u16, body: &Value) -> Vec<String> {
     let Some(found) = Operation::find(method, path) else { return vec![format!("no operation {method} {path}")] };
-    let documented = &found.operation["responses"][status.to_string()];
+    let documented = &found.says["responses"][status.to_string()];
     if documented.is_null() {
         let unlisted = lies::UNLISTED_STATUSES.iter().any(|(known, _)| *known == status);
         return if unlisted { Vec::new() } else { vec![format!("status {status} is not documented")] };
@@ -58,9 +58,14 @@ pub fn check_response(method: &str, path: &str, status: u16, body: &Value) -> Ve
 pub fn body_keys(method: &str, path: &str) -> Vec<String> {
     let Some(found) = Operation::find(method, path) else { return Vec::new() };
     let (_, schema, name) =
-        resolve(found.document, &found.operation["requestBody"]["content"]["application/json"]["schema"], "");
+        resolve(found.document, &found.says["requestBody"]["content"]["application/json"]["schema"], "");
     let schema = lies::truth(name, "").unwrap_or(schema);
     schema["properties"].as_object().map(|keys| keys.keys().cloned().collect()).unwrap_or_default()
+}
+
+/// The operation that a request is, as the documents name it: method and template of the path.
+pub fn operation(method: &str, path: &str) -> Option<String> {
+    Operation::find(method, path).map(|found| format!("{method} {}", found.template))
 }
 
 /// A schema of the documents by name.
@@ -75,7 +80,8 @@ fn query_pairs(query: &str) -> Vec<(String, String)> {
 
 struct Operation {
     document: &'static Value,
-    operation: &'static Value,
+    template: &'static str,
+    says: &'static Value,
 }
 
 impl Operation {
@@ -87,7 +93,7 @@ impl Operation {
             for (template, operations) in document["paths"].as_object().into_iter().flatten() {
                 let operation = &operations[method.to_lowercase()];
                 if let Some(parameters) = parameters_matched(template, &sent).filter(|_| !operation.is_null()) {
-                    found.push((parameters, Self { document, operation }));
+                    found.push((parameters, Self { document, template, says: operation }));
                 }
             }
         }
@@ -95,7 +101,7 @@ impl Operation {
     }
 
     fn named(&self, place: &'static str) -> impl Iterator<Item = &'static Value> {
-        let all = self.operation["parameters"].as_array().into_iter().flatten();
+        let all = self.says["parameters"].as_array().into_iter().flatten();
         all.filter(move |parameter| parameter["in"] == place)
     }
 
@@ -113,7 +119,7 @@ impl Operation {
     }
 
     fn request_body(&self, headers: &HeaderMap, body: Option<&Value>) -> Vec<String> {
-        let documented = &self.operation["requestBody"];
+        let documented = &self.says["requestBody"];
         let Some(body) = body else {
             let missing = documented["required"] == true;
             return if missing { vec!["the body is missing".to_owned()] } else { Vec::new() };

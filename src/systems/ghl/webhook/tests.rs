@@ -51,6 +51,8 @@ fn files(folder: &str) -> Vec<String> {
     let json = entries.filter(|path| path.extension().is_some_and(|ending| ending == "json"));
     let mut names: Vec<String> =
         json.map(|path| format!("{folder}{}", path.file_name().unwrap().to_str().unwrap())).collect();
+    // Beside the bodies stand the documents' schemas of them.
+    names.retain(|name| !name.ends_with(".schema.json"));
     names.sort();
     names
 }

@@ -1,0 +1,493 @@
+//! The histories that forced the rules of deciding, each as short as it gets. The numbers are those of the rules.
+
+use std::time::Duration;
+
+use rstest::rstest;
+
+use super::claim::{self, Weight};
+use super::decide::{Frame, Verdict, decide};
+use super::sample::Sample;
+use super::world::{Ending, START, World};
+use crate::clock::Millis;
+use crate::model::Evidence;
+use crate::model::{
+    Author, Class, Entity, EntityId, ExternalId, Field, Fields, Finding, Kind, Known, Link, LinkState, Observation,
+    Order, Sent, Shape, Stamp, System, Value,
+};
+
+const G: System = System::Ghl;
+const T: System = System::Timify;
+const X: System = System::Timerex;
+const NAME: Field = Field::FIRST_NAME;
+
+fn text(value: &str) -> Value {
+    Value::text(value)
+}
+
+fn world() -> World {
+    World::holding([(NAME, text("base")), (Field::PHONE, text("p0"))])
+}
+
+/// Nothing is left to do, all agree on these values, and exactly these values lost.
+fn ends(mut world: World, values: &[(Field, Value)], lost: &[(Field, Value)]) {
+    world.finish();
+    world.check();
+    for (field, value) in values {
+        assert_eq!(world.hub.entity.value(field), value, "{field}");
+    }
+    let kept: Vec<_> = world.hub.conflicts.iter().map(|c| (c.field.clone(), c.lost.clone())).collect();
+    assert_eq!(kept, lost);
+}
+
+/// A user edits, and the hub hears of it and reads it.
+fn edited(world: &mut World, system: System, field: &Field, value: &str) {
+    world.pass(10);
+    world.edit(system, field, &text(value), 1);
+    world.hear(system);
+    world.lane(system, Ending::Done, None);
+}
+
+/// Counter-example 1: R3, R6.
+#[test]
+fn an_edit_made_on_a_clock_five_minutes_slow_is_not_stale() {
+    let mut world = world();
+    edited(&mut world, G, &NAME, "n0");
+    world.places.get_mut(&G).unwrap().skew = -300_000;
+    edited(&mut world, G, &NAME, "n1");
+    ends(world, &[(NAME, text("n1"))], &[]);
+}
+
+/// Counter-example 11: R2.
+#[test]
+fn who_edits_what_another_wrote_wins_though_his_clock_is_slow() {
+    let mut world = world();
+    edited(&mut world, G, &NAME, "from G");
+    world.lane(X, Ending::Done, None);
+    world.places.get_mut(&X).unwrap().skew = -300_000;
+    edited(&mut world, X, &NAME, "from X");
+    ends(world, &[(NAME, text("from X"))], &[]);
+}
+
+/// Counter-example 2: R3, R8.
+#[test]
+fn a_late_payload_of_an_older_version_brings_nothing_back() {
+    let mut world = world();
+    edited(&mut world, G, &NAME, "n1");
+    world.edit(X, &Field::tag("vip"), &Value::Flag(true), 1);
+    world.lane(X, Ending::Done, None);
+    assert_eq!(world.places[&X].value(&NAME), &text("n1"));
+    world.hear(X);
+    assert_eq!(world.hub.entity.value(&NAME), &text("n1"));
+    let writes = world.writes;
+    world.finish();
+    assert_eq!((writes, world.writes), (1, 4), "two edits, each written to two systems");
+    ends(world, &[(NAME, text("n1")), (Field::tag("vip"), Value::Flag(true))], &[]);
+}
+
+/// Counter-example 3: R3, R9.
+#[test]
+fn a_value_that_a_system_no_longer_holds_is_kept_and_never_fought_over() {
+    let mut world = world();
+    edited(&mut world, T, &Field::PHONE, "p1");
+    world.lane(X, Ending::Done, Some((Field::PHONE, text("p2"), 1)));
+    world.hear(X);
+    assert_eq!(world.hub.links[&X].known(&Field::PHONE).value, text("p1"), "the snapshot says what X holds");
+    world.finish();
+    assert_eq!(world.writes, 2, "one edit, written to two systems");
+    ends(world, &[(Field::PHONE, text("p1"))], &[(Field::PHONE, text("p2"))]);
+}
+
+/// Counter-example 4: R3.
+#[test]
+fn two_webhooks_of_one_user_in_the_wrong_order_end_with_his_last_word() {
+    let mut world = world();
+    world.edit(G, &Field::tag("vip"), &Value::Flag(true), 1);
+    world.pass(1);
+    world.edit(G, &NAME, &text("n1"), 1);
+    for at in [1, 0] {
+        world.deliver(at);
+        world.lane(G, Ending::Done, None);
+        assert_eq!(world.hub.entity.value(&NAME), &text("n1"));
+    }
+    ends(world, &[(NAME, text("n1")), (Field::tag("vip"), Value::Flag(true))], &[]);
+}
+
+/// Counter-example 5: R8, R9.
+#[test]
+fn an_edit_that_we_wrote_over_unseen_is_kept_when_its_webhook_comes() {
+    let mut world = world();
+    edited(&mut world, T, &NAME, "from T");
+    world.lane(G, Ending::Done, Some((NAME, text("from G"), 1)));
+    ends(world, &[(NAME, text("from T"))], &[(NAME, text("from G"))]);
+}
+
+/// Counter-example 7: R1. Each pair is within the tolerance, or nearly; the winner is the same in any order.
+#[rstest]
+#[case([0, 1, 2])]
+#[case([0, 2, 1])]
+#[case([1, 0, 2])]
+#[case([1, 2, 0])]
+#[case([2, 0, 1])]
+#[case([2, 1, 0])]
+fn three_edits_a_tolerance_apart_have_one_winner_in_any_order(#[case] order: [usize; 3]) {
+    let (mut world, tick) = (world(), 2_000);
+    let base = START.0 / tick * tick;
+    for (system, after) in [(G, 2_100), (T, 3_000), (X, 4_800)] {
+        world.now = Millis(base + after);
+        world.edit(system, &NAME, &text(system.word()), 1);
+    }
+    for at in order {
+        let system = System::ALL[at];
+        // TIMIFY's hints carry no value, so that the time of its edit is known from elsewhere here.
+        let seen = Observation {
+            at: Some(Millis(base + [2_100, 3_000, 4_800][at])),
+            ..Observation::new(
+                Kind::Contact,
+                ExternalId::new(format!("{system}-1")),
+                Class::Current,
+                Shape::Full(world.places[&system].fields.clone()),
+            )
+        };
+        let verdict = judged(&world.hub.entity, &world.hub.links[&system], &seen, world.now, &Evidence::new());
+        world.hub.entity = verdict.entity;
+        world.hub.links.insert(system, verdict.link);
+    }
+    assert_eq!(world.hub.entity.value(&NAME), &text("timerex"));
+}
+
+/// Counter-example 8: a tag is a field of its own.
+#[rstest]
+#[case::first_heard_first([G, X])]
+#[case::last_heard_first([X, G])]
+fn a_tag_removed_and_a_tag_added_elsewhere_both_stay_so_after_a_late_payload(#[case] order: [System; 2]) {
+    let (vip, new) = (Field::tag("vip"), Field::tag("new"));
+    let mut world = World::holding([(vip.clone(), Value::Flag(true))]);
+    world.edit(G, &vip, &Value::Blank, 1);
+    world.pass(1);
+    world.edit(X, &new, &Value::Flag(true), 2);
+    let late = world.queue.pop().unwrap();
+    for system in order {
+        world.hear(system);
+        world.lane(system, Ending::Done, None);
+    }
+    world.lane(X, Ending::Done, None);
+    world.queue.push(late);
+    ends(world, &[(vip, Value::Blank), (new, Value::Flag(true))], &[]);
+}
+
+/// Counter-example 9: R5.
+#[test]
+fn a_write_applied_late_is_no_edit_and_the_newest_value_is_written_again() {
+    let mut world = world();
+    edited(&mut world, T, &NAME, "a");
+    world.lane(G, Ending::Late, None);
+    edited(&mut world, T, &NAME, "b");
+    world.lane(G, Ending::Done, None);
+    assert_eq!(world.places[&G].value(&NAME), &text("b"));
+    world.pass(60);
+    world.land_late(0);
+    assert_eq!(world.places[&G].value(&NAME), &text("a"));
+    world.hear(G);
+    world.lane(G, Ending::Done, None);
+    assert_eq!(world.places[&G].value(&NAME), &text("b"));
+    ends(world, &[(NAME, text("b"))], &[]);
+}
+
+/// R5: not for ever.
+#[test]
+fn a_value_like_that_of_an_unclear_write_is_an_edit_once_the_write_can_no_longer_land() {
+    let mut world = world();
+    edited(&mut world, T, &NAME, "a");
+    world.lane(G, Ending::Vanished, None);
+    edited(&mut world, T, &NAME, "b");
+    world.lane(G, Ending::Done, None);
+    world.pass(700);
+    edited(&mut world, G, &NAME, "a");
+    ends(world, &[(NAME, text("a"))], &[]);
+}
+
+/// R5: an answer that was lost.
+#[test]
+fn our_own_write_is_known_again_when_its_answer_was_lost() {
+    let mut world = world();
+    edited(&mut world, T, &NAME, "a");
+    world.lane(G, Ending::Unheard, None);
+    world.lane(G, Ending::Done, None);
+    assert_eq!(world.hub.entity.stamp(&NAME).author, Author::Timify);
+    assert_eq!(world.hub.links[&G].known(&NAME).stamp, world.hub.entity.stamp(&NAME));
+    world.finish();
+    assert_eq!(world.writes, 2, "one edit, written to two systems");
+    ends(world, &[(NAME, text("a"))], &[]);
+}
+
+/// Counter-example 10: R8, `held`.
+#[test]
+fn the_echo_of_our_first_write_after_our_second_is_stale_and_no_conflict() {
+    let mut world = world();
+    for value in ["a", "b"] {
+        edited(&mut world, T, &NAME, value);
+        world.lane(G, Ending::Done, None);
+    }
+    world.hear(G);
+    ends(world, &[(NAME, text("b"))], &[]);
+}
+
+/// Counter-example 12: R10, as far as deciding goes.
+#[test]
+fn an_edit_found_before_the_deletion_of_another_is_carried_out_stops_it() {
+    let mut world = world();
+    world.delete(T, 1);
+    world.hear(T);
+    world.lane(T, Ending::Done, None);
+    assert!(!world.hub.entity.is_live() && !world.hub.parked);
+    world.edit(X, &NAME, &text("unseen"), 0);
+    world.lane(X, Ending::Done, None);
+    assert!(world.hub.parked && !world.places[&X].gone);
+}
+
+fn judged(entity: &Entity, link: &Link, seen: &Observation, now: Millis, evidence: &Evidence) -> Verdict {
+    let (order, terms) = (Order::default(), Sample::plain(link.system));
+    decide(
+        entity,
+        link,
+        seen,
+        &Frame { order: &order, terms: &terms, now, late_write: Duration::from_mins(10), evidence, orphaned: false },
+    )
+}
+
+/// An entity and a link of a system that both hold `base` since the first second.
+fn both(system: System) -> (Entity, Link) {
+    let mut entity = Entity::new(EntityId(uuid::Uuid::nil()), "w", Kind::Contact, Millis(0));
+    let mut link = Link::new("w", entity.id, system, Kind::Contact, ExternalId::new("1"));
+    let stamp = Stamp::new(second(1), Author::Operator);
+    entity.set(NAME, text("base"), stamp);
+    link.snapshot.insert(NAME, Known { value: text("base"), stamp, ..Known::default() });
+    link.seen = second(2);
+    (entity, link)
+}
+
+fn second(at: i64) -> Millis {
+    Millis(at * 1_000)
+}
+
+fn seen(value: &str, at: Option<Millis>) -> Observation {
+    let fields = Fields::from([(NAME, text(value))]);
+    Observation { at, ..Observation::new(Kind::Contact, ExternalId::new("1"), Class::Current, Shape::Full(fields)) }
+}
+
+/// Counter-example 14: R6.3.
+#[test]
+fn to_agree_is_not_to_have_seen_it() {
+    let (mut entity, link) = both(G);
+    entity.set(NAME, text("n1"), Stamp::new(second(100), Author::Timify));
+    let agreed = judged(&entity, &link, &seen("n1", Some(second(50))), second(110), &Evidence::new());
+    assert_eq!(agreed.findings[&NAME], Finding::Agreed);
+    assert_eq!(agreed.link.known(&NAME).stamp, Stamp::new(second(50), Author::Ghl));
+    assert_eq!(agreed.entity.stamp(&NAME), entity.stamp(&NAME));
+    let later = judged(&agreed.entity, &agreed.link, &seen("n2", Some(second(60))), second(120), &Evidence::new());
+    assert_eq!((later.findings[&NAME], later.conflicts[0].lost.clone()), (Finding::Lost, text("n2")));
+}
+
+/// R6.4: the newer of two stamps that say the same stays.
+#[test]
+fn who_agrees_later_makes_it_later() {
+    let (mut entity, link) = both(G);
+    entity.set(NAME, text("n1"), Stamp::new(second(40), Author::Timify));
+    let agreed = judged(&entity, &link, &seen("n1", Some(second(50))), second(110), &Evidence::new());
+    assert_eq!(agreed.entity.stamp(&NAME), Stamp::new(second(50), Author::Ghl));
+}
+
+/// Counter-example 15: a stamp does not depend on when it arrives.
+#[test]
+fn the_stamp_of_an_edit_does_not_depend_on_its_arrival() {
+    let (entity, link) = both(G);
+    let edit = seen("n1", Some(second(500)));
+    let stamps =
+        [10, 400, 900].map(|now| judged(&entity, &link, &edit, second(now), &Evidence::new()).entity.stamp(&NAME));
+    assert_eq!(stamps, [Stamp::new(second(500), Author::Ghl); 3]);
+}
+
+/// Counter-example 16: R7. The edit was found by a read that another edit caused.
+#[test]
+fn an_edit_found_by_a_read_is_no_younger_than_the_last_look() {
+    let (mut entity, link) = both(G);
+    entity.set(NAME, text("rival"), Stamp::new(second(50), Author::Timify));
+    let found = judged(&entity, &link, &seen("n1", None), second(100), &Evidence::new());
+    assert_eq!((found.findings[&NAME], found.conflicts[0].lost_stamp.t), (Finding::Lost, second(2)));
+}
+
+/// R7: the smallest of the times known to be not before the edit, and only those of the same value.
+#[test]
+fn a_claim_with_the_same_value_dates_the_edit_that_a_read_finds() {
+    let (mut entity, link) = both(G);
+    entity.set(NAME, text("rival"), Stamp::new(second(50), Author::Timify));
+    let dated = |claims: &[(&str, i64)], at: Option<i64>| {
+        let claims: Vec<_> = claims.iter().map(|(value, at)| seen(value, Some(second(*at)))).collect();
+        let read = seen("n1", at.map(second));
+        let verdict = judged(&entity, &link, &read, second(100), &claim::evidence(&claims));
+        verdict.link.known(&NAME).stamp.t
+    };
+    assert_eq!(dated(&[("n1", 70), ("n1", 60)], None), second(60));
+    assert_eq!(dated(&[("n1", 70)], Some(80)), second(70));
+    assert_eq!(dated(&[("other", 30)], Some(80)), second(80));
+    assert_eq!(dated(&[("other", 30)], None), second(2));
+}
+
+/// R6.5: a clearing is an edit; what was never set is not.
+#[test]
+fn a_clearing_that_loses_is_kept_and_what_was_never_set_is_not() {
+    let (mut entity, link) = both(G);
+    entity.set(NAME, Value::Blank, Stamp::new(second(50), Author::Timify));
+    let edit = seen("n1", Some(second(60)));
+    let verdict = judged(&entity, &link, &edit, second(100), &Evidence::new());
+    assert_eq!((verdict.findings[&NAME], verdict.conflicts[0].lost.clone()), (Finding::Taken, Value::Blank));
+    entity.fields.clear();
+    let verdict = judged(&entity, &link, &edit, second(100), &Evidence::new());
+    assert_eq!((verdict.findings[&NAME], verdict.conflicts.len()), (Finding::Taken, 0));
+}
+
+/// R6: the first link.
+#[test]
+fn on_first_linking_a_blank_beats_nothing_tags_unite_and_the_losers_are_one_report() {
+    let (mut entity, mut link) = both(X);
+    entity.set(Field::PHONE, text("p"), Stamp::new(second(50), Author::Ghl));
+    entity.set(Field::tag("a"), Value::Flag(true), Stamp::new(second(50), Author::Ghl));
+    link.snapshot.clear();
+    link.seen = Millis(0);
+    let mut first = seen("other", Some(second(60)));
+    first.shape = Shape::Full(Fields::from([(NAME, text("other")), (Field::tag("b"), Value::Flag(true))]));
+    let verdict = judged(&entity, &link, &first, second(100), &Evidence::new());
+    assert_eq!(verdict.entity.value(&Field::PHONE), &text("p"));
+    assert!(["a", "b"].iter().all(|tag| verdict.entity.value(&Field::tag(tag)).is_set()));
+    let lost: Vec<_> = verdict.conflicts.iter().map(|c| (c.field.clone(), c.lost.clone(), c.rule.as_str())).collect();
+    assert_eq!(lost, [(NAME, text("base"), "linking")]);
+}
+
+/// R2: stamps raised to the same tick. Equal stamps would tell `plan` that the system holds what is true.
+#[test]
+fn two_edits_of_one_author_never_carry_one_stamp() {
+    let (mut entity, mut link) = both(X);
+    entity.set(NAME, Value::Blank, Stamp::new(second(44), Author::Timerex));
+    let written = Stamp::new(Millis(43_998), Author::Ghl);
+    link.snapshot.insert(NAME, Known { value: text("late write"), stamp: written, wrote: true, ..Known::default() });
+    let verdict = judged(&entity, &link, &seen("n1", Some(second(3))), second(100), &Evidence::new());
+    assert_eq!((verdict.findings[&NAME], verdict.entity.value(&NAME)), (Finding::Taken, &text("n1")));
+    assert_ne!(verdict.entity.stamp(&NAME), entity.stamp(&NAME));
+}
+
+/// R8, row by row: never written, once held, its own author's, an absent tag; else it was overwritten unseen.
+#[rstest]
+#[case::never_written(false, &[], Author::Ghl, NAME, Finding::Stale)]
+#[case::once_held(true, &["claimed"], Author::Ghl, NAME, Finding::Stale)]
+#[case::replaced_by_its_own_author(true, &[], Author::Timify, NAME, Finding::Stale)]
+#[case::overwritten_unseen(true, &["else"], Author::Ghl, NAME, Finding::Lost)]
+fn a_claim_that_the_read_did_not_confirm(
+    #[case] wrote: bool,
+    #[case] held: &[&str],
+    #[case] author: Author,
+    #[case] field: Field,
+    #[case] expected: Finding,
+) {
+    let (_, mut link) = both(T);
+    let held = held.iter().map(|value| text(value)).collect();
+    let known = Known { value: text("now"), stamp: Stamp::new(second(50), author), held, wrote };
+    link.snapshot.insert(field.clone(), known);
+    let claim = Observation { class: Class::Claim, ..seen("claimed", Some(second(40))) };
+    let (findings, conflicts) = claim::unconfirmed(&link, &claim);
+    assert_eq!(findings[&field], expected);
+    let kept: Vec<_> = conflicts.iter().map(|c| (c.lost.clone(), c.won.clone(), c.rule.as_str())).collect();
+    let lost = [(text("claimed"), text("now"), "overwritten_unseen")];
+    assert_eq!(kept, lost[..usize::from(expected == Finding::Lost)]);
+}
+
+#[test]
+fn a_claim_that_lacks_a_tag_of_ours_is_stale() {
+    let (_, mut link) = both(T);
+    let vip = Field::tag("vip");
+    let stamp = Stamp::new(second(50), Author::Ghl);
+    link.snapshot.insert(vip.clone(), Known { value: Value::Flag(true), stamp, held: Vec::new(), wrote: true });
+    let fields = Fields::from([(vip.clone(), Value::Blank)]);
+    let claim = Observation::new(Kind::Contact, ExternalId::new("1"), Class::Claim, Shape::Partial(fields));
+    let (findings, conflicts) = claim::unconfirmed(&link, &claim);
+    assert_eq!((findings[&vip], conflicts.len()), (Finding::Stale, 0));
+}
+
+/// R3: what each kind of observation weighs.
+#[rstest]
+#[case::a_read(Class::Current, "base", Some(5), Weight::Proves)]
+#[case::a_claim_of_what_is_known(Class::Claim, "base", None, Weight::Echo)]
+#[case::a_claim_of_anything_else(Class::Claim, "n1", None, Weight::Doubt)]
+#[case::the_first_version(Class::Versioned(Millis(4)), "n1", None, Weight::Proves)]
+#[case::a_newer_version(Class::Versioned(Millis(6)), "n1", Some(5), Weight::Proves)]
+#[case::an_equal_version(Class::Versioned(Millis(5)), "n1", Some(5), Weight::Doubt)]
+#[case::an_older_version(Class::Versioned(Millis(4)), "n1", Some(5), Weight::Old)]
+#[case::an_older_version_of_what_is_known(Class::Versioned(Millis(4)), "base", Some(5), Weight::Echo)]
+fn an_observation_weighs(
+    #[case] class: Class,
+    #[case] value: &str,
+    #[case] version: Option<i64>,
+    #[case] expected: Weight,
+) {
+    let (_, mut link) = both(X);
+    link.version = version.map(Millis);
+    assert_eq!(claim::weigh(&link, &Observation { class, ..seen(value, None) }), expected);
+}
+
+#[test]
+fn a_deletion_is_read_back_once_and_nothing_of_what_is_gone_proves_anything() {
+    let (_, mut link) = both(X);
+    let gone = |class| Observation::new(Kind::Contact, ExternalId::new("1"), class, Shape::Gone);
+    assert_eq!(claim::weigh(&link, &gone(Class::Claim)), Weight::Doubt);
+    assert_eq!(claim::weigh(&link, &gone(Class::Versioned(Millis(9)))), Weight::Doubt);
+    assert_eq!(claim::weigh(&link, &gone(Class::Current)), Weight::Proves);
+    link.state = LinkState::Gone;
+    assert_eq!(claim::weigh(&link, &gone(Class::Claim)), Weight::Echo);
+    assert_eq!(claim::weigh(&link, &seen("n1", None)), Weight::Old);
+}
+
+#[test]
+fn a_known_field_that_a_claim_leaves_out_is_a_doubt_and_in_a_read_a_clearing() {
+    let (entity, link) = both(G);
+    let nothing = |class| Observation { class, shape: Shape::Full(Fields::new()), ..seen("", Some(second(60))) };
+    assert_eq!(claim::weigh(&link, &nothing(Class::Claim)), Weight::Doubt);
+    let verdict = judged(&entity, &link, &nothing(Class::Current), second(100), &Evidence::new());
+    assert_eq!((verdict.findings[&NAME], verdict.entity.value(&NAME)), (Finding::Taken, &Value::Blank));
+    let partial = Observation { shape: Shape::Partial(Fields::new()), ..nothing(Class::Current) };
+    assert_eq!(judged(&entity, &link, &partial, second(100), &Evidence::new()).entity, entity);
+}
+
+#[test]
+fn a_whole_list_of_tags_clears_the_known_tags_that_it_lacks_and_no_other_field() {
+    let (mut entity, mut link) = both(T);
+    let known = Known { value: Value::Flag(true), ..Known::default() };
+    link.snapshot.insert(Field::tag("vip"), known);
+    entity.set(Field::tag("vip"), Value::Flag(true), Stamp::NEVER);
+    let fields = Fields::from([(Field::tag("new"), Value::Flag(true))]);
+    let list = Observation { shape: Shape::Partial(fields), all_tags: true, ..seen("", Some(second(60))) };
+    let verdict = judged(&entity, &link, &list, second(100), &Evidence::new());
+    let held = [Field::tag("vip"), Field::tag("new"), NAME].map(|field| verdict.entity.value(&field).clone());
+    assert_eq!(held, [Value::Blank, Value::Flag(true), text("base")]);
+}
+
+/// R10: what a deletion means.
+#[test]
+fn a_deletion_of_ours_is_no_news_and_another_is_a_deletion_or_a_value() {
+    let (entity, mut link) = both(T);
+    let gone = Observation::new(Kind::Contact, ExternalId::new("1"), Class::Current, Shape::Gone);
+    let verdict = judged(&entity, &link, &gone, second(100), &Evidence::new());
+    assert!(verdict.deleted && verdict.link.state == LinkState::Gone);
+
+    let mut terms = Sample::plain(T);
+    terms.gone_means = Some((Field::STATUS, text("cancelled")));
+    let (order, evidence) = (Order::default(), Evidence::new());
+    let late_write = Duration::from_mins(10);
+    let frame =
+        Frame { order: &order, terms: &terms, now: second(100), late_write, evidence: &evidence, orphaned: false };
+    let verdict = decide(&entity, &link, &gone, &frame);
+    assert_eq!((verdict.deleted, verdict.entity.value(&Field::STATUS)), (false, &text("cancelled")));
+
+    let (fields, stamps) = (Fields::new(), std::collections::BTreeMap::new());
+    link.sent = Some(Sent { fields, stamps, at: second(90), deletes: true, unclear: true });
+    let verdict = judged(&entity, &link, &gone, second(100), &Evidence::new());
+    assert!(!verdict.deleted && verdict.link.state == LinkState::Gone);
+}

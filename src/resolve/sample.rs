@@ -1,0 +1,55 @@
+//! Terms for tests: a system that holds everything as it is, with single traits changed by the test that needs it.
+
+use crate::model::{
+    Action, Change, Entity, Expressed, Field, Home, Kind, Observation, System, Terms, Unreadable, Value,
+};
+
+pub struct Sample {
+    pub system: System,
+    pub creates: Result<(), &'static str>,
+    pub wants: fn(&Entity) -> bool,
+    pub express: fn(&Field, &Value) -> Expressed,
+    pub carriers: fn(&Field, &Value) -> &'static [Action],
+    pub gone_means: Option<(Field, Value)>,
+}
+
+impl Sample {
+    /// Holds everything as it is, and writes all of it by one call.
+    pub fn plain(system: System) -> Self {
+        Self {
+            system,
+            creates: Ok(()),
+            wants: |_| true,
+            express: |_, value| Expressed::Holds(value.clone()),
+            carriers: |_, _| &[Action::Update],
+            gone_means: None,
+        }
+    }
+}
+
+impl Terms for Sample {
+    fn system(&self) -> System {
+        self.system
+    }
+    fn home(&self, _: Kind) -> Home {
+        Home::Native
+    }
+    fn creates(&self, _: Kind) -> Result<(), &'static str> {
+        self.creates
+    }
+    fn express(&self, _: Kind, field: &Field, value: &Value) -> Expressed {
+        (self.express)(field, value)
+    }
+    fn carriers(&self, _: Kind, field: &Field, value: &Value, _: bool) -> &'static [Action] {
+        (self.carriers)(field, value)
+    }
+    fn wants(&self, entity: &Entity) -> bool {
+        (self.wants)(entity)
+    }
+    fn gone_means(&self, _: Kind) -> Option<(Field, Value)> {
+        self.gone_means.clone()
+    }
+    fn observe(&self, _: &Change) -> Result<Vec<Observation>, Unreadable> {
+        Ok(Vec::new())
+    }
+}

@@ -1,0 +1,470 @@
+//! A world for tests: three systems with their users, and a hub made of the pure functions alone (`decide`, `claim`,
+//! `plan`). It knows what really happened, edit by edit, and stops the test where the hub decides against it.
+//!
+//! In: edits, deliveries, reads, writes with all their faults, one call each. Out: what the systems and the hub hold. What
+//! happens when is left to the tests: told line by line, or drawn by a seed.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::claim::{self, Weight};
+use super::decide::{Frame, Verdict, decide, landed};
+use super::sample::Sample;
+use crate::clock::Millis;
+use crate::mirror::plan::{Plan, plan};
+use crate::model::Evidence;
+use crate::model::{
+    Action, Author, Class, Conflict, Entity, EntityId, ExternalId, Field, Fields, Finding, Kind, Known, Life, Link,
+    LinkState, Observation, Order, Sent, Shape, Stamp, Step, System, Value,
+};
+
+/// The hub's clock as a world begins.
+pub const START: Millis = Millis(1_700_000_000_000);
+
+/// Which edit each field's value comes from; 0 is what was there in the beginning.
+pub type Lineage = BTreeMap<Field, usize>;
+
+/// One system's object.
+#[derive(Default)]
+pub struct Place {
+    pub fields: Fields,
+    pub gone: bool,
+    lineage: Lineage,
+    version: i64,
+    updated: Millis,
+    /// How far its times are off after the correction of its clock, in milliseconds.
+    pub skew: i64,
+    /// Fields of which a user may have seen a write of ours that the hub does not know to have landed.
+    unclear: Vec<Field>,
+}
+
+impl Place {
+    fn set(&mut self, fields: &Fields, lineage: &Lineage, now: Millis) {
+        for (field, value) in fields {
+            self.fields.insert(field.clone(), value.clone());
+            self.fields.retain(|_, value| !value.is_blank());
+            self.lineage.insert(field.clone(), lineage.get(field).copied().unwrap_or(0));
+        }
+        self.version += 1;
+        self.updated = Millis(now.0 + self.skew);
+    }
+
+    pub fn value(&self, field: &Field) -> &Value {
+        self.fields.get(field).unwrap_or(&Value::Blank)
+    }
+}
+
+/// What a user did.
+pub struct Edit {
+    pub system: System,
+    pub field: Field,
+    pub value: Value,
+    base: usize,
+    /// The hub found it, and it was taken, agreed to or kept.
+    acked: bool,
+    /// Its own system's users replaced it, or set it back.
+    replaced: bool,
+    /// A write of ours took its place before the hub had seen it.
+    overwritten: bool,
+    /// A webhook with its value reached the hub.
+    told: bool,
+}
+
+pub struct Hub {
+    pub entity: Entity,
+    pub links: BTreeMap<System, Link>,
+    pub conflicts: Vec<Conflict>,
+    pub parked: bool,
+    doubts: BTreeMap<System, bool>,
+    waiting: BTreeMap<System, Vec<Observation>>,
+    lineage: Lineage,
+}
+
+/// How a write ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Applied and answered.
+    Done,
+    /// Refused for now: not applied, and we know it.
+    Refused,
+    /// Applied, and the answer is lost.
+    Unheard,
+    /// No answer; never applied.
+    Vanished,
+    /// No answer; applied later.
+    Late,
+}
+
+/// A webhook on its way.
+pub struct Delivery {
+    pub system: System,
+    pub seen: Observation,
+    lineage: Lineage,
+}
+
+pub struct World {
+    pub now: Millis,
+    pub order: Order,
+    pub places: BTreeMap<System, Place>,
+    pub hub: Hub,
+    pub queue: Vec<Delivery>,
+    pub edits: Vec<Edit>,
+    initial: Fields,
+    /// Writes that will be applied later.
+    pub late: Vec<(System, Fields, Lineage)>,
+    /// Values written that changed a system.
+    pub writes: usize,
+    /// Writes applied late, or unheard.
+    pub unclear: usize,
+}
+
+fn id(system: System) -> ExternalId {
+    ExternalId::new(format!("{system}-1"))
+}
+
+impl World {
+    /// All three systems and the hub hold these values, and everybody has seen them.
+    pub fn holding<const N: usize>(fields: [(Field, Value); N]) -> Self {
+        let mut entity = Entity::new(EntityId(uuid::Uuid::from_u128(1)), "w", Kind::Contact, Millis(0));
+        let stamp = Stamp::new(START - Duration::from_hours(1), Author::Operator);
+        for (field, value) in &fields {
+            entity.set(field.clone(), value.clone(), stamp);
+        }
+        let link = |system: &System| {
+            let mut link = Link::new("w", entity.id, *system, Kind::Contact, id(*system));
+            let known = |value: &Value| Known { value: value.clone(), stamp, ..Known::default() };
+            link.snapshot = fields.iter().map(|(field, value)| (field.clone(), known(value))).collect();
+            link.seen = START - Duration::from_mins(30);
+            (*system, link)
+        };
+        let links = System::ALL.iter().map(link).collect();
+        let place = |system: &System| (*system, Place { fields: Fields::from(fields.clone()), ..Place::default() });
+        let places = System::ALL.iter().map(place).collect();
+        let (doubts, waiting, lineage) = (BTreeMap::new(), BTreeMap::new(), Lineage::new());
+        let hub = Hub { entity, links, doubts, waiting, conflicts: Vec::new(), parked: false, lineage };
+        let nobody = Edit {
+            system: System::Ghl,
+            field: Field::TITLE,
+            value: Value::Blank,
+            base: 0,
+            acked: true,
+            replaced: false,
+            overwritten: false,
+            told: false,
+        };
+        let (order, queue, late, initial) = (Order::default(), Vec::new(), Vec::new(), Fields::from(fields));
+        Self { now: START, order, places, hub, queue, edits: vec![nobody], initial, late, writes: 0, unclear: 0 }
+    }
+
+    pub fn pass(&mut self, seconds: u64) {
+        self.now = self.now + Duration::from_secs(seconds);
+    }
+
+    /// A user's edit. Its webhook is queued that many times.
+    pub fn edit(&mut self, system: System, field: &Field, value: &Value, copies: usize) {
+        let number = self.edits.len();
+        let Some(place) = self.places.get_mut(&system).filter(|place| !place.gone && place.value(field) != value)
+        else {
+            return;
+        };
+        let base = place.lineage.get(field).copied().unwrap_or(0);
+        place.set(&Fields::from([(field.clone(), value.clone())]), &Lineage::from([(field.clone(), number)]), self.now);
+        for former in self.edits.iter_mut().filter(|edit| edit.system == system && edit.field == *field) {
+            former.replaced = true;
+        }
+        let told = copies > 0 && system != System::Timify && !value.is_blank();
+        let (field, value) = (field.clone(), value.clone());
+        let fresh = Edit { system, field, value, base, acked: false, replaced: false, overwritten: false, told };
+        self.edits.push(fresh);
+        self.announce(system, copies);
+    }
+
+    /// Users delete the object.
+    pub fn delete(&mut self, system: System, copies: usize) {
+        if let Some(place) = self.places.get_mut(&system) {
+            place.gone = true;
+            self.announce(system, copies);
+        }
+    }
+
+    /// The webhook of a change: GHL claims, TIMIFY hints, TimeRex's extension sends versions; deletions are claims.
+    fn announce(&mut self, system: System, copies: usize) {
+        let place = &self.places[&system];
+        let full = Shape::Full(place.fields.clone());
+        let (class, shape) = match system {
+            _ if place.gone => (Class::Claim, Shape::Gone),
+            System::Ghl => (Class::Claim, full),
+            System::Timify => (Class::Claim, Shape::Hint),
+            System::Timerex => (Class::Versioned(Millis(place.version)), full),
+        };
+        let mut seen = Observation::new(Kind::Contact, id(system), class, shape);
+        seen.at = (!place.gone).then_some(place.updated);
+        for _ in 0..copies {
+            self.queue.push(Delivery { system, seen: seen.clone(), lineage: place.lineage.clone() });
+        }
+    }
+
+    /// A webhook reaches the hub.
+    pub fn deliver(&mut self, at: usize) {
+        let Delivery { system, seen, lineage } = self.queue.remove(at);
+        let link = &self.hub.links[&system];
+        match claim::weigh(link, &seen) {
+            Weight::Echo => {}
+            Weight::Old => self.hub.conflicts.extend(claim::unconfirmed(link, &seen).1),
+            Weight::Doubt => {
+                self.hub.doubts.insert(system, true);
+                self.hub.waiting.entry(system).or_default().push(seen);
+            }
+            Weight::Proves => self.decide(system, &seen, &lineage, &Evidence::new()),
+        }
+    }
+
+    /// All webhooks of a system that are on their way reach the hub.
+    pub fn hear(&mut self, system: System) {
+        while let Some(at) = self.queue.iter().position(|delivery| delivery.system == system) {
+            self.deliver(at);
+        }
+    }
+
+    fn decide(&mut self, system: System, seen: &Observation, lineage: &Lineage, evidence: &Evidence) {
+        let terms = Sample::plain(system);
+        let (order, now) = (&self.order, self.now);
+        let frame = Frame { order, terms: &terms, now, late_write: Duration::from_mins(10), evidence, orphaned: false };
+        let verdict = decide(&self.hub.entity, &self.hub.links[&system], seen, &frame);
+        self.hub.parked |= !verdict.entity.is_live() && verdict.found_something() && !verdict.deleted;
+        for field in verdict.findings.keys() {
+            self.judge(field, lineage.get(field).copied().unwrap_or(0), &verdict);
+        }
+        for (field, edit) in lineage.iter().filter(|_| seen.shape != Shape::Gone) {
+            let edit = &mut self.edits[*edit];
+            assert_eq!(
+                verdict.link.known(field).value,
+                edit.value,
+                "the snapshot of {system} does not move with {field}"
+            );
+            edit.acked = true;
+        }
+        self.hub.entity = verdict.entity;
+        if verdict.deleted {
+            self.hub.entity.life = Life::Deleted(Stamp::new(self.now, Author::from(system)));
+        }
+        self.hub.links.insert(system, verdict.link);
+        self.hub.conflicts.extend(verdict.conflicts);
+    }
+
+    /// Compares a finding with what really happened.
+    fn judge(&mut self, field: &Field, edit: usize, verdict: &Verdict) {
+        let (finding, true_edit) = (verdict.findings[field], self.hub.lineage.get(field).copied().unwrap_or(0));
+        let value = verdict.link.known(field).value.clone();
+        let was = self.hub.entity.value(field).clone();
+        let keeps = |value: &Value| verdict.conflicts.iter().any(|c| c.field == *field && c.lost == *value);
+        let author = verdict.link.system;
+        let unclear = self.places[&author].unclear.contains(field);
+        let what = format!("{author} {field} {value:?} over {was:?}: {finding}");
+        match finding {
+            Finding::Taken => {
+                let knew = self.ancestors(edit).any(|one| one == true_edit || *self.value_of(one, field) == was);
+                assert!(knew || unclear || keeps(&was), "{what}, and what it beat is not kept");
+                self.hub.lineage.insert(field.clone(), edit);
+            }
+            Finding::Lost => {
+                assert!(keeps(&value), "{what}, and is not kept");
+                let knew = self.ancestors(edit).any(|one| one == true_edit && one != edit);
+                assert!(!knew || unclear, "{what}, though its author had seen what is true");
+            }
+            Finding::Agreed if verdict.entity.stamp(field) == verdict.link.known(field).stamp => {
+                self.hub.lineage.insert(field.clone(), edit);
+            }
+            _ => {}
+        }
+    }
+
+    fn value_of(&self, edit: usize, field: &Field) -> &Value {
+        if edit == 0 { self.initial.get(field).unwrap_or(&Value::Blank) } else { &self.edits[edit].value }
+    }
+
+    /// An edit and all that it was made upon.
+    fn ancestors(&self, edit: usize) -> impl Iterator<Item = usize> {
+        let before = |at: &usize| (*at != 0).then(|| self.edits[*at].base);
+        std::iter::successors(Some(edit), before)
+    }
+
+    /// A read in the lane, and what becomes of the claims that waited for it.
+    pub fn read(&mut self, system: System) {
+        self.hub.doubts.remove(&system);
+        let waiting = self.hub.waiting.remove(&system).unwrap_or_default();
+        let (place, link) = (&self.places[&system], &self.hub.links[&system]);
+        if link.state == LinkState::Live {
+            let shape = if place.gone { Shape::Gone } else { Shape::Full(place.fields.clone()) };
+            let mut seen = Observation::new(Kind::Contact, id(system), Class::Current, shape);
+            seen.at = (system != System::Timify && !place.gone).then_some(place.updated);
+            seen.version = (system == System::Timerex).then_some(Millis(place.version));
+            let (lineage, evidence) = (place.lineage.clone(), claim::evidence(&waiting));
+            self.decide(system, &seen, &lineage, &evidence);
+        }
+        let link = self.hub.links.entry(system).and_modify(|link| {
+            let open = link.sent.take().map(|sent| Sent { unclear: true, ..sent });
+            link.ledger.extend(open);
+        });
+        let link = link.or_insert_with(|| unreachable!("all systems are linked"));
+        for claim in &waiting {
+            self.hub.conflicts.extend(claim::unconfirmed(link, claim).1);
+        }
+    }
+
+    /// One turn of a lane: read if in doubt, read before a write, plan again, write. `gap`: a user's edit between that read
+    /// and the write, and how often it is announced.
+    pub fn lane(&mut self, system: System, ending: Ending, gap: Option<(Field, Value, usize)>) {
+        if self.hub.doubts.contains_key(&system) {
+            self.read(system);
+        }
+        if self.hub.parked || self.owed(system).is_none() {
+            return;
+        }
+        self.read(system);
+        let Some(step) = self.owed(system).filter(|_| !self.hub.parked) else { return };
+        if self.places[&system].gone {
+            return;
+        }
+        self.is_no_step_back(system, &step);
+        if let Some((field, value, copies)) = gap {
+            self.edit(system, &field, &value, copies);
+        }
+        self.write(system, step, ending);
+    }
+
+    /// What a system is known to hold is never replaced by what it was made upon.
+    fn is_no_step_back(&self, system: System, step: &Step) {
+        let place = &self.places[&system];
+        for (field, value) in step.fields.iter().filter(|(field, _)| !place.unclear.contains(field)) {
+            let written = self.hub.lineage.get(field).copied().unwrap_or(0);
+            let held = place.lineage.get(field).copied().unwrap_or(0);
+            let back = held != written && self.ancestors(held).any(|one| one == written);
+            assert!(!back, "{system} {field}: {value:?} is written over what its users made of it");
+        }
+    }
+
+    fn write(&mut self, system: System, step: Step, ending: Ending) {
+        let deletes = step.action == Action::Delete;
+        let ending = if deletes && ending == Ending::Late { Ending::Vanished } else { ending };
+        let open = Sent { fields: step.fields, stamps: step.stamps, at: self.now, deletes, unclear: true };
+        let fields = open.fields.clone();
+        let lineage: Lineage =
+            fields.keys().map(|f| (f.clone(), self.hub.lineage.get(f).copied().unwrap_or(0))).collect();
+        if matches!(ending, Ending::Done | Ending::Unheard) {
+            self.land(system, &fields, &lineage, deletes);
+        }
+        let version = Millis(self.places[&system].version);
+        let Some(link) = self.hub.links.get_mut(&system) else { return };
+        match ending {
+            Ending::Refused => {}
+            Ending::Done => {
+                landed(link, &open, None);
+                link.version = link.version.max((system == System::Timerex).then_some(version));
+                link.state = if deletes { LinkState::Gone } else { link.state };
+            }
+            Ending::Unheard | Ending::Vanished | Ending::Late => {
+                link.sent = Some(open);
+                self.hub.doubts.insert(system, true);
+                self.unclear += 1;
+                self.places.entry(system).or_default().unclear.extend(fields.keys().cloned());
+                if ending == Ending::Late {
+                    self.late.push((system, fields, lineage));
+                }
+            }
+        }
+    }
+
+    /// A write of ours is applied.
+    fn land(&mut self, system: System, fields: &Fields, lineage: &Lineage, deletes: bool) {
+        let Some(place) = self.places.get_mut(&system).filter(|place| !place.gone) else { return };
+        for (field, value) in fields {
+            let differs = place.value(field) != value;
+            let held = &mut self.edits[place.lineage.get(field).copied().unwrap_or(0)];
+            self.writes += usize::from(differs);
+            held.overwritten |= differs && held.system == system;
+            // What says the same as our write is not lost by it.
+            held.acked |= !differs;
+        }
+        place.set(fields, lineage, self.now);
+        place.gone = deletes;
+        self.announce(system, 1);
+    }
+
+    /// A late write is applied.
+    pub fn land_late(&mut self, at: usize) {
+        let (system, fields, lineage) = self.late.remove(at);
+        self.land(system, &fields, &lineage, false);
+    }
+
+    /// What the hub would do in a system next. Stamps that only move are moved.
+    pub fn owed(&mut self, system: System) -> Option<Step> {
+        let link = self.hub.links.get_mut(&system).filter(|link| link.is_live())?;
+        match plan(&self.hub.entity, Some(link), None, &Sample::plain(system)) {
+            Plan::Steps(steps) => steps.into_iter().next(),
+            Plan::Settled { moves, .. } => {
+                for (field, stamp) in moves {
+                    link.snapshot.entry(field).or_default().stamp = stamp;
+                }
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// All that is late lands, all deliveries come, one reconcile reads everything, lanes run until nothing is owed.
+    pub fn finish(&mut self) {
+        while !self.late.is_empty() {
+            self.land_late(0);
+        }
+        for round in 0..12 {
+            while !self.queue.is_empty() {
+                self.deliver(0);
+            }
+            for system in System::ALL {
+                if round == 0 {
+                    self.hub.doubts.insert(*system, true);
+                }
+                self.lane(*system, Ending::Done, None);
+            }
+            if self.queue.is_empty()
+                && self.hub.doubts.is_empty()
+                && System::ALL.iter().all(|s| self.owed(*s).is_none())
+            {
+                return;
+            }
+        }
+    }
+
+    /// What must hold in the end, unless it is parked.
+    pub fn check(&self) {
+        assert!(self.queue.is_empty() && self.hub.doubts.is_empty(), "work is left after twelve rounds");
+        if self.hub.parked {
+            return;
+        }
+        if !self.hub.entity.is_live() {
+            let there: Vec<_> = self.places.iter().filter(|(_, place)| !place.gone).map(|(system, _)| system).collect();
+            assert!(there.is_empty(), "deleted stays deleted, but {there:?} has it");
+            return;
+        }
+        let fields: Vec<&Field> = self.places.values().flat_map(|place| place.fields.keys()).collect();
+        for (system, field) in System::ALL.iter().flat_map(|system| fields.iter().map(move |field| (system, *field))) {
+            let (held, value) = (self.places[system].value(field), self.hub.entity.value(field));
+            assert_eq!(held, value, "{system} disagrees on {field}");
+            assert_eq!(self.hub.links[system].known(field).value, *value, "the snapshot of {system} errs on {field}");
+        }
+        self.edits.iter().for_each(|edit| self.accounts_for(edit));
+        let bound = 2 * (self.edits.len() - 1) + 2 * self.hub.conflicts.len() + 2 * self.unclear;
+        assert!(self.writes <= bound, "{} writes for {} edits", self.writes, self.edits.len() - 1);
+    }
+
+    /// An edit was found, or its own users replaced it, or a write of ours took its place unseen: then its value is kept if
+    /// a webhook told it.
+    fn accounts_for(&self, edit: &Edit) {
+        let Edit { system, field, value, .. } = edit;
+        let known = self.hub.links[system].known(field);
+        let is_kept = self.hub.conflicts.iter().any(|c| c.field == *field && c.lost == *value);
+        let excused = edit.overwritten && (!edit.told || is_kept || known.held.contains(value));
+        assert!(edit.acked || edit.replaced || excused, "{value:?} of {system} in {field} vanished");
+    }
+}
