@@ -17,6 +17,9 @@ pub struct Case {
     /// As it now stands.
     pub whole: Whole,
     before: Option<Whole>,
+    /// Systems that are owed something by what changed here. Their mirrors are written even where they were due already: a
+    /// lane that is about to rest on what it knew must find its row moved.
+    owed: BTreeSet<System>,
     conflicts: Vec<(Option<ChangeId>, crate::model::Conflict)>,
     reviews: Vec<Review>,
 }
@@ -24,13 +27,14 @@ pub struct Case {
 impl Case {
     /// An entity that is stored.
     pub fn of(whole: Whole) -> Self {
-        Self { before: Some(whole.clone()), whole, conflicts: Vec::new(), reviews: Vec::new() }
+        let (owed, conflicts, reviews) = (BTreeSet::new(), Vec::new(), Vec::new());
+        Self { before: Some(whole.clone()), whole, owed, conflicts, reviews }
     }
 
     /// An entity that is not stored yet.
     pub fn new(entity: Entity) -> Self {
         let whole = Whole { entity, links: Vec::new(), mirrors: Vec::new() };
-        Self { whole, before: None, conflicts: Vec::new(), reviews: Vec::new() }
+        Self { whole, before: None, owed: BTreeSet::new(), conflicts: Vec::new(), reviews: Vec::new() }
     }
 
     /// Whether it is not stored yet.
@@ -121,6 +125,7 @@ impl Case {
         for (system, target) in &site.targets {
             if is_owed(&self.whole, target.as_ref(), &site.workspace, booked) {
                 make_due(self.mirror(*system), due, now);
+                self.owed.insert(*system);
             }
         }
     }
@@ -132,7 +137,7 @@ impl Case {
 
     /// Adds what differs from what is stored to a settlement.
     pub fn into_settlement(self, settlement: &mut Settlement) {
-        let Self { whole, before, conflicts, reviews } = self;
+        let Self { whole, before, owed, conflicts, reviews } = self;
         let id = whole.entity.id;
         let nothing = Whole { entity: whole.entity.clone(), links: Vec::new(), mirrors: Vec::new() };
         let stored = before.as_ref().unwrap_or(&nothing);
@@ -140,7 +145,8 @@ impl Case {
             settlement.entities.push(whole.entity);
         }
         settlement.links.extend(whole.links.into_iter().filter(|link| !stored.links.contains(link)));
-        settlement.mirrors.extend(whole.mirrors.into_iter().filter(|mirror| !stored.mirrors.contains(mirror)));
+        let moved = |mirror: &Mirror| owed.contains(&mirror.system) || !stored.mirrors.contains(mirror);
+        settlement.mirrors.extend(whole.mirrors.into_iter().filter(moved));
         settlement.conflicts.extend(conflicts.into_iter().map(|(change, conflict)| (id, change, conflict)));
         let known: BTreeSet<String> = settlement.reviews.iter().map(|review| review.subject.clone()).collect();
         settlement.reviews.extend(reviews.into_iter().filter(|review| !known.contains(&review.subject)));
