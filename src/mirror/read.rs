@@ -75,6 +75,7 @@ impl Lane<'_> {
         let waiting = self.waiting(doubt, seen).await?;
         let mut whose = self.whose(&mut case, &link, seen, &mut settlement).await?;
         let subject = whose.as_mut().unwrap_or(&mut case);
+        let link = Link { entity: subject.whole.entity.id, ..link };
         let verdict = self.verdict(subject, link, seen, &waiting, now);
         self.rule(&waiting, &verdict, subject, &mut settlement, now);
         let edited = verdict.found_something() && !verdict.deleted;
