@@ -30,7 +30,7 @@ use crate::model::{Mode, System};
 use crate::receive::{Gate, Intake};
 use crate::reconcile::Reconciler;
 use crate::record::{Directory, Recorder, Waiting};
-use crate::resolve::{Lookup, Resolver};
+use crate::resolve::Resolver;
 use crate::store::{Load, Store, sql};
 use crate::supervisor::Supervisor;
 use crate::systems::http_client::{HttpLimits, HttpTransport};
@@ -174,7 +174,7 @@ impl Running {
             mirrors: store.clone(),
             settling: store.clone(),
             workspaces: store.clone(),
-            lookup: Lookup::new(store.clone()),
+            lookup: resolver.lookup(),
             clock: self.clock.clone(),
             ids: self.ids.clone(),
             budget: budget.clone(),

@@ -48,6 +48,11 @@ impl Lane<'_> {
                 // Moved to another id, or found gone meanwhile: this reading says nothing any more.
                 return Ok(self.settle(case, Some(attempt.clone())).await?.into());
             };
+            let _matching = if case.whole.entity.is_placeholder() {
+                Some(self.lanes.lookup.matching(&self.site.workspace.name).await)
+            } else {
+                None
+            };
             let settlement = self.judge(case, link, &reading.observation, doubt, &attempt).await?;
             match self.lanes.settling.settle(&settlement).await? {
                 Settled::Done => {
