@@ -25,7 +25,7 @@ use crate::dispatch::lease::Holder;
 use crate::dispatch::worker::Worker;
 use crate::http::{Frame, Health, Operations, Public, routes};
 use crate::ids::Ids;
-use crate::mirror::Lanes;
+use crate::mirror::{Lanes, UnderWay};
 use crate::model::{Mode, System};
 use crate::receive::{Gate, Intake};
 use crate::reconcile::Reconciler;
@@ -178,6 +178,7 @@ impl Running {
             clock: self.clock.clone(),
             ids: self.ids.clone(),
             budget: budget.clone(),
+            under_way: UnderWay::default(),
         });
         let (holder, stop) = (self.holder.clone(), self.supervisor.stop().clone());
         self.supervisor.watch("leases", |heart| async move { holder.run(stop, heart).await });
