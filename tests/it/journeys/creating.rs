@@ -76,6 +76,25 @@ async fn the_one_existing_object_is_linked_and_not_doubled(place: &mut Place) {
     world.stop().await;
 }
 
+async fn one_person_entered_in_two_systems_at_once_is_one(place: &mut Place) {
+    const PEOPLE: [&str; 6] = ["Vic", "Wes", "Xim", "Yve", "Zoe", "Abe"];
+    let world = world(place).await;
+    for name in PEOPLE {
+        let (ghl, timify) = (json!({ "fields": contact("ghl", name) }), json!({ "fields": contact("timify", name) }));
+        let made = [world.edit(0, "ghl", "create contact", ghl), world.edit(0, "timify", "create contact", timify)];
+        let [one, two] = made;
+        tokio::join!(one, two);
+    }
+    world.settle().await;
+    for name in PEOPLE {
+        world.assert_everywhere(0, &email(name), "city", "Osaka").await;
+        assert_eq!(world.app.store.named(&email(name)).await.unwrap().len(), 1, "{name} is one entity");
+    }
+    assert_eq!(world.writes(0).await, ["timerex+ POST contact"; 6]);
+    assert_eq!(world.app.load("main").await.unwrap().parked, 0);
+    world.stop().await;
+}
+
 async fn two_candidates_are_parked_as_ambiguous(place: &mut Place) {
     let world = world(place).await;
     lose(&world, "timify", 2).await;
@@ -97,5 +116,6 @@ on_both!(
     Place: a_create_whose_answer_is_lost_makes_no_second_object,
     a_task_and_a_booking_whose_answer_is_lost_are_not_doubled,
     the_one_existing_object_is_linked_and_not_doubled,
+    one_person_entered_in_two_systems_at_once_is_one,
     two_candidates_are_parked_as_ambiguous,
 );

@@ -116,17 +116,12 @@ async fn a_first_run_writes_nothing_before_it_is_confirmed_and_nothing_that_was_
     plan.connected = false;
     plan.patience = Duration::from_mins(5);
     let world = plan.start(place).await;
-    let t = std::time::Instant::now();
     populate(&world).await;
-    eprintln!("populated {:?}", t.elapsed());
     world.connect().await;
     world.reconcile().await;
-    eprintln!("reconciled {:?}", t.elapsed());
     world.settle().await;
-    eprintln!("settled {:?}", t.elapsed());
     let first = preview(&world).await;
     assert_eq!(world.writes(0).await, [""; 0], "shadow mode writes nothing");
-    debug(&world, &first).await;
     let creates = shown(&first).into_iter().filter(|(_, _, verb)| verb == "create");
     let creates: Vec<String> = creates.map(|(system, ..)| system).collect();
     assert_eq!(creates, vec!["ghl"; EACH - HALF - DOUBLES], "those that only TIMIFY has");
@@ -145,7 +140,6 @@ async fn a_first_run_writes_nothing_before_it_is_confirmed_and_nothing_that_was_
     let live = go_live(&world, &last["code"]).await;
     assert_eq!(live.status, StatusCode::OK, "{live:?}");
     world.settle().await;
-    eprintln!("live {:?}", t.elapsed());
     let (shown, written) = (shown(&last), written(&world, mark).await);
     let unseen: Vec<_> = written.keys().filter(|one| !shown.contains(*one)).collect();
     assert!(unseen.is_empty(), "written and never shown: {unseen:?}");
@@ -157,45 +151,8 @@ async fn a_first_run_writes_nothing_before_it_is_confirmed_and_nothing_that_was_
     let mark = world.mark().await;
     world.reconcile().await;
     world.settle().await;
-    eprintln!("again {:?}", t.elapsed());
     assert_eq!(world.writes(mark).await, [""; 0], "the second run finds nothing");
     world.stop().await;
 }
 
 on_both!(Place: a_first_run_writes_nothing_before_it_is_confirmed_and_nothing_that_was_not_shown);
-
-async fn debug(world: &World, preview: &Value) {
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for call in preview["calls"].as_array().unwrap() {
-        *counts.entry(format!("{} {}", call["system"], call["what"])).or_default() += 1;
-    }
-    eprintln!("{counts:#?}");
-    let status = world.ops(Method::GET, "/status", Value::Null).await.body;
-    eprintln!("{} reviews {:?}", status["workspaces"][0]["outcomes"], status["workspaces"][0]["load"]);
-    for review in status["workspaces"][0]["reviews"].as_array().unwrap().iter().take(12) {
-        eprintln!("{review}");
-    }
-    eprintln!("reviews {}", status["workspaces"][0]["reviews"].as_array().unwrap().len());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tiny() {
-    let mut plan = Plan::of(1);
-    plan.service.mode = None;
-    plan.service.policy = "create_settle = \"1s\"".to_owned();
-    plan.connected = false;
-    let place = Place::sqlite().await;
-    let world = plan.start(&place).await;
-    world.edit(0, "ghl", "create contact", json!({ "fields": in_ghl(510) })).await;
-    world.edit(0, "timify", "create contact", json!({ "fields": in_timify(510) })).await;
-    world.edit(0, "timify", "create contact", json!({ "fields": in_timify(510) })).await;
-    world.connect().await;
-    world.reconcile().await;
-    world.settle().await;
-    debug(&world, &preview(&world).await).await;
-    for id in world.app.store.named(&email(510)).await.unwrap() {
-        eprintln!("{:#?}", world.app.store.whole(id).await.unwrap());
-    }
-    eprintln!("{}", world.command(&["explain", &email(510)]));
-    world.stop().await;
-}

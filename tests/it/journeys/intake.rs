@@ -146,7 +146,8 @@ fn without_secrets(config: &mut Config) {
 async fn without_a_secret_there_is_no_route() {
     let mut plan = Plan::of(1);
     plan.adjust = without_secrets;
-    let world = plan.start(&Place::sqlite().await).await;
+    let place = Place::sqlite().await;
+    let world = plan.start(&place).await;
     for sent in senders(&world, "d1") {
         send(&world, &sent).await.assert_problem(404, "not_found");
     }
@@ -167,7 +168,8 @@ async fn without_a_secret_there_is_no_route() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_without_the_token_is_refused() {
-    let world = world(&Place::sqlite().await).await;
+    let place = Place::sqlite().await;
+    let world = world(&place).await;
     for token in ["", "Bearer", "Bearer wrong", "Basic sandbox-ops-token"] {
         let request = world.client.post(format!("http://{}/reconcile", world.app.ops)).header("authorization", token);
         assert_eq!(request.send().await.unwrap().status(), StatusCode::UNAUTHORIZED, "{token:?}");
