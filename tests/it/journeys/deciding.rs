@@ -122,7 +122,7 @@ async fn an_absent_field_is_read_and_neither_cleared_nor_overlooked(place: &mut 
 
 async fn a_burst_costs_one_read_and_one_write_per_target(place: &mut Place) {
     let mut plan = Plan::of(1);
-    plan.service.dispatch = "quiet = \"1s\"".to_owned();
+    plan.service.dispatch = String::from("quiet = \"1s\"");
     let world = plan.start(place).await;
     let id = settled_contact(&world, "Gwen").await;
     let mark = world.mark().await;

@@ -112,7 +112,7 @@ async fn assert_equal(world: &World) {
 async fn a_first_run_writes_nothing_before_it_is_confirmed_and_nothing_that_was_not_shown(place: &mut Place) {
     let mut plan = Plan::of(1);
     plan.service.mode = None;
-    plan.service.policy = "create_settle = \"1s\"".to_owned();
+    plan.service.policy = String::from("create_settle = \"1s\"");
     plan.connected = false;
     plan.patience = Duration::from_mins(5);
     let world = plan.start(place).await;

@@ -19,11 +19,14 @@ fn apart(config: &mut Config) {
     let mut second = config.connections["timify"].clone();
     second.webhook_tokens = vec![Secret::new(SECOND)];
     config.connections.insert("timify-ws2".to_owned(), second);
-    config.workspaces[1].accounts.get_mut(&System::Timify).unwrap().connection = "timify-ws2".to_owned();
+    config.workspaces[1].accounts.get_mut(&System::Timify).unwrap().connection = String::from("timify-ws2");
 }
 
+/// A webhook, ready to be sent: path, headers, body.
+type Sent = (&'static str, Vec<(String, String)>, String);
+
 /// What the second workspace's credentials say of the first one's objects: path, headers, body.
-fn trespasses(world: &World, contact: &str) -> Vec<(String, Vec<(String, String)>, String)> {
+fn trespasses(world: &World, contact: &str) -> [Sent; 11] {
     let (main, other) = (world.account(0), world.account(1));
     let timify = json!({ "event": "customer_deleted", "companyId": main.timify_company, "data": { "id": contact } });
     let nameless = json!({ "event": "customer_deleted", "data": { "id": contact } });
@@ -54,8 +57,6 @@ fn trespasses(world: &World, contact: &str) -> Vec<(String, Vec<(String, String)
         ("/webhooks/ghl/ws2", by_ghl(&ghl), ghl.clone()),
         ("/webhooks/ghl", by_ghl(&location), location),
     ]
-    .map(|(path, headers, body)| (path.to_owned(), headers, body))
-    .into()
 }
 
 async fn the_credentials_of_one_workspace_change_nothing_in_another(place: &mut Place) {
@@ -72,7 +73,7 @@ async fn the_credentials_of_one_workspace_change_nothing_in_another(place: &mut 
     let mut rows = std::collections::BTreeSet::new();
     for object in [&id, &timify.id, &extension.id] {
         for (path, headers, body) in trespasses(&world, object) {
-            let reply = world.post(&path, &headers, body.clone()).await;
+            let reply = world.post(path, &headers, body.clone()).await;
             assert_eq!(reply.status, StatusCode::OK, "{path}: {reply:?}");
             let unrouted = world.app.store.by_standing(Standing::Unrouted, 100).await.unwrap();
             let newest = unrouted.first().map(|change| change.id);
