@@ -25,12 +25,12 @@ use crate::dispatch::lease::Holder;
 use crate::dispatch::worker::Worker;
 use crate::http::{Frame, Health, Operations, Public, routes};
 use crate::ids::Ids;
-use crate::mirror::Lanes;
+use crate::mirror::{Lanes, UnderWay};
 use crate::model::{Mode, System};
 use crate::receive::{Gate, Intake};
 use crate::reconcile::{Reconciler, Scope};
 use crate::record::{Directory, Recorder, Waiting};
-use crate::resolve::{Lookup, Resolver};
+use crate::resolve::Resolver;
 use crate::store::{Load, Store, sql};
 use crate::supervisor::Supervisor;
 use crate::systems::http_client::{HttpLimits, HttpTransport};
@@ -175,10 +175,11 @@ impl Running {
             mirrors: store.clone(),
             settling: store.clone(),
             workspaces: store.clone(),
-            lookup: Lookup::new(store.clone()),
+            lookup: resolver.lookup(),
             clock: self.clock.clone(),
             ids: self.ids.clone(),
             budget: budget.clone(),
+            under_way: UnderWay::default(),
         });
         let (holder, stop) = (self.holder.clone(), self.supervisor.stop().clone());
         self.supervisor.watch("leases", |heart| async move { holder.run(stop, heart).await });

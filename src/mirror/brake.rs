@@ -1,5 +1,7 @@
 //! What holds a write back: shadow mode, the fuse and the brake.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::lane::{Hold, Lane};
@@ -15,35 +17,85 @@ const FUSE: Duration = Duration::from_mins(10);
 /// The window of the brake.
 const BRAKE: Duration = Duration::from_hours(1);
 
-impl Lane<'_> {
-    /// Why a write may not be made now.
-    pub(super) async fn may_write(&self, case: &Case, step: &Step) -> Result<std::result::Result<(), Hold>> {
+/// How long a call waits for others that may use up what the brake lets pass.
+pub(super) const TURN: Duration = Duration::from_millis(50);
+
+type Braked = (String, System, Action);
+
+/// Creates and deletes that are being made: no row tells of them yet, and side by side they must not pass the brake.
+#[derive(Debug, Default)]
+pub struct UnderWay(Mutex<BTreeMap<Braked, u32>>);
+
+impl UnderWay {
+    /// Counts one more; gives how many there are with it.
+    fn enter(&self, braked: Braked) -> (Permit<'_>, u32) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(braked.clone()).or_default();
+        *count += 1;
+        (Permit { under_way: self, braked }, *count)
+    }
+}
+
+/// Held until the call is settled.
+#[derive(Debug)]
+pub(super) struct Permit<'a> {
+    under_way: &'a UnderWay,
+    braked: Braked,
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        let mut counts = self.under_way.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.braked) {
+            *count -= 1;
+        }
+    }
+}
+
+/// Whether a write may be made now.
+pub(super) enum May<'a> {
+    /// Yes. A create or delete holds its permit until it is settled.
+    Write(Option<Permit<'a>>),
+    /// It turns out when calls that are being made have ended.
+    Wait,
+    /// No.
+    Not(Hold),
+}
+
+impl<'a> Lane<'a> {
+    /// Whether a write may be made now.
+    pub(super) async fn may_write(&self, case: &Case, step: &Step) -> Result<May<'a>> {
         let limits = &self.site.workspace.policy.limits;
         let (now, entity, system) = (self.lanes.clock.now(), case.whole.entity.id, self.system);
         let writes = self.lanes.mirrors.writes_since(entity, system, now - FUSE).await?;
         if writes >= limits.fuse {
             let reason = format!("fuse: {writes} writes to {system} in ten minutes; look for what keeps changing it");
             let subject = Some(format!("fuse/{entity}/{system}"));
-            return Ok(Err(Hold { state: MirrorState::Parked, reason, subject }));
+            return Ok(May::Not(Hold { state: MirrorState::Parked, reason, subject }));
         }
         let limit = match step.action {
             Action::Create => limits.creates_per_hour,
             Action::Delete | Action::Cancel => limits.deletes_per_hour,
-            _ => return Ok(Ok(())),
+            _ => return Ok(May::Write(None)),
         };
         let workspace = &self.site.workspace.name;
+        // Entered before counting: whoever leaves in between is counted twice, never missed.
+        let (permit, under_way) = self.lanes.under_way.enter((workspace.clone(), system, step.action));
         let made = self.lanes.mirrors.actions_since(workspace, system, step.action, now - BRAKE).await?;
-        if made < limit {
-            return Ok(Ok(()));
+        let mut limit = u64::from(limit);
+        if u64::from(made + under_way) > limit {
+            limit += allowance(self.lanes.workspaces.as_ref(), workspace, system, step.action, now).await?;
         }
-        let extra = allowance(self.lanes.workspaces.as_ref(), workspace, system, step.action, now).await?;
-        if u64::from(made) < u64::from(limit) + extra {
-            return Ok(Ok(()));
+        if u64::from(made + under_way) <= limit {
+            return Ok(May::Write(Some(permit)));
+        }
+        if u64::from(made) < limit {
+            return Ok(May::Wait);
         }
         let subject = format!("brake/{system}/{}", step.action);
         let reason =
             format!("brake: {made} {} calls to {system} in an hour; approve `{subject}` to go on", step.action);
-        Ok(Err(Hold { state: MirrorState::Held, reason, subject: Some(subject) }))
+        Ok(May::Not(Hold { state: MirrorState::Held, reason, subject: Some(subject) }))
     }
 }
 

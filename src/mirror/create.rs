@@ -2,7 +2,7 @@
 //! before the first can no longer be applied, and a look first.
 
 use super::apply::sent;
-use super::brake::shadow;
+use super::brake::{May, TURN, shadow};
 use super::lane::{Call, Flow, LOOK, Lane, ONE, RACES, rest_unless_moved};
 use super::spread::{Creation, creation, parent_id};
 use crate::model::{
@@ -40,11 +40,14 @@ impl Lane<'_> {
                 return self.postpone(case, conclusive.since(now)).await;
             }
         }
-        if let Err(hold) = self.may_write(&case, &step).await? {
-            return self.hold(case, hold).await;
+        match self.may_write(&case, &step).await? {
+            May::Write(_permit) => {
+                step.key = Some(intent.id);
+                self.look(case, &step, &intent).await
+            }
+            May::Wait => self.postpone(case, TURN).await,
+            May::Not(hold) => self.hold(case, hold).await,
         }
-        step.key = Some(intent.id);
-        self.look(case, &step, &intent).await
     }
 
     /// Whether the contact, which is not there yet, would be made there first.

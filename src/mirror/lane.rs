@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::brake::shadow;
+use super::brake::{May, TURN, UnderWay, shadow};
 use super::plan::{Plan, plan};
 use super::spread::{Creation, creation, parent_id};
 use crate::clock::{Clock, Millis};
@@ -45,6 +45,8 @@ pub struct Lanes {
     pub ids: Arc<Ids>,
     /// The rate budget.
     pub budget: Arc<Budget>,
+    /// Creates and deletes that are being made, for the brake.
+    pub under_way: UnderWay,
 }
 
 /// How a lane ended.
@@ -167,8 +169,9 @@ impl Lane<'_> {
         }
         let Some(step) = steps.first() else { return Ok(Flow::Rest) };
         match self.may_write(&case, step).await? {
-            Ok(()) => self.apply(case, step, steps.len() == 1).await,
-            Err(hold) => self.hold(case, hold).await,
+            May::Write(_permit) => self.apply(case, step, steps.len() == 1).await,
+            May::Wait => self.postpone(case, TURN).await,
+            May::Not(hold) => self.hold(case, hold).await,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The lane's read: what the system holds is decided, the claims that waited for it get their verdicts.
 
 use super::lane::{Call, Flow, Lane, ONE, RACES, live};
-use super::spread::parent_id;
+use super::spread::{make_due, parent_id};
 use crate::clock::Millis;
 use crate::model::{
     Action, Attempt, Change, ChangeId, EntityId, Finding, Kind, Life, Link, LinkState, MirrorState, NewChange,
@@ -48,6 +48,11 @@ impl Lane<'_> {
                 // Moved to another id, or found gone meanwhile: this reading says nothing any more.
                 return Ok(self.settle(case, Some(attempt.clone())).await?.into());
             };
+            let _matching = if case.whole.entity.is_placeholder() {
+                Some(self.lanes.lookup.matching(&self.site.workspace.name).await)
+            } else {
+                None
+            };
             let settlement = self.judge(case, link, &reading.observation, doubt, &attempt).await?;
             match self.lanes.settling.settle(&settlement).await? {
                 Settled::Done => {
@@ -73,8 +78,9 @@ impl Lane<'_> {
         let now = self.lanes.clock.now();
         let mut settlement = Settlement::new(self.lease.clone(), now);
         let waiting = self.waiting(doubt, seen).await?;
-        let mut whose = self.whose(&mut case, &link, seen, &mut settlement).await?;
+        let (mut whose, ambiguous) = self.whose(&mut case, &link, seen, &mut settlement).await?;
         let subject = whose.as_mut().unwrap_or(&mut case);
+        let link = Link { entity: subject.whole.entity.id, ..link };
         let orphaned = self.is_orphaned(subject).await?;
         let verdict = self.verdict(subject, link, seen, &waiting, orphaned);
         self.rule(&waiting, &verdict, subject, &mut settlement, now);
@@ -93,6 +99,12 @@ impl Lane<'_> {
         }
         let is_booked = subject.asks_for_bookings() && self.lanes.lookup.is_booked(subject.whole.entity.id).await?;
         subject.spread(self.site, is_booked, now, now);
+        if let Some(reason) = ambiguous {
+            for system in self.site.targets.keys().filter(|system| **system != self.system) {
+                subject.park(*system, &reason);
+            }
+            subject.review(&format!("ambiguous/{}", self.entity), reason, now);
+        }
         if was_deleted && edited {
             let reason = format!("it was edited in {} after it was deleted elsewhere", self.system);
             subject.park(self.system, &reason);
@@ -111,16 +123,18 @@ impl Lane<'_> {
         Ok(settlement)
     }
 
-    /// A placeholder's first reading may show that it is an entity we have: then that one takes the link over. An
-    /// ambiguous one is parked towards the other systems.
+    /// A placeholder's first reading may show that it is an entity we have: then that one takes the link over. Second: why
+    /// it cannot be told; it is then parked towards the other systems.
     async fn whose(
         &self,
         case: &mut Case,
         link: &Link,
         seen: &Observation,
         settlement: &mut Settlement,
-    ) -> Result<Option<Case>> {
-        let Some(fields) = seen.fields().filter(|_| case.whole.entity.is_placeholder()) else { return Ok(None) };
+    ) -> Result<(Option<Case>, Option<String>)> {
+        let Some(fields) = seen.fields().filter(|_| case.whole.entity.is_placeholder()) else {
+            return Ok((None, None));
+        };
         let (workspace, lookup) = (&self.site.workspace.name, &self.lanes.lookup);
         let parent = match (case.whole.entity.parent, &seen.parent) {
             (None, Some(contact)) => {
@@ -131,23 +145,19 @@ impl Lane<'_> {
         case.whole.entity.parent = parent;
         let own = Some(self.entity);
         match lookup.identify(workspace, self.system, link.kind, parent, fields, own).await? {
-            Match::New => Ok(None),
-            Match::Ambiguous(reason) => {
-                let now = self.lanes.clock.now();
-                for system in self.site.targets.keys().filter(|system| **system != self.system) {
-                    case.park(*system, &reason);
-                }
-                case.review(&format!("ambiguous/{}", self.entity), reason, now);
-                Ok(None)
-            }
+            Match::New => Ok((None, None)),
+            Match::Ambiguous(reason) => Ok((None, Some(reason))),
             Match::Same(entity) => {
-                let Some(whole) = lookup.whole(entity).await? else { return Ok(None) };
+                let Some(whole) = lookup.whole(entity).await? else { return Ok((None, None)) };
                 let mut other = Case::of(whole);
                 case.whole.links.retain(|link| link.system != self.system || !link.is_live());
                 other.put_link(Link { entity, ..link.clone() });
                 self.adopt_children(entity, settlement).await?;
                 settlement.release.push((entity, self.system));
-                Ok(Some(other))
+                // It may wait there for a create that is needed no more.
+                let now = self.lanes.clock.now();
+                make_due(other.mirror(self.system), now, now);
+                Ok((Some(other), None))
             }
         }
     }

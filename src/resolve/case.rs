@@ -121,6 +121,9 @@ impl Case {
             if is_owed(&self.whole, target.as_ref(), &site.workspace, booked) {
                 make_due(self.mirror(*system), due, now);
                 self.owed.insert(*system);
+            } else if self.whole.mirror(*system).is_some_and(|mirror| mirror.state == MirrorState::Held) {
+                // What was held may be needed no more: the lane finds out.
+                make_due(self.mirror(*system), due, now);
             }
         }
     }

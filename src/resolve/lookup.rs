@@ -1,21 +1,35 @@
 //! What has to be looked up before an object can be placed: its contact, and entities that it could be.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::OwnedMutexGuard;
 
 use super::identity::{self, Match};
 use crate::model::{EntityId, ExternalId, Field, Fields, Kind, Link, System, Value, Whole};
 use crate::store::{Entities, Keys, Result};
 
-/// Looks things up.
+/// Looks things up. Clones share their locks.
 #[derive(Clone)]
 pub struct Lookup {
     entities: Arc<dyn Entities>,
+    matching: Arc<Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>>,
 }
 
 impl Lookup {
     /// Looks in these entities.
     pub fn new(entities: Arc<dyn Entities>) -> Self {
-        Self { entities }
+        Self { entities, matching: Arc::default() }
+    }
+
+    /// Held from looking for who an object is until the answer is written, one at a time in a workspace: two objects of one
+    /// person, looked at side by side, would both be nobody that we have. (The lease keeps other processes off.)
+    pub async fn matching(&self, workspace: &str) -> OwnedMutexGuard<()> {
+        let lock = {
+            let mut locks = self.matching.lock().unwrap_or_else(PoisonError::into_inner);
+            locks.entry(workspace.to_owned()).or_default().clone()
+        };
+        lock.lock_owned().await
     }
 
     /// An entity with all that hangs on it.

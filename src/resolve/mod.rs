@@ -111,6 +111,11 @@ impl Resolver {
         Self { log, settling, lookup: Lookup::new(entities), clock, ids }
     }
 
+    /// Its look-ups, for the lanes to share.
+    pub fn lookup(&self) -> Lookup {
+        self.lookup.clone()
+    }
+
     /// Decides the changes that are due, a batch at most. Gives how many; `None`: the lease is lost.
     pub async fn step(&self, site: &Site, lease: &Lease) -> Result<Option<usize>> {
         let changes = self.log.undecided(&site.workspace.name, self.clock.now(), BATCH).await?;
@@ -169,6 +174,7 @@ impl Resolver {
             let now = self.clock.now();
             let settlement = Settlement::new(lease.clone(), now);
             let mut turn = Turn { site, change, terms, system: change.said.system, now, settlement };
+            let _matching = self.lookup.matching(&site.workspace.name).await;
             let ruling = self.rule_one(&mut turn, observation).await?;
             let later = ruling.is_later();
             rulings.push(ruling);

@@ -1,19 +1,19 @@
 //! A fresh store for each test, and the macro that runs a test on both databases.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use lockstep::store::{Store, sql};
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::SqlitePoolOptions;
-use sqlx::{AssertSqlSafe, PgPool, SqlitePool};
+use sqlx::{AssertSqlSafe, PgPool, Postgres, Sqlite, SqlitePool};
 use tempfile::TempDir;
 
 use super::postgres;
 
-/// An open store of its own, and the way back to its database.
-pub struct Database {
-    /// The store.
-    pub store: Arc<dyn Store>,
+/// A database of its own that goes away with the test; nobody has opened it yet.
+pub struct Place {
     /// Its URL.
     pub url: String,
     _home: Home,
@@ -30,27 +30,132 @@ pub enum Pool {
     Pg(PgPool),
 }
 
-impl Database {
-    /// A SQLite file in a folder that goes away with the test.
+impl Place {
+    /// A SQLite file in a folder of its own.
+    #[expect(clippy::unused_async, reason = "called like its sibling")]
     pub async fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("lockstep.db").display());
-        Self { store: sql::open(&url).await.unwrap(), url, _home: (Some(folder), None) }
+        Self { url, _home: (Some(folder), None) }
     }
 
     /// A database on a PostgreSQL server: the one named by `TEST_POSTGRES_URL`, else one of our own.
     pub async fn postgres() -> Self {
         let fresh = postgres::fresh().await;
-        let url = fresh.url.clone();
-        Self { store: sql::open(&url).await.unwrap(), url, _home: (None, Some(fresh)) }
+        Self { url: fresh.url.clone(), _home: (None, Some(fresh)) }
+    }
+
+    /// Whether it is a SQLite file.
+    pub fn is_sqlite(&self) -> bool {
+        self.url.starts_with("sqlite")
     }
 
     /// A pool to look at the database beside the store.
     pub async fn beside(&self) -> Pool {
-        if self.url.starts_with("sqlite") {
+        if self.is_sqlite() {
             return Pool::Sqlite(SqlitePoolOptions::new().connect(&self.url).await.unwrap());
         }
         Pool::Pg(PgPoolOptions::new().max_connections(1).connect(&self.url).await.unwrap())
+    }
+
+    /// The one number that a query gives, asked beside the store.
+    pub async fn number(&self, query: &str) -> i64 {
+        let (number,): (i64,) = match self.beside().await {
+            Pool::Sqlite(pool) => sqlx::query_as(AssertSqlSafe(query)).fetch_one(&pool).await.unwrap(),
+            Pool::Pg(pool) => sqlx::query_as(AssertSqlSafe(query)).fetch_one(&pool).await.unwrap(),
+        };
+        number
+    }
+
+    /// Runs statements beside the store.
+    pub async fn run(&self, statements: &str) {
+        match self.beside().await {
+            Pool::Sqlite(pool) => drop(sqlx::raw_sql(AssertSqlSafe(statements)).execute(&pool).await.unwrap()),
+            Pool::Pg(pool) => drop(sqlx::raw_sql(AssertSqlSafe(statements)).execute(&pool).await.unwrap()),
+        }
+    }
+}
+
+impl Place {
+    /// Keeps everybody else from committing a change, until released.
+    pub async fn lock(&self) -> Lock {
+        match self.beside().await {
+            Pool::Sqlite(pool) => {
+                let mut one = pool.acquire().await.unwrap();
+                sqlx::query("BEGIN IMMEDIATE").execute(&mut *one).await.unwrap();
+                Lock::Sqlite(one)
+            }
+            Pool::Pg(pool) => {
+                let mut one = pool.acquire().await.unwrap();
+                sqlx::raw_sql("BEGIN; LOCK TABLE change_log IN EXCLUSIVE MODE").execute(&mut *one).await.unwrap();
+                Lock::Pg(one)
+            }
+        }
+    }
+
+    /// From now on no new row of the change log can be committed: inserting it works, the commit does not.
+    pub async fn break_commits(&self) {
+        const SQLITE: &str = "CREATE TABLE nowhere (id INTEGER PRIMARY KEY);
+            CREATE TABLE dangling (id INTEGER REFERENCES nowhere (id) DEFERRABLE INITIALLY DEFERRED);
+            CREATE TRIGGER broken AFTER INSERT ON change_log BEGIN INSERT INTO dangling VALUES (1); END";
+        const POSTGRES: &str = "CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql
+                AS $$ BEGIN RAISE EXCEPTION 'broken on purpose'; END $$;
+            CREATE CONSTRAINT TRIGGER broken AFTER INSERT ON change_log DEFERRABLE INITIALLY DEFERRED
+                FOR EACH ROW EXECUTE FUNCTION broken()";
+        self.run(if self.is_sqlite() { SQLITE } else { POSTGRES }).await;
+    }
+
+    /// Commits work again.
+    pub async fn mend_commits(&self) {
+        self.run(if self.is_sqlite() { "DROP TRIGGER broken" } else { "DROP TRIGGER broken ON change_log" }).await;
+    }
+}
+
+/// A transaction beside the store that lets no change be committed.
+pub enum Lock {
+    /// SQLite's.
+    Sqlite(PoolConnection<Sqlite>),
+    /// PostgreSQL's.
+    Pg(PoolConnection<Postgres>),
+}
+
+impl Lock {
+    /// Ends it.
+    pub async fn release(self) {
+        match self {
+            Self::Sqlite(mut one) => drop(sqlx::query("ROLLBACK").execute(&mut *one).await.unwrap()),
+            Self::Pg(mut one) => drop(sqlx::query("ROLLBACK").execute(&mut *one).await.unwrap()),
+        }
+    }
+}
+
+/// A database with an open store on it.
+pub struct Database {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    place: Place,
+}
+
+impl Deref for Database {
+    type Target = Place;
+    fn deref(&self) -> &Place {
+        &self.place
+    }
+}
+
+impl Database {
+    /// On SQLite.
+    pub async fn sqlite() -> Self {
+        Self::open(Place::sqlite().await).await
+    }
+
+    /// On PostgreSQL.
+    pub async fn postgres() -> Self {
+        Self::open(Place::postgres().await).await
+    }
+
+    async fn open(place: Place) -> Self {
+        Self { store: sql::open(&place.url).await.unwrap(), place }
     }
 
     /// Drops the store and opens it again, as a restart does.
@@ -59,24 +164,17 @@ impl Database {
         drop(std::mem::replace(&mut self.store, stand_in));
         self.store = sql::open(&self.url).await.unwrap();
     }
-
-    /// Runs a statement beside the store.
-    pub async fn run(&self, statement: &str) {
-        match self.beside().await {
-            Pool::Sqlite(pool) => drop(sqlx::query(AssertSqlSafe(statement)).execute(&pool).await.unwrap()),
-            Pool::Pg(pool) => drop(sqlx::query(AssertSqlSafe(statement)).execute(&pool).await.unwrap()),
-        }
-    }
 }
 
-/// Runs each named `async fn(&mut Database)` on both databases, as `case::sqlite::NAME` and `case::postgres::NAME`.
+/// Runs each named `async fn(&mut Database)` on both databases, as `case::sqlite::NAME` and `case::postgres::NAME`; with
+/// `Place:` before the names, each `async fn(&mut Place)`.
 macro_rules! on_both {
-    ($($name:ident),+ $(,)?) => {
+    ($given:ident: $($name:ident),+ $(,)?) => {
         mod case {
             mod sqlite {
                 $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $name() {
-                    super::super::$name(&mut $crate::support::databases::Database::sqlite().await).await;
+                    super::super::$name(&mut $crate::support::databases::$given::sqlite().await).await;
                 })+
             }
 
@@ -88,10 +186,13 @@ macro_rules! on_both {
                               TEST_POSTGRES_URL=postgres://USER@HOST/DATABASE; then cargo test"
                 )]
                 async fn $name() {
-                    super::super::$name(&mut $crate::support::databases::Database::postgres().await).await;
+                    super::super::$name(&mut $crate::support::databases::$given::postgres().await).await;
                 })+
             }
         }
+    };
+    ($($name:ident),+ $(,)?) => {
+        $crate::support::databases::on_both!(Database: $($name),+);
     };
 }
 

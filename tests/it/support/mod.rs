@@ -1,4 +1,6 @@
 //! What tests stand on.
 
 pub mod databases;
+pub mod people;
 mod postgres;
+pub mod world;

@@ -1,0 +1,121 @@
+//! Creating (law 7): a stored intent and a look come first; after an unclear answer we look again; two candidates are a
+//! person's to choose from.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::{contact, email};
+use crate::support::databases::{Place, on_both};
+use crate::support::world::{World, world};
+
+/// The next webhooks of a stand-in never come.
+async fn lose(world: &World, system: &str, count: u32) {
+    world.control(Method::POST, "lose", json!({ "system": system, "count": count })).await;
+}
+
+async fn cut_creates(world: &World, system: &str, extension: bool, path: &str) {
+    let fault = json!({
+        "system": system, "extension": extension, "kind": "cut_after_apply", "only": "writes", "count": 1, "path": path
+    });
+    world.fault(fault).await;
+}
+
+async fn a_create_whose_answer_is_lost_makes_no_second_object(place: &mut Place) {
+    let world = world(place).await;
+    for (system, extension, path) in [("timify", false, "/customers"), ("timerex", true, "/contacts")] {
+        cut_creates(&world, system, extension, path).await;
+    }
+    // Nothing but a look can tell that the customer is there: the webhook of its making does not come either.
+    lose(&world, "timify", 1).await;
+    world.edit(0, "ghl", "create contact", json!({ "fields": contact("ghl", "Pia") })).await;
+    world.settle().await;
+    world.assert_everywhere(0, &email("Pia"), "city", "Osaka").await;
+    assert_eq!(world.writes(0).await, ["timerex+ POST contact", "timify POST contact"]);
+
+    cut_creates(&world, "ghl", false, "/contacts").await;
+    lose(&world, "ghl", 1).await;
+    world.edit(0, "timify", "create contact", json!({ "fields": contact("timify", "Ron") })).await;
+    world.settle().await;
+    world.assert_everywhere(0, &email("Ron"), "city", "Osaka").await;
+    world.stop().await;
+}
+
+async fn a_task_and_a_booking_whose_answer_is_lost_are_not_doubled(place: &mut Place) {
+    let world = world(place).await;
+    let id = world.edit(0, "ghl", "create contact", json!({ "fields": contact("ghl", "Sia") })).await;
+    world.settle().await;
+    cut_creates(&world, "timerex", true, "/tasks").await;
+    cut_creates(&world, "timify", false, "/appointments").await;
+    lose(&world, "timify", 1).await;
+    let task = json!({ "title": "Call back", "body": "", "dueDate": "2031-05-05T09:00:00.000Z", "completed": false });
+    world.edit(0, "ghl", "create task", json!({ "parent": id, "fields": task })).await;
+    let booking = json!({
+        "calendarId": world.account(0).ghl_calendar, "startTime": "2031-05-06T09:00:00.000Z",
+        "endTime": "2031-05-06T09:30:00.000Z", "title": "Consultation"
+    });
+    world.edit(0, "ghl", "create appointment", json!({ "parent": id, "fields": booking })).await;
+    world.settle().await;
+    let state = world.state().await;
+    let account = world.account(0);
+    let count = |value: &Value| value.as_object().map(serde_json::Map::len).or(value.as_array().map(Vec::len)).unwrap();
+    assert_eq!(count(&state["extension"]["timerex"][&account.timerex_team]["tasks"]), 1);
+    assert_eq!(count(&state["timify"][&account.timify_company]["appointments"]), 1);
+    world.stop().await;
+}
+
+async fn the_one_existing_object_is_linked_and_not_doubled(place: &mut Place) {
+    let world = world(place).await;
+    lose(&world, "timify", 1).await;
+    let mut known = contact("timify", "Tom");
+    known.as_object_mut().unwrap().remove("city");
+    let id = world.edit(0, "timify", "create contact", json!({ "fields": known })).await;
+    world.edit(0, "ghl", "create contact", json!({ "fields": contact("ghl", "Tom") })).await;
+    world.settle().await;
+    world.assert_everywhere(0, &email("Tom"), "city", "Osaka").await;
+    assert_eq!(world.everywhere(0, &email("Tom")).await[1].id, id);
+    world.stop().await;
+}
+
+async fn one_person_entered_in_two_systems_at_once_is_one(place: &mut Place) {
+    const PEOPLE: [&str; 6] = ["Vic", "Wes", "Xim", "Yve", "Zoe", "Abe"];
+    let world = world(place).await;
+    for name in PEOPLE {
+        let (ghl, timify) = (json!({ "fields": contact("ghl", name) }), json!({ "fields": contact("timify", name) }));
+        let made = [world.edit(0, "ghl", "create contact", ghl), world.edit(0, "timify", "create contact", timify)];
+        let [one, two] = made;
+        tokio::join!(one, two);
+    }
+    world.settle().await;
+    for name in PEOPLE {
+        world.assert_everywhere(0, &email(name), "city", "Osaka").await;
+        assert_eq!(world.app.store.named(&email(name)).await.unwrap().len(), 1, "{name} is one entity");
+    }
+    assert_eq!(world.writes(0).await, ["timerex+ POST contact"; 6]);
+    assert_eq!(world.app.load("main").await.unwrap().parked, 0);
+    world.stop().await;
+}
+
+async fn two_candidates_are_parked_as_ambiguous(place: &mut Place) {
+    let world = world(place).await;
+    lose(&world, "timify", 2).await;
+    for _ in 0..2 {
+        world.edit(0, "timify", "create contact", json!({ "fields": contact("timify", "Una") })).await;
+    }
+    world.edit(0, "ghl", "create contact", json!({ "fields": contact("ghl", "Una") })).await;
+    world.settle().await;
+    assert_eq!(world.people(0, "timify").await.len(), 2);
+    assert_eq!(world.writes(0).await, ["timerex+ POST contact"], "TIMIFY is left alone, the other goes on");
+    let status = world.ops(Method::GET, "/status", Value::Null).await.body;
+    let reviews = &status["workspaces"][0]["reviews"];
+    assert!(reviews[0]["subject"].as_str().unwrap().ends_with("/timify"), "{reviews}");
+    assert!(reviews[0]["text"].as_str().unwrap().contains("2 that it could be"), "{reviews}");
+    world.stop().await;
+}
+
+on_both!(
+    Place: a_create_whose_answer_is_lost_makes_no_second_object,
+    a_task_and_a_booking_whose_answer_is_lost_are_not_doubled,
+    the_one_existing_object_is_linked_and_not_doubled,
+    one_person_entered_in_two_systems_at_once_is_one,
+    two_candidates_are_parked_as_ambiguous,
+);
