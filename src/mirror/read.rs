@@ -74,6 +74,8 @@ impl Lane<'_> {
         let mut settlement = Settlement::new(self.lease.clone(), now);
         let waiting = self.waiting(doubt, seen).await?;
         let mut whose = self.whose(&mut case, &link, seen, &mut settlement).await?;
+        // The link as the entity has it that the object turned out to be.
+        let link = whose.as_ref().and_then(|whose| live(whose, self.system, &link.id)).cloned().unwrap_or(link);
         let subject = whose.as_mut().unwrap_or(&mut case);
         let verdict = self.verdict(subject, link, seen, &waiting, now);
         self.rule(&waiting, &verdict, subject, &mut settlement, now);
