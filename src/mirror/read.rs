@@ -102,7 +102,10 @@ impl Lane<'_> {
         settlement.attempts.push(attempt.clone());
         if let Some(whose) = whose {
             case.whole.entity.life = Life::Merged(whose.whole.entity.id);
-            (case.mirror(self.system).state, case.mirror(self.system).reason) = (MirrorState::Idle, None);
+            // Claims that came in after the read was sent wait here in vain: the next turn hands them on.
+            let mirror = case.mirror(self.system);
+            mirror.state = if mirror.doubts() { MirrorState::Due } else { MirrorState::Idle };
+            mirror.reason = None;
             whose.into_settlement(&mut settlement);
         }
         case.into_settlement(&mut settlement);
