@@ -145,7 +145,7 @@ impl Lane<'_> {
                 let Some(whole) = lookup.whole(entity).await? else { return Ok(None) };
                 let mut other = Case::of(whole);
                 case.whole.links.retain(|link| link.system != self.system || !link.is_live());
-                other.put_link(Link { entity, ..link.clone() });
+                other.put_found(Link { entity, ..link.clone() });
                 self.adopt_children(entity, settlement).await?;
                 settlement.release.push((entity, self.system));
                 Ok(Some(other))
