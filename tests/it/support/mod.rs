@@ -1,4 +1,7 @@
 //! What tests stand on.
 
 pub mod databases;
-mod postgres;
+pub mod ledger;
+pub mod postgres;
+pub mod service;
+pub mod stage;
