@@ -5,6 +5,7 @@ use super::apply::sent;
 use super::brake::{May, TURN, shadow};
 use super::lane::{Call, Flow, LOOK, Lane, ONE, RACES, rest_unless_moved};
 use super::spread::{Creation, creation, parent_id};
+use crate::dispatch::retry;
 use crate::model::{
     Action, Attempt, Class, ExternalId, Intent, Kind, Link, LinkState, MirrorState, Mode, Observation, Sent, Step,
     Whole,
@@ -71,7 +72,9 @@ impl Lane<'_> {
             Ok(readings) => readings,
             Err(error) => return self.failed(case, &error, attempt).await,
         };
-        let (free, taken) = self.unlinked(readings).await?;
+        let Some((free, taken)) = self.unlinked(readings).await? else {
+            return self.look_again(case, attempt).await;
+        };
         match (free.as_slice(), taken) {
             ([], None) => self.make(case, step, intent, attempt).await,
             ([], Some(owner)) => {
@@ -87,21 +90,42 @@ impl Lane<'_> {
         }
     }
 
-    /// Those that are no other entity yet; and for a contact, one that is.
-    async fn unlinked(&self, readings: Vec<Reading>) -> Result<(Vec<Reading>, Option<ExternalId>)> {
+    /// Nobody knows yet whose one of those is that were found. A placeholder's lane tells when it reads it.
+    async fn look_again(&self, mut case: Case, attempt: Attempt) -> Result<Flow> {
+        let limits = &self.site.workspace.policy.limits;
+        let tries = case.mirror(self.system).tries + 1;
+        if tries > limits.tries {
+            let reason = format!("{} has one that it could be, and that could not be read", self.system);
+            return self.park(case, &reason, Some(attempt)).await;
+        }
+        let wait = retry::delay(tries, None, limits.backoff, &self.lanes.ids);
+        let mirror = case.mirror(self.system);
+        (mirror.tries, mirror.due) = (tries, self.lanes.clock.now() + wait);
+        self.settle(case, Some(attempt)).await.map(rest_unless_moved)
+    }
+
+    /// Those that are no other entity yet; and for a contact, one that is. `None`: it is not known yet of one of them.
+    async fn unlinked(&self, readings: Vec<Reading>) -> Result<Option<(Vec<Reading>, Option<ExternalId>)>> {
         let mut free = Vec::new();
         let mut taken = None;
         for reading in readings {
             let seen = &reading.observation;
-            let link = self.lanes.lookup.link(&self.site.workspace.name, self.system, seen.kind, &seen.id).await?;
-            match link {
+            match self.lanes.lookup.link(&self.site.workspace.name, self.system, seen.kind, &seen.id).await? {
                 None => free.push(reading),
-                Some(link) if link.state == LinkState::Live && seen.kind == Kind::Contact => taken = Some(link.id),
+                Some(link) if link.is_live() && self.may_be_ours(&link).await? => return Ok(None),
+                Some(link) if link.is_live() && seen.kind == Kind::Contact => taken = Some(link.id),
                 // Two equal tasks, notes or bookings are two things.
                 Some(_) => {}
             }
         }
-        Ok((free, taken))
+        Ok(Some((free, taken)))
+    }
+
+    /// Whether an object that was found was linked with this entity while we looked, or with a placeholder, which may turn out
+    /// to be this entity.
+    async fn may_be_ours(&self, link: &Link) -> Result<bool> {
+        let owner = self.lanes.lookup.whole(link.entity).await?;
+        Ok(link.entity == self.entity || owner.is_some_and(|owner| owner.entity.is_placeholder()))
     }
 
     /// The object is there already: it is linked, and decided like any reading. Values that an open create of ours

@@ -128,7 +128,7 @@ impl Lane<'_> {
         }
         let doubts = mirror.doubts();
         if matches!(case.whole.entity.life, Life::Merged(_)) {
-            return self.rest(case, &[], "it is another entity by now").await;
+            return self.hand_on(case).await;
         }
         match case.whole.link(self.system) {
             Some(link) if doubts || link.sent.is_some() => return self.read(case).await,
@@ -269,6 +269,19 @@ impl Lane<'_> {
         }
         case.into_settlement(&mut settlement);
         Ok(self.lanes.settling.settle(&settlement).await?.into())
+    }
+
+    /// The entity turned out to be another one: what still waits for a read of it is looked at again, and finds that one.
+    async fn hand_on(&self, mut case: Case) -> Result<Flow> {
+        let now = self.lanes.clock.now();
+        let mut settlement = Settlement::new(self.lease.clone(), now);
+        let waiting = self.lanes.log.waiting(self.entity, self.system).await?;
+        settlement.later.extend(waiting.into_iter().map(|(change, _)| (change.id, now)));
+        let mirror = case.mirror(self.system);
+        mirror.answered = mirror.doubt;
+        (mirror.state, mirror.reason) = (MirrorState::Idle, Some("it is another entity by now".to_owned()));
+        case.into_settlement(&mut settlement);
+        self.lanes.settling.settle(&settlement).await.map(rest_unless_moved)
     }
 
     /// Whether the rules let the entity be made here; the reason if not.

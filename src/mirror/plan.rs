@@ -57,8 +57,12 @@ impl Draft<'_> {
         match self.expressed() {
             Err(reason) => Plan::Blocked(reason),
             Ok(whole) => {
-                let set = |(_, value): &(&Field, &Value)| !value.is_blank();
-                let fields = whole.iter().filter(set).map(|(field, value)| (field.clone(), value.clone())).collect();
+                // What a create cannot carry (tags that live beside the vendor) is planned once the object is there.
+                let carried = |(field, value): &(&Field, &Value)| {
+                    !value.is_blank() && self.terms.carriers(kind, field, value, true).contains(&Action::Create)
+                };
+                let fields =
+                    whole.iter().filter(carried).map(|(field, value)| (field.clone(), value.clone())).collect();
                 Plan::Create(self.step(Action::Create, None, fields))
             }
         }

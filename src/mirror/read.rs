@@ -79,8 +79,9 @@ impl Lane<'_> {
         let mut settlement = Settlement::new(self.lease.clone(), now);
         let waiting = self.waiting(doubt, seen).await?;
         let (mut whose, ambiguous) = self.whose(&mut case, &link, seen, &mut settlement).await?;
+        // The link as the entity has it that the object turned out to be.
+        let link = whose.as_ref().and_then(|whose| live(whose, self.system, &link.id)).cloned().unwrap_or(link);
         let subject = whose.as_mut().unwrap_or(&mut case);
-        let link = Link { entity: subject.whole.entity.id, ..link };
         let orphaned = self.is_orphaned(subject).await?;
         let verdict = self.verdict(subject, link, seen, &waiting, orphaned);
         self.rule(&waiting, &verdict, subject, &mut settlement, now);
@@ -116,7 +117,10 @@ impl Lane<'_> {
         settlement.attempts.push(attempt.clone());
         if let Some(whose) = whose {
             case.whole.entity.life = Life::Merged(whose.whole.entity.id);
-            (case.mirror(self.system).state, case.mirror(self.system).reason) = (MirrorState::Idle, None);
+            // Claims that came in after the read was sent wait here in vain: the next turn hands them on.
+            let mirror = case.mirror(self.system);
+            mirror.state = if mirror.doubts() { MirrorState::Due } else { MirrorState::Idle };
+            mirror.reason = None;
             whose.into_settlement(&mut settlement);
         }
         case.into_settlement(&mut settlement);
@@ -151,7 +155,7 @@ impl Lane<'_> {
                 let Some(whole) = lookup.whole(entity).await? else { return Ok((None, None)) };
                 let mut other = Case::of(whole);
                 case.whole.links.retain(|link| link.system != self.system || !link.is_live());
-                other.put_link(Link { entity, ..link.clone() });
+                other.put_found(Link { entity, ..link.clone() });
                 self.adopt_children(entity, settlement).await?;
                 settlement.release.push((entity, self.system));
                 // It may wait there for a create that is needed no more.

@@ -51,6 +51,14 @@ impl Case {
         }
     }
 
+    /// Puts the link of an object that was found. An open create of ours may have made it: what that carried is our own.
+    pub fn put_found(&mut self, mut link: Link) {
+        let intent = self.whole.mirror(link.system).and_then(|mirror| mirror.intent.as_ref());
+        let open = intent.and_then(|intent| intent.sent.clone());
+        link.ledger.extend(open.map(|open| crate::model::Sent { unclear: true, ..open }));
+        self.put_link(link);
+    }
+
     /// Retires the live link of a system, if there is one, and gives its snapshot to the id that takes its place.
     pub fn replace_live(&mut self, system: System, id: &ExternalId) {
         let entity = &self.whole.entity;

@@ -126,9 +126,15 @@ fn decide_field(
 
     let before = (entity.value(field).clone(), entity.stamp(field));
     if frame.terms.express(link.kind, field, &before.0) == Expressed::Holds(value.clone()) {
-        // What says the same is left alone, unless nothing was said: a default that the system shows is a value.
+        // What says the same is left alone, unless nothing was said: a default that the system shows is a value, but where
+        // nothing was ever said nobody edited it, and any edit is later.
+        let edited = if before.1 == Stamp::NEVER && before.0.is_blank() && !value.is_blank() {
+            frame.order.after(Stamp::NEVER, Millis(0), author)
+        } else {
+            frame.order.max(before.1, stamp)
+        };
         let said = if before.0.is_blank() { value } else { before.0 };
-        entity.set(field.clone(), said, frame.order.max(before.1, stamp));
+        entity.set(field.clone(), said, edited);
         return Finding::Agreed;
     }
     let rule = if linking { "linking" } else { "newer" }.to_owned();

@@ -54,7 +54,7 @@ impl Resolver {
             Match::Same(entity) => match self.lookup.whole(*entity).await? {
                 Some(whole) => {
                     let mut case = Case::of(whole);
-                    case.put_link(Link::new(turn.workspace(), *entity, turn.system, seen.kind, seen.id.clone()));
+                    case.put_found(Link::new(turn.workspace(), *entity, turn.system, seen.kind, seen.id.clone()));
                     case
                 }
                 None => self.fresh(turn, seen, parent),

@@ -19,6 +19,7 @@ use super::timify::Timify;
 use super::{Edit, EditRefused, Request, Response, SandboxSettings, StandIn, Turn, Webhook, World, web};
 use crate::clock::Millis;
 use crate::model::System;
+use crate::secret::digest;
 
 /// Rows of the request log that are kept.
 const LOG_ROWS: usize = 200_000;
@@ -95,6 +96,7 @@ impl Sandbox {
             kind: object,
             id,
             account: self.account(at, &request, &response),
+            body_sha256: hex::encode(digest(request.body())),
             fault: kind,
         };
         self.log(row);

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Receiver, StandIn, Webhook};
 use crate::clock::Millis;
 use crate::model::System;
+use crate::secret::digest;
 
 /// Finished deliveries that the log keeps.
 const LOG_ROWS: usize = 50_000;
@@ -152,6 +153,8 @@ pub struct Delivery {
     pub copy: bool,
     /// The tries so far.
     pub attempts: Vec<Attempt>,
+    /// SHA-256 of the body, hexadecimal: by it the receiver's row can be told where the vendor sends no id.
+    pub body_sha256: String,
     #[serde(skip)]
     body: Bytes,
     #[serde(skip)]
@@ -362,6 +365,7 @@ impl Outbox {
             signature: Signature::Good,
             copy: false,
             attempts: Vec::new(),
+            body_sha256: hex::encode(digest(&body)),
             body,
             due: now,
             place: number.cast_signed(),

@@ -1,4 +1,4 @@
-//! The sandbox's request log: one row a request, never a body, and which requests count as writes.
+//! The sandbox's request log: one row a request, never a body but its digest, and which requests count as writes.
 
 use http::Method;
 use serde::Serialize;
@@ -56,6 +56,8 @@ pub struct RequestRow {
     pub id: Option<String>,
     /// The account, where it is known.
     pub account: Option<String>,
+    /// SHA-256 of its body, hexadecimal: tells whether two requests said the same.
+    pub body_sha256: String,
     /// The fault that hit it.
     pub fault: Option<super::faults::FaultKind>,
 }

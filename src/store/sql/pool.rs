@@ -10,7 +10,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{PgPool, SqlSafeStr, SqlitePool};
 
-use super::dialect::{BEGIN_VIEW, BEGIN_WRITE, Conn, Either, Tx, first};
+use super::dialect::{BEGIN_VIEW, BEGIN_WRITE, Conn, Either, Tx, execute, first};
 use super::{Result, StoreError, error};
 
 /// Connections to PostgreSQL, at most.
@@ -70,7 +70,18 @@ impl Db {
             return Err(StoreError::Url(scheme(url).to_owned()));
         };
         db.fit(access).await?;
+        if access == Access::Serve {
+            db.free_leases_of_the_dead().await?;
+        }
         Ok(db)
+    }
+
+    /// Whoever held leases in a SQLite file is dead, for we hold its lock: nobody need wait for them to run out.
+    async fn free_leases_of_the_dead(&self) -> Result<()> {
+        let Pools::Sqlite { .. } = &self.0 else { return Ok(()) };
+        let mut tx = self.write().await?;
+        execute!(&mut tx, "UPDATE leases SET until = 0");
+        Ok(tx.commit().await?)
     }
 
     /// Closes all connections and lets go of the file. Dropping does so too, but does not wait for it.

@@ -12,6 +12,7 @@ on_both!(
     a_live_lease_is_not_taken,
     an_expired_lease_changes_hands_with_a_higher_number,
     a_lease_given_back_is_free_at_once,
+    a_restart_waits_for_leases_only_where_another_process_may_still_work,
     of_many_that_want_a_lease_one_gets_it,
 );
 
@@ -52,6 +53,14 @@ async fn a_lease_given_back_is_free_at_once(db: &Database) {
     db.store.release_leases("us").await.unwrap();
     assert_eq!(take(db, &["a", "c"], "third", 1, 20).await, [row("a", 2, 20)]);
     assert_eq!(take(db, &["b"], "us", 1, 20).await, [row("b", 2, 20)], "what is still under way is refused");
+}
+
+async fn a_restart_waits_for_leases_only_where_another_process_may_still_work(db: &mut Database) {
+    take(db, &["a"], "killed", 0, 10).await;
+    db.reopen().await;
+    // Opening a SQLite file needs its lock, which proves that the process before is dead.
+    let at_once = if db.url.starts_with("sqlite") { vec![row("a", 2, 11)] } else { Vec::new() };
+    assert_eq!(take(db, &["a"], "us", 1, 11).await, at_once);
 }
 
 async fn of_many_that_want_a_lease_one_gets_it(db: &Database) {

@@ -6,6 +6,7 @@ mod creating;
 mod deciding;
 mod first_run;
 mod intake;
+mod kill;
 mod lanes;
 mod limits;
 mod outcomes;

@@ -1,6 +1,9 @@
 //! What tests stand on.
 
 pub mod databases;
+pub mod ledger;
 pub mod people;
-mod postgres;
+pub mod postgres;
+pub mod service;
+pub mod stage;
 pub mod world;

@@ -1,0 +1,229 @@
+//! `kill -9` at random moments of a burst, each followed by a restart at once: nothing acknowledged is lost, nothing is made
+//! twice, at most one equal write is repeated per kill and call in flight, and in the end all systems agree.
+//!
+//! `LOCKSTEP_KILL_SEED` and `LOCKSTEP_KILLS` choose another run; a failure prints its seed and keeps its folder.
+
+mod load;
+mod proof;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lockstep::cli::demo::config::{self, Service as Settings};
+use lockstep::clock::{Clock, Millis, SystemClock};
+use lockstep::sandbox::delivery::{DeliverySettings, Retries};
+use lockstep::sandbox::settings::SandboxSettings;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::ledger::Ledger;
+use crate::support::postgres;
+use crate::support::service::{Service, free_port};
+use crate::support::stage::Stage;
+use load::{Load, Told};
+
+/// How long a stand-in holds the answer to a write back: the window in which a kill leaves a call open.
+const ANSWER_MS: u64 = 40;
+
+/// The longest pause between two people's edits.
+const PAUSE: Duration = Duration::from_millis(240);
+
+/// How long everything may take to come to rest after the last kill.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// One kill, and what it left behind.
+pub struct Kill {
+    pub at: Millis,
+    /// Creates that this start of the service had sent and stored no answer of.
+    pub creates: usize,
+    /// Other writes likewise.
+    pub writes: usize,
+}
+
+struct Trial {
+    seed: u64,
+    kills: usize,
+    url: String,
+    /// How long a start may wait for the lease of the killed process; kills come later by it.
+    lease_wait: Duration,
+    folder: TempDir,
+}
+
+/// A number from the environment.
+fn chosen<T: std::str::FromStr>(name: &str, default: T) -> T {
+    std::env::var(name).ok().map_or(default, |text| text.parse().ok().unwrap_or_else(|| panic!("{name} is no number")))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_or_made_twice_when_it_is_killed_on_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().join("lockstep.db").display());
+    let (seed, kills) = (chosen("LOCKSTEP_KILL_SEED", 1), chosen("LOCKSTEP_KILLS", 50));
+    Trial { seed, kills, url, lease_wait: Duration::ZERO, folder }.run().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(
+    postgres_missing,
+    ignore = "no PostgreSQL: apt-get install postgresql, or set TEST_POSTGRES_URL=postgres://USER@HOST/DATABASE; then \
+              cargo test"
+)]
+async fn nothing_is_lost_or_made_twice_when_it_is_killed_on_postgres() {
+    let fresh = postgres::fresh().await;
+    let folder = tempfile::tempdir().unwrap();
+    let (seed, kills) = (chosen("LOCKSTEP_KILL_SEED", 1), chosen("LOCKSTEP_KILLS", 50) / 5);
+    let lease_wait = Duration::from_millis(1_300);
+    Trial { seed, kills, url: fresh.url.clone(), lease_wait, folder }.run().await;
+}
+
+impl Trial {
+    async fn run(self) {
+        let port = free_port();
+        let stage = Arc::new(Stage::start(sandbox_settings(self.seed, port)).await);
+        for (system, extension) in
+            [("ghl", false), ("timify", false), ("timerex", false), ("timify", true), ("timerex", true)]
+        {
+            stage.slow_answers(system, extension, ANSWER_MS).await;
+        }
+        let mut service = self.service(&stage, port);
+        let stop = CancellationToken::new();
+        let people = tokio::spawn(Load::new(stage.clone(), self.seed).run(stop.clone(), PAUSE));
+        let kills = self.kill_again_and_again(&mut service, &stage).await;
+        service.start();
+        stop.cancel();
+        let told = people.await.unwrap();
+        let rested = self.rest(&stage).await;
+        service.kill();
+        self.judge(&stage, &told, &kills, rested).await;
+    }
+
+    fn service(&self, stage: &Stage, port: u16) -> Service {
+        let settings = Settings {
+            public: format!("127.0.0.1:{port}"),
+            ops: format!("127.0.0.1:{}", free_port()),
+            store: self.url.clone(),
+            dispatch: "quiet = \"100ms\"\nbackoff = \"1s\"\nlease = \"1s\"\nfuse = 10000\ncreates_per_hour = 100000"
+                .to_owned(),
+            policy: "create_settle = \"1s\"\n[workspaces.create]\ntimify = \"all\"".to_owned(),
+            ..Settings::default()
+        };
+        let text = config::text(&sandbox_settings(self.seed, port), &stage.base, &settings).unwrap();
+        std::fs::write(self.folder.path().join("lockstep.toml"), text).unwrap();
+        let budget = "100000".to_owned();
+        let variables = vec![
+            ("LOCKSTEP_SYSTEMS__GHL__REQUESTS_PER_10S", budget.clone()),
+            ("LOCKSTEP_SYSTEMS__TIMIFY__REQUESTS_PER_10S", budget),
+        ];
+        Service::new(self.folder.path().to_owned(), variables)
+    }
+
+    async fn kill_again_and_again(&self, service: &mut Service, stage: &Stage) -> Vec<Kill> {
+        let mut rng = fastrand::Rng::with_seed(self.seed);
+        let mut kills = Vec::new();
+        while kills.len() < self.kills {
+            let started = SystemClock.now();
+            service.start();
+            self.moment(&mut rng, stage).await;
+            service.kill();
+            let at = SystemClock.now();
+            let ledger = Ledger::open(&self.url, self.folder.path()).await;
+            let (creates, writes) = if ledger.is_made().await { ledger.open_calls().await } else { Default::default() };
+            ledger.close().await;
+            let now = |calls: Vec<i64>| calls.into_iter().filter(|sent| *sent >= started.0).count();
+            kills.push(Kill { at, creates: now(creates), writes: now(writes) });
+        }
+        kills
+    }
+
+    /// Waits from a start to its kill: some kills come while the service starts, some at any time, most while an answer to a
+    /// write of it is on its way.
+    async fn moment(&self, rng: &mut fastrand::Rng, stage: &Stage) {
+        let ms = Duration::from_millis;
+        let (at_work, in_answer) = (self.lease_wait + ms(rng.u64(60..1_500)), ms(rng.u64(0..ANSWER_MS)));
+        match rng.u8(..10) {
+            0..2 => tokio::time::sleep(ms(rng.u64(2..60))).await,
+            2..4 => tokio::time::sleep(at_work).await,
+            _ => {
+                tokio::time::sleep(at_work).await;
+                stage.next_write(Duration::from_secs(1)).await;
+                tokio::time::sleep(in_answer).await;
+            }
+        }
+    }
+
+    /// Waits until nothing is on its way, several times in a row. Whether it came to that.
+    async fn rest(&self, stage: &Stage) -> bool {
+        let store = lockstep::store::sql::open_read_only(&self.url).await.unwrap();
+        let began = SystemClock.now();
+        let mut quiet = 0;
+        while quiet < 5 && SystemClock.now().since(began) < PATIENCE {
+            let load = store.load(&stage.account.name).await.unwrap();
+            let idle = stage.pending().await == 0 && load.undecided == 0 && load.due == 0;
+            quiet = if idle { quiet + 1 } else { 0 };
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        quiet == 5
+    }
+
+    async fn judge(self, stage: &Stage, told: &Told, kills: &[Kill], rested: bool) {
+        let ledger = Ledger::open(&self.url, self.folder.path()).await;
+        let mut differ = Vec::new();
+        differ.extend((!rested).then(|| format!("it did not come to rest in {} s", PATIENCE.as_secs())));
+        let deliveries = stage.get("deliveries").await;
+        differ.extend(proof::accounted_for(&deliveries, &ledger).await);
+        differ.extend(proof::disagreements(&stage.get("state").await, &stage.account, told));
+        let (repeats, unexplained) = proof::repeats(&stage.get("requests").await, kills);
+        differ.extend(unexplained);
+        let open = |of: fn(&Kill) -> usize| kills.iter().map(of).sum::<usize>();
+        let hit = kills.iter().filter(|kill| kill.creates + kill.writes > 0).count();
+        println!(
+            "seed {}: {} kills, {hit} of them with calls open ({} creates, {} other writes); {repeats} repeated; \
+             {} edits, {} contacts, {} bookings, {} tasks, {} notes, {} webhooks",
+            self.seed,
+            kills.len(),
+            open(|kill| kill.creates),
+            open(|kill| kill.writes),
+            told.edits,
+            told.people.len(),
+            told.bookings.len(),
+            told.tasks.len(),
+            told.notes.len(),
+            deliveries["deliveries"].as_array().map_or(0, Vec::len),
+        );
+        ledger.close().await;
+        if !differ.is_empty() {
+            let (seed, count) = (self.seed, differ.len());
+            let folder = keep(self.folder, stage).await;
+            differ.truncate(40);
+            panic!("seed {seed}: {count} differences; see {}\n  {}", folder.display(), differ.join("\n  "));
+        }
+    }
+}
+
+/// Leaves the folder for a person to look at, with what the stand-ins say.
+async fn keep(folder: TempDir, stage: &Stage) -> std::path::PathBuf {
+    let folder = folder.keep();
+    for what in ["state", "requests", "deliveries"] {
+        write(&folder, what, &stage.get(what).await);
+    }
+    folder
+}
+
+fn write(folder: &Path, what: &str, value: &serde_json::Value) {
+    std::fs::write(folder.join(format!("{what}.json")), value.to_string()).unwrap();
+}
+
+/// A sandbox that refuses nothing for being asked too often, and whose senders do not give up.
+fn sandbox_settings(seed: u64, port: u16) -> SandboxSettings {
+    let mut settings = SandboxSettings::example();
+    settings.seed = seed;
+    (settings.ghl.burst, settings.ghl.daily) = (u32::MAX, u32::MAX);
+    (settings.timerex.reads_a_minute, settings.timerex.writes_an_hour) = (usize::MAX, usize::MAX);
+    let again =
+        Retries { retries: 10_000, first: Duration::from_millis(30), factor: 2, longest: Duration::from_millis(300) };
+    settings.delivery =
+        DeliverySettings { ghl: again, timify: again, timerex: again, extension: again, ..settings.delivery };
+    settings.receivers = config::receivers(&settings, &format!("http://127.0.0.1:{port}"));
+    settings
+}
