@@ -129,6 +129,8 @@ pub const CRATES: &[(&str, &[&str])] = &[
             "http",
             "reconcile",
             "record",
+            // Only `lookup`: the lock that matches one object at a time.
+            "resolve",
             "sandbox/shell",
             "supervisor",
             "systems/timify",
