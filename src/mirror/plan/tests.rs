@@ -27,7 +27,7 @@ fn ghl() -> Sample {
         Value::Text(odd) if odd == "odd" => Expressed::Refused("odd is not even".to_owned()),
         value => Expressed::Holds(value.clone()),
     };
-    Sample { carriers, express, ..Sample::plain(System::Ghl) }
+    Sample { express, carriers, ..Sample::plain(System::Ghl) }
 }
 
 fn entity<const N: usize>(fields: [(Field, Value); N]) -> Entity {
