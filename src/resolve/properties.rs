@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::claim::Evidence;
 use super::decide::{Frame, Verdict, decide, landed};
 use super::sample::Sample;
 use super::world::{Ending, World};
 use crate::clock::Millis;
 use crate::mirror::plan::{Plan, plan};
+use crate::model::Evidence;
 use crate::model::{
     Author, Class, Entity, EntityId, Expressed, ExternalId, Field, Fields, Kind, Known, Link, Observation, Order, Sent,
     Shape, Stamp, Step, System, Terms, Value,

@@ -40,8 +40,9 @@ impl Terms for Sample {
     fn express(&self, _: Kind, field: &Field, value: &Value) -> Expressed {
         (self.express)(field, value)
     }
-    fn carriers(&self, _: Kind, field: &Field, value: &Value, _: bool) -> &'static [Action] {
-        (self.carriers)(field, value)
+    fn carriers(&self, _: Kind, field: &Field, value: &Value, making: bool) -> &'static [Action] {
+        let carriers = (self.carriers)(field, value);
+        if making && !carriers.is_empty() { &[Action::Create] } else { carriers }
     }
     fn wants(&self, entity: &Entity) -> bool {
         (self.wants)(entity)

@@ -9,14 +9,15 @@ mod oracle;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::claim::{self, Evidence, Weight};
-use super::decide::{Frame, decide, landed};
+use super::claim::{self, Weight};
+use super::decide::{Frame, Verdict, decide, landed};
 use super::sample::Sample;
 use crate::clock::Millis;
 use crate::mirror::plan::{Plan, plan};
+use crate::model::Evidence;
 use crate::model::{
-    Action, Author, Class, Conflict, Entity, EntityId, ExternalId, Field, Fields, Kind, Known, Life, Link, LinkState,
-    Observation, Order, Sent, Shape, Stamp, Step, System, Value,
+    Action, Author, Class, Conflict, Entity, EntityId, ExternalId, Field, Fields, Finding, Kind, Known, Life, Link,
+    LinkState, Observation, Order, Sent, Shape, Stamp, Step, System, Value,
 };
 
 /// The hub's clock as a world begins.
@@ -248,6 +249,32 @@ impl World {
         }
     }
 
+    fn decide(&mut self, system: System, seen: &Observation, lineage: &Lineage, evidence: &Evidence) {
+        let terms = Sample::plain(system);
+        let (order, now) = (&self.order, self.now);
+        let frame = Frame { order, terms: &terms, now, late_write: Duration::from_mins(10), evidence };
+        let verdict = decide(&self.hub.entity, &self.hub.links[&system], seen, &frame);
+        self.hub.parked |= !verdict.entity.is_live() && verdict.found_something() && !verdict.deleted;
+        for field in verdict.findings.keys() {
+            self.judge(field, lineage.get(field).copied().unwrap_or(0), &verdict);
+        }
+        for (field, edit) in lineage.iter().filter(|_| seen.shape != Shape::Gone) {
+            let edit = &mut self.edits[*edit];
+            assert_eq!(
+                verdict.link.known(field).value,
+                edit.value,
+                "the snapshot of {system} does not move with {field}"
+            );
+            edit.acked = true;
+        }
+        self.hub.entity = verdict.entity;
+        if verdict.deleted {
+            self.hub.entity.life = Life::Deleted(Stamp::new(self.now, Author::from(system)));
+        }
+        self.hub.links.insert(system, verdict.link);
+        self.hub.conflicts.extend(verdict.conflicts);
+    }
+
     /// A read in the lane, and what becomes of the claims that waited for it.
     pub fn read(&mut self, system: System) {
         self.hub.doubts.remove(&system);
@@ -358,32 +385,6 @@ impl World {
             }
             _ => None,
         }
-    }
-
-    fn decide(&mut self, system: System, seen: &Observation, lineage: &Lineage, evidence: &Evidence) {
-        let terms = Sample::plain(system);
-        let (order, now) = (&self.order, self.now);
-        let frame = Frame { order, terms: &terms, now, late_write: Duration::from_mins(10), evidence };
-        let verdict = decide(&self.hub.entity, &self.hub.links[&system], seen, &frame);
-        self.hub.parked |= !verdict.entity.is_live() && verdict.found_something() && !verdict.deleted;
-        for field in verdict.findings.keys() {
-            self.judge(field, lineage.get(field).copied().unwrap_or(0), &verdict);
-        }
-        for (field, edit) in lineage.iter().filter(|_| seen.shape != Shape::Gone) {
-            let edit = &mut self.edits[*edit];
-            assert_eq!(
-                verdict.link.known(field).value,
-                edit.value,
-                "the snapshot of {system} does not move with {field}"
-            );
-            edit.acked = true;
-        }
-        self.hub.entity = verdict.entity;
-        if verdict.deleted {
-            self.hub.entity.life = Life::Deleted(Stamp::new(self.now, Author::from(system)));
-        }
-        self.hub.links.insert(system, verdict.link);
-        self.hub.conflicts.extend(verdict.conflicts);
     }
 
     /// All that is late lands, all deliveries come, one reconcile reads everything, lanes run until nothing is owed.

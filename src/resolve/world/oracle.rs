@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Edit, World};
+use super::{Edit, Finding, Verdict, World};
 use crate::clock::Millis;
-use crate::model::{Conflict, Field, Finding, Step, System, Value};
-use crate::resolve::decide::Verdict;
+use crate::model::{Conflict, Field, Step, System, Value};
 
 impl World {
     /// Compares a finding with what really happened.
