@@ -74,6 +74,7 @@ fn a_late_payload_of_an_older_version_brings_nothing_back() {
     let mut world = world();
     edited(&mut world, G, &NAME, "n1");
     world.edit(X, &Field::tag("vip"), &Value::Flag(true), 1);
+    world.pass(1);
     world.lane(X, Ending::Done, None);
     assert_eq!(world.places[&X].value(&NAME), &text("n1"));
     world.hear(X);
@@ -166,12 +167,15 @@ fn a_tag_removed_and_a_tag_added_elsewhere_both_stay_so_after_a_late_payload(#[c
     world.pass(1);
     world.edit(X, &new, &Value::Flag(true), 2);
     let late = world.queue.pop().unwrap();
+    world.pass(1);
     for system in order {
         world.hear(system);
         world.lane(system, Ending::Done, None);
     }
     world.lane(X, Ending::Done, None);
     world.queue.push(late);
+    world.hear(X);
+    assert_eq!(world.hub.entity.value(&vip), &Value::Blank);
     ends(world, &[(vip, Value::Blank), (new, Value::Flag(true))], &[]);
 }
 
@@ -363,6 +367,72 @@ fn on_first_linking_a_blank_beats_nothing_tags_unite_and_the_losers_are_one_repo
     assert_eq!(lost, [(NAME, text("base"), "linking")]);
 }
 
+/// R6, the first link: a field that somebody cleared is blank, and no loser.
+#[test]
+fn on_first_linking_what_was_cleared_before_is_no_loser() {
+    let (mut entity, mut link) = both(X);
+    entity.set(NAME, Value::Blank, Stamp::new(second(50), Author::Ghl));
+    link.snapshot.clear();
+    link.seen = Millis(0);
+    let verdict = judged(&entity, &link, &seen("n1", Some(second(60))), second(100), &Evidence::new());
+    assert_eq!((verdict.findings[&NAME], verdict.conflicts.len()), (Finding::Taken, 0));
+}
+
+/// R1: within one tick.
+#[test]
+fn within_one_tick_precedence_decides_and_beyond_it_time() {
+    let (mut entity, link) = both(G);
+    for (rival, expected) in [(51_900, Finding::Taken), (52_000, Finding::Lost)] {
+        entity.set(NAME, text("rival"), Stamp::new(Millis(rival), Author::Timify));
+        let verdict = judged(&entity, &link, &seen("n1", Some(second(50))), second(100), &Evidence::new());
+        assert_eq!(verdict.findings[&NAME], expected);
+    }
+}
+
+/// R5: of two writes with one value, the later tells whose edit it is.
+#[test]
+fn a_value_of_two_unclear_writes_carries_the_stamp_of_the_later() {
+    let (entity, mut link) = both(G);
+    for at in [20, 30] {
+        let stamps = [(NAME, Stamp::new(second(at), Author::Timify))].into();
+        let fields = Fields::from([(NAME, text("a"))]);
+        link.ledger.push(Sent { fields, stamps, at: second(at), deletes: false, unclear: true });
+    }
+    let verdict = judged(&entity, &link, &seen("a", Some(second(40))), second(100), &Evidence::new());
+    assert_eq!(verdict.findings[&NAME], Finding::Own);
+    assert_eq!(verdict.link.known(&NAME).stamp, Stamp::new(second(30), Author::Timify));
+    assert_eq!(verdict.entity, entity);
+}
+
+/// R9: the answered value with the stamp of the edit that was sent.
+#[test]
+fn a_write_leaves_what_was_answered_or_else_what_was_sent() {
+    let (_, mut link) = both(G);
+    let stamp = Stamp::new(second(20), Author::Timify);
+    let fields = Fields::from([(NAME, text("sent")), (Field::PHONE, text("p1"))]);
+    let stamps = [(NAME, stamp), (Field::PHONE, stamp)].into();
+    let sent = Sent { fields, stamps, at: second(21), deletes: false, unclear: false };
+    super::decide::landed(
+        &mut link,
+        &sent,
+        Some(&Fields::from([(NAME, text("answered")), (Field::CITY, text("not sent"))])),
+    );
+    let expected = Known { value: text("answered"), stamp, held: vec![text("base")], wrote: true };
+    assert_eq!(link.known(&NAME), &expected);
+    assert_eq!((&link.known(&Field::PHONE).value, link.snapshot.len()), (&text("p1"), 2));
+}
+
+/// R7: `seen` is the lower bound of the next edit, and only a read raises it.
+#[test]
+fn only_a_read_moves_the_time_of_the_last_look() {
+    let (entity, link) = both(X);
+    let looked = |class| {
+        let seen = Observation { class, ..seen("n1", Some(second(60))) };
+        judged(&entity, &link, &seen, second(100), &Evidence::new()).link.seen
+    };
+    assert_eq!((looked(Class::Current), looked(Class::Versioned(Millis(7)))), (second(100), second(2)));
+}
+
 /// R2: stamps raised to the same tick. Equal stamps would tell `plan` that the system holds what is true.
 #[test]
 fn two_edits_of_one_author_never_carry_one_stamp() {
@@ -485,6 +555,13 @@ fn a_deletion_of_ours_is_no_news_and_another_is_a_deletion_or_a_value() {
         Frame { order: &order, terms: &terms, now: second(100), late_write, evidence: &evidence, orphaned: false };
     let verdict = decide(&entity, &link, &gone, &frame);
     assert_eq!((verdict.deleted, verdict.entity.value(&Field::STATUS)), (false, &text("cancelled")));
+
+    let mut dead = entity.clone();
+    dead.life = crate::model::Life::Deleted(Stamp::NEVER);
+    assert!(!judged(&dead, &link, &gone, second(100), &Evidence::new()).deleted, "it is what was wanted");
+    let retired = Link { state: LinkState::Retired, ..link.clone() };
+    let verdict = judged(&entity, &retired, &gone, second(100), &Evidence::new());
+    assert_eq!((verdict.deleted, verdict.link.state), (false, LinkState::Retired));
 
     let (fields, stamps) = (Fields::new(), std::collections::BTreeMap::new());
     link.sent = Some(Sent { fields, stamps, at: second(90), deletes: true, unclear: true });

@@ -103,7 +103,16 @@ fn play(seeds: std::ops::Range<u64>, with_deletes: bool, mut then: impl FnMut(&m
 
 #[test]
 fn histories_of_edits_converge_and_lose_nothing() {
-    play(0..2_500, false, |world| assert!(!world.hub.parked));
+    let (mut upset, mut needless) = (0, 0);
+    play(0..2_500, false, |world| {
+        assert!(!world.hub.parked);
+        upset += world.upset;
+        needless += world.needless;
+    });
+    // Both have to be: a reading tells the time of the record's last edit only, TIMIFY's none at all; and a value that was
+    // set back may look as if we had overwritten it. Worse rules make them many.
+    assert!(upset < 340, "{upset} much older edits won");
+    assert!(needless < 80, "{needless} values are kept as overwritten unseen that were not");
 }
 
 #[test]
