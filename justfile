@@ -1,0 +1,52 @@
+# `just` lists these. What each runs can be typed by hand, too.
+
+_default:
+    @just --list
+
+# Everything that CI runs: format, build, tests, lints, documentation, the demo, the guards.
+check:
+    .ci/run
+
+# The tests, on both databases where PostgreSQL can be had.
+test *ARGS:
+    cargo test {{ ARGS }}
+
+# The story between three stand-ins; `just demo --seed 7`.
+demo *ARGS:
+    cargo run -- demo {{ ARGS }}
+
+# Stand-ins of the vendors, and a configuration that fits them.
+sandbox *ARGS:
+    cargo run -- sandbox {{ ARGS }}
+
+# Puts the code into its form.
+fmt:
+    cargo fmt
+
+# Lints, warnings denied.
+lint:
+    cargo clippy --all-targets -- -D warnings
+
+# The documentation of the code, warnings denied.
+doc *ARGS:
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps {{ ARGS }}
+
+# Takes each guard out and shows that a test then fails.
+guards:
+    tests/guards/run
+
+# Licences, banned crates and sources of the dependencies (cargo-deny; needs no network).
+deny:
+    cargo deny check bans licenses sources
+
+# Known vulnerabilities of the dependencies (cargo-deny; fetches the advisories).
+advisories:
+    cargo deny check advisories
+
+# The container image.
+image:
+    docker build -t lockstep .
+
+# Stand-ins and a service that is connected with them, in containers.
+rehearse:
+    docker compose --profile sandbox up --build
