@@ -156,6 +156,7 @@ fn names(mirror: &Mirror, subject: &str) -> bool {
     mirror.reason.as_deref().is_some_and(|reason| reason.contains(&format!("`{subject}`")))
         || subject == format!("parked/{}/{}", mirror.entity, mirror.system)
         || subject == format!("fuse/{}/{}", mirror.entity, mirror.system)
+        || ["ambiguous", "edited_after_delete"].iter().any(|word| subject == format!("{word}/{}", mirror.entity))
 }
 
 /// A short text that only this list of calls has.

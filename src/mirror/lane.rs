@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::brake::{May, TURN, UnderWay, shadow};
 use super::plan::{Plan, plan};
-use super::spread::{Creation, creation, parent_id};
+use super::spread::{Creation, cannot_change, creation, parent_id};
 use crate::clock::{Clock, Millis};
 use crate::dispatch::budget::Budget;
 use crate::dispatch::retry;
@@ -137,7 +137,11 @@ impl Lane<'_> {
         }
         let parent = self.parent(&case).await?;
         match self.plan(&case, parent.as_ref()) {
-            Plan::Settled { moves, stuck } => self.rest(case, &moves, &cannot_change(self.system, &stuck)).await,
+            Plan::Settled { moves, stuck } if stuck.is_empty() => self.rest(case, &moves, "").await,
+            Plan::Settled { moves, stuck } => {
+                self.move_stamps(&mut case, &moves);
+                self.park(case, &cannot_change(self.system, &stuck), None).await
+            }
             Plan::Blocked(reason) => self.park(case, &reason, None).await,
             Plan::Create(step) => self.create(case, parent.as_ref(), step).await,
             Plan::Steps(steps) => self.write(case, &steps).await,
@@ -185,8 +189,8 @@ impl Lane<'_> {
         self.settle(case, None).await.map(rest_unless_moved)
     }
 
-    /// Nothing is owed: stamps move, the mirror rests.
-    pub(super) async fn rest(&self, mut case: Case, moves: &[(Field, Stamp)], why: &str) -> Result<Flow> {
+    /// Equal values that carry a newer edit.
+    fn move_stamps(&self, case: &mut Case, moves: &[(Field, Stamp)]) {
         if let Some(link) = case.whole.link(self.system).cloned() {
             let mut link = link;
             for (field, stamp) in moves {
@@ -199,6 +203,11 @@ impl Lane<'_> {
             }
             case.put_link(link);
         }
+    }
+
+    /// Nothing is owed: stamps move, the mirror rests.
+    pub(super) async fn rest(&self, mut case: Case, moves: &[(Field, Stamp)], why: &str) -> Result<Flow> {
+        self.move_stamps(&mut case, moves);
         let mirror = case.mirror(self.system);
         (mirror.state, mirror.tries, mirror.since, mirror.intent) = (MirrorState::Idle, 0, None, None);
         mirror.reason = (!why.is_empty()).then(|| why.to_owned());
@@ -374,12 +383,6 @@ pub(super) fn rest_unless_moved(settled: Settled) -> Flow {
         Settled::Moved => Flow::Again,
         Settled::LeaseLost => Flow::LeaseLost,
     }
-}
-
-/// Why fields may differ for good.
-fn cannot_change(system: System, stuck: &[Field]) -> String {
-    let names: Vec<&str> = stuck.iter().map(Field::name).collect();
-    if names.is_empty() { String::new() } else { format!("{system} has no call that changes {}", names.join(", ")) }
 }
 
 /// The live link with this id.

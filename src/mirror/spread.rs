@@ -2,7 +2,7 @@
 
 use super::plan::{Plan, plan};
 use crate::model::{
-    CreateRule, Entity, ExternalId, Kind, Link, LinkState, Mirror, MirrorState, System, Terms, Whole, Workspace,
+    CreateRule, Entity, ExternalId, Field, Kind, Link, LinkState, Mirror, MirrorState, System, Terms, Whole, Workspace,
 };
 
 /// Whether an entity may be made in a system where it has no live link.
@@ -45,11 +45,20 @@ pub fn is_owed(whole: &Whole, terms: &dyn Terms, workspace: &Workspace, booked: 
     }
     let link = whole.link(terms.system());
     match plan(&whole.entity, link, None, terms) {
-        Plan::Settled { moves, .. } => !moves.is_empty(),
+        Plan::Settled { moves, stuck } => {
+            let told = whole.mirror(terms.system()).and_then(|mirror| mirror.reason.as_deref());
+            !moves.is_empty() || (!stuck.is_empty() && told != Some(&cannot_change(terms.system(), &stuck)))
+        }
         Plan::Create(_) => creation(whole, terms, workspace, booked) == Creation::Allowed,
         Plan::Blocked(_) => link.is_some() || creation(whole, terms, workspace, booked) == Creation::Allowed,
         Plan::Steps(_) => true,
     }
+}
+
+/// Why fields differ that nothing can make equal.
+pub fn cannot_change(system: System, stuck: &[Field]) -> String {
+    let names: Vec<&str> = stuck.iter().map(Field::name).collect();
+    format!("{system} has no call that changes {}: a person has to see to it there", names.join(", "))
 }
 
 /// The parent's id in a system, if it is there.

@@ -275,6 +275,8 @@ impl Story {
 
     async fn burst(&mut self, stage: &Stage) -> Result<Step> {
         let customer = self.timify_by_email(stage, self.guest.as_deref().unwrap_or_default()).await?;
+        // Held and let go together, so that a slow machine does not make several bursts of it.
+        stage.post("hold", json!({ "system": "timify" })).await?;
         for number in 0..20 {
             let field = ["firstName", "lastName", "mobilePhone", "city"][number % 4];
             let value =
@@ -282,6 +284,7 @@ impl Story {
             stage.edit(edit_timify(stage, &customer, &json!({ field: value }))).await?;
             self.pause(8).await;
         }
+        stage.post("release", json!({ "system": "timify" })).await?;
         Ok(step("a burst of 20 edits in TIMIFY", &[("ghl PUT contact", 1), ("timerex+ PUT contact", 1)]))
     }
 
