@@ -42,6 +42,9 @@ pub struct Previewed {
     pub entity: EntityId,
     /// What would be done.
     pub what: String,
+    /// Stands for the values that would be written, which the preview does not show.
+    #[serde(skip)]
+    values: [u8; 32],
 }
 
 fn as_text<S: serde::Serializer>(entity: &EntityId, serializer: S) -> Result<S::Ok, S::Error> {
@@ -80,7 +83,8 @@ impl Running {
             let Some(what) = mirror.reason.as_deref().and_then(|reason| reason.strip_prefix(SHADOW)) else { continue };
             let Some(whole) = self.store.whole(mirror.entity).await? else { continue };
             let (system, kind, entity) = (mirror.system, whole.entity.kind, mirror.entity);
-            calls.push(Previewed { system, kind, entity, what: what.to_owned() });
+            let values = digest(&serde_json::to_vec(&whole.entity.fields).unwrap_or_default());
+            calls.push(Previewed { system, kind, entity, what: what.to_owned(), values });
         }
         calls.sort();
         let code = code(&calls);
@@ -120,6 +124,9 @@ impl Running {
             let held = self.store.in_state(workspace, MirrorState::Held, MOST).await?;
             let count = held.iter().filter(|mirror| names(mirror, subject)).count();
             crate::mirror::allow(self.store.as_ref(), workspace, system, action, count, now).await?;
+        }
+        if subject.starts_with("fuse/") {
+            crate::mirror::mend(self.store.as_ref(), workspace, subject, now).await?;
         }
         let released = self.release(workspace, |mirror| names(mirror, subject)).await?;
         self.store.close_review(workspace, subject, now).await?;
@@ -164,7 +171,8 @@ fn code(calls: &[Previewed]) -> String {
     let mut text = String::new();
     for call in calls {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{} {} {} {}", call.system, call.kind, call.entity, call.what);
+        let values = hex::encode(call.values);
+        let _ = writeln!(text, "{} {} {} {} {values}", call.system, call.kind, call.entity, call.what);
     }
     hex::encode(&digest(text.as_bytes())[..6])
 }

@@ -67,7 +67,12 @@ impl<'a> Lane<'a> {
     pub(super) async fn may_write(&self, case: &Case, step: &Step) -> Result<May<'a>> {
         let limits = &self.site.workspace.policy.limits;
         let (now, entity, system) = (self.lanes.clock.now(), case.whole.entity.id, self.system);
-        let writes = self.lanes.mirrors.writes_since(entity, system, now - FUSE).await?;
+        let mut writes = self.lanes.mirrors.writes_since(entity, system, now - FUSE).await?;
+        if writes >= limits.fuse
+            && let Some(mended) = mended(self.lanes.workspaces.as_ref(), case, system).await?
+        {
+            writes = self.lanes.mirrors.writes_since(entity, system, mended.max(now - FUSE)).await?;
+        }
         if writes >= limits.fuse {
             let reason = format!("fuse: {writes} writes to {system} in ten minutes; look for what keeps changing it");
             let subject = Some(format!("fuse/{entity}/{system}"));
@@ -103,6 +108,17 @@ impl<'a> Lane<'a> {
 pub(super) fn shadow(steps: &[Step]) -> Hold {
     let steps: Vec<String> = steps.iter().map(ToString::to_string).collect();
     Hold { state: MirrorState::Held, reason: format!("{SHADOW}{}", steps.join("; ")), subject: None }
+}
+
+/// Lets a fuse that blew count anew: somebody has looked into it.
+pub async fn mend(rows: &dyn Workspaces, workspace: &str, subject: &str, now: Millis) -> Result<()> {
+    rows.set_cursor(workspace, subject, &now.0.to_string(), now).await
+}
+
+async fn mended(rows: &dyn Workspaces, case: &Case, system: System) -> Result<Option<Millis>> {
+    let entity = &case.whole.entity;
+    let text = rows.cursor(&entity.workspace, &format!("fuse/{}/{system}", entity.id)).await?;
+    Ok(text.and_then(|text| text.parse().ok()).map(Millis))
 }
 
 /// Lets the brake pass `extra` calls more than its limit in the coming hour: somebody has seen and approved them.

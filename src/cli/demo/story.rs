@@ -43,20 +43,20 @@ const NAMES: [(&str, &str); 6] = [
 /// The steps, in order, each with the most reads that it owes.
 pub const STEPS: [(&str, usize); 15] = [
     ("contact", 6),
-    ("booking", 10),
-    ("both", 8),
-    ("clash", 5),
-    ("move", 4),
+    ("booking", 13),
+    ("both", 9),
+    ("clash", 6),
+    ("move", 5),
     ("task", 2),
-    ("complete", 3),
+    ("complete", 4),
     ("task_back", 3),
     ("tags", 5),
     ("untag", 4),
     ("note", 2),
-    ("burst", 5),
-    ("duplicate", 6),
-    ("late", 6),
-    ("forged_and_down", 9),
+    ("burst", 6),
+    ("duplicate", 7),
+    ("late", 7),
+    ("forged_and_down", 10),
 ];
 
 fn writes(pairs: &[(&str, usize)]) -> Writes {
