@@ -38,6 +38,10 @@ impl Lane<'_> {
             if now < conclusive {
                 return self.postpone(case, conclusive.since(now)).await;
             }
+            // What was sent is looked for, and sent again to the letter: an idempotency key is good for one request. What was
+            // edited since is a difference afterwards.
+            step.whole.extend(open.fields.clone());
+            (step.fields, step.stamps) = (open.fields.clone(), open.stamps.clone());
         }
         if let Err(hold) = self.may_write(&case, &step).await? {
             return self.hold(case, hold).await;
