@@ -193,7 +193,8 @@ impl Lane<'_> {
         let now = self.lanes.clock.now();
         let (entity, system) = (case.whole.entity.id, self.system);
         case.park(system, reason);
-        case.mirror(system).intent = None;
+        // A create that may have been applied stays known, and keeps its key.
+        case.mirror(system).intent.take_if(|intent| intent.sent.is_none());
         case.review(&format!("parked/{entity}/{system}"), reason.to_owned(), now);
         self.settle(case, attempt).await.map(rest_unless_moved)
     }
