@@ -9,6 +9,9 @@ use crate::model::Lease;
 use crate::store::{Leases, Result};
 use crate::supervisor::Heartbeat;
 
+/// How often leases are asked for that are not held.
+const ASKING: Duration = Duration::from_secs(1);
+
 /// Holds leases.
 pub struct Holder {
     leases: Arc<dyn Leases>,
@@ -48,9 +51,15 @@ impl Holder {
             }
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = tokio::time::sleep(self.lasts / 3) => {}
+                () = tokio::time::sleep(self.pause()) => {}
             }
         }
+    }
+
+    /// Renewing is in time at a third of a lease; what another process holds, or a dead one held, is asked for more often.
+    fn pause(&self) -> Duration {
+        let renewal = self.lasts / 3;
+        if self.lock().len() == self.workspaces.len() { renewal } else { renewal.min(ASKING) }
     }
 
     /// Gives everything back, so that another process need not wait for the leases to end.
