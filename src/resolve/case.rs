@@ -126,6 +126,9 @@ impl Case {
     /// Makes the mirrors due that the entity's present state owes.
     pub fn spread(&mut self, site: &Site, booked: bool, due: Millis, now: Millis) {
         for (system, target) in &site.targets {
+            if self.stands_still(*system) {
+                continue;
+            }
             if is_owed(&self.whole, target.as_ref(), &site.workspace, booked) {
                 make_due(self.mirror(*system), due, now);
                 self.owed.insert(*system);
@@ -134,6 +137,18 @@ impl Case {
                 make_due(self.mirror(*system), due, now);
             }
         }
+    }
+
+    /// Whether a mirror waits for a person and nothing has changed that it waited with. Otherwise two parked mirrors of one
+    /// entity would wake each other, with a read each, for ever.
+    fn stands_still(&self, system: System) -> bool {
+        let waits = |mirror: &Mirror| matches!(mirror.state, MirrorState::Parked | MirrorState::Held);
+        let Some(before) = self.before.as_ref().filter(|_| self.whole.mirror(system).is_some_and(waits)) else {
+            return false;
+        };
+        let said = |entity: &Entity| (entity.fields.clone(), entity.life.clone(), entity.parent);
+        let held = |whole: &Whole| whole.link(system).map(|link| (link.id.clone(), link.snapshot.clone()));
+        said(&before.entity) == said(&self.whole.entity) && held(before) == held(&self.whole)
     }
 
     /// Whether the contact's rules may need to know whether it has an appointment.
@@ -209,6 +224,23 @@ mod tests {
         case.spread(&site(), false, Millis(1), Millis(1));
         assert_eq!(settled(case).mirrors, [due]);
         assert_eq!(settled(Case::of(whole)).mirrors, [], "nothing was owed anew");
+    }
+
+    #[test]
+    fn a_parked_mirror_stands_still_until_something_changes() {
+        let mut entity = Entity::new(EntityId(uuid::Uuid::from_u128(1)), "w", Kind::Contact, Millis(0));
+        let by_timify = |t| Stamp::new(Millis(t), crate::model::Author::Timify);
+        entity.set(Field::FIRST_NAME, Value::text("Jo"), by_timify(5));
+        let mut whole = Whole { entity, links: Vec::new(), mirrors: Vec::new() };
+        let mut parked = mirror_of(&whole, System::Ghl);
+        parked.state = MirrorState::Parked;
+        whole.mirrors.push(parked);
+        let mut case = Case::of(whole);
+        case.spread(&site(), false, Millis(9), Millis(9));
+        assert_eq!(case.mirror(System::Ghl).state, MirrorState::Parked);
+        case.whole.entity.set(Field::FIRST_NAME, Value::text("Joe"), by_timify(6));
+        case.spread(&site(), false, Millis(9), Millis(9));
+        assert_eq!(case.mirror(System::Ghl).state, MirrorState::Due);
     }
 
     #[test]

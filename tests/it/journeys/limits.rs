@@ -1,5 +1,7 @@
 //! Limits (law 8): the fuse of one entity, and the brake on creates and deletes. (Bodies over their limit: `bad_input`.)
 
+use std::num::NonZeroU32;
+
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -82,8 +84,38 @@ async fn the_brake_holds_deletes(place: &mut Place) {
     world.stop().await;
 }
 
+/// Refills one call a second: never the two at once that a read and its write need, unless they are taken together.
+async fn a_spent_budget_puts_writes_off_and_makes_no_read_for_nothing(place: &mut Place) {
+    const WINDOW: i64 = 10_000;
+    const BUDGET: usize = 20;
+    let mut plan = Plan::of(1);
+    plan.adjust = |config| config.systems.timify.requests_per_10s = NonZeroU32::new(20).unwrap();
+    let world = plan.start(place).await;
+    let id = world.edit(0, "ghl", "create contact", json!({ "fields": contact("ghl", "Pia") })).await;
+    for number in 0..5 {
+        let fields = json!({ "city": format!("City {number}") });
+        world.edit(0, "ghl", "update contact", json!({ "id": id, "fields": fields })).await;
+        world.settle().await;
+    }
+    world.settle().await;
+    let calls = world.calls(0).await;
+    let timify: Vec<_> = calls.iter().filter(|call| call.label().starts_with("timify ")).collect();
+    let writes = timify.iter().filter(|call| call.write).count();
+    assert!((2..=6).contains(&writes), "{writes} writes for one create and five updates, which may coalesce");
+    assert!(timify.len() <= 6 * 3 + 3, "{} calls for {writes} writes", timify.len());
+    let [ghl, timify_side, _] = world.everywhere(0, &email("Pia")).await;
+    assert_eq!((ghl.fields["city"].as_str(), timify_side.fields["city"].as_str()), ("City 4", "City 4"));
+    // The token and the field definitions, fetched once, are not in the budget.
+    for first in &timify {
+        let window = timify.iter().filter(|call| (first.at..first.at + WINDOW).contains(&call.at)).count();
+        assert!(window <= BUDGET + 3, "{window} calls in ten seconds");
+    }
+    world.stop().await;
+}
+
 on_both!(
     Place: the_fuse_stops_what_keeps_changing,
+    a_spent_budget_puts_writes_off_and_makes_no_read_for_nothing,
     the_brake_holds_creates_until_they_are_approved,
     the_brake_holds_deletes,
 );
