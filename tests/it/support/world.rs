@@ -86,7 +86,8 @@ impl Plan {
         let text = config::text(&self.settings, &base, &self.service).unwrap();
         std::fs::write(folder.path().join("lockstep.toml"), text).unwrap();
         let world = World {
-            client: reqwest::Client::builder().no_proxy().build().unwrap(),
+            // A connection whose body was refused is closed by the service: none is used twice.
+            client: reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap(),
             signer: Signer::new(&self.settings).unwrap(),
             settings: self.settings,
             token: self.service.token,
