@@ -1,9 +1,7 @@
 //! One step, one call: what is sent is stored before, what came back moves the snapshot.
 
 use super::lane::{Call, Flow, Lane, ONE, RACES, live};
-use crate::model::{
-    Action, Attempt, Class, Entity, ExternalId, Fields, Link, LinkState, Observation, Sent, Shape, Step,
-};
+use crate::model::{Action, Attempt, Class, ExternalId, Fields, Link, LinkState, Observation, Sent, Shape, Step};
 use crate::resolve::Case;
 use crate::resolve::decide::{Frame, decide, landed};
 use crate::store::{Result, Settled, Settlement};
@@ -41,8 +39,7 @@ impl Lane<'_> {
         for _ in 0..RACES {
             let Some(mut case) = self.load().await? else { return Ok(Flow::Rest) };
             if let Some(link) = live(&case, self.system, id).cloned() {
-                let entity = self.land(&mut case, link, sent, answer);
-                case.whole.entity = entity;
+                self.land(&mut case, link, sent, answer);
                 let mirror = case.mirror(self.system);
                 (mirror.tries, mirror.reason) = (0, None);
             }
@@ -59,18 +56,18 @@ impl Lane<'_> {
     }
 
     /// Moves the snapshot: the sent fields with the stamps they carried; what else the answer shows is decided as current.
-    pub(super) fn land(&self, case: &mut Case, mut link: Link, sent: &Sent, answer: &Answer) -> Entity {
+    pub(super) fn land(&self, case: &mut Case, mut link: Link, sent: &Sent, answer: &Answer) {
         let shown = answer.shown.as_ref();
         link.sent = None;
         if sent.deletes {
             link.state = LinkState::Gone;
             case.put_link(link);
-            return case.whole.entity.clone();
+            return;
         }
         landed(&mut link, sent, shown.and_then(Observation::fields));
         let Some(shown) = shown else {
             case.put_link(link);
-            return case.whole.entity.clone();
+            return;
         };
         let rest: Fields = shown
             .fields()
@@ -82,9 +79,7 @@ impl Lane<'_> {
         let rest = Observation { class: Class::Current, shape: Shape::Partial(rest), ..shown.clone() };
         let frame = Frame::of(&self.site.workspace.policy, self.target, self.lanes.clock.now());
         let verdict = decide(&case.whole.entity, &link, &rest, &frame);
-        let entity = verdict.entity.clone();
         case.accept(verdict, None);
-        entity
     }
 
     /// The write did not go through, or nobody knows: an unclear one stays with the link until a read has cleared it.

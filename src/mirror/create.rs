@@ -30,7 +30,7 @@ impl Lane<'_> {
         }
         let now = self.lanes.clock.now();
         let Some(intent) = case.mirror(self.system).intent.clone() else {
-            let intent = Intent { id: self.lanes.ids.uuid(now), since: now, unclear: false, sent: None };
+            let intent = Intent { id: self.lanes.ids.uuid(now), since: now, sent: None };
             case.mirror(self.system).intent = Some(intent);
             return Ok(self.settle(case, None).await?.into());
         };
@@ -153,7 +153,7 @@ impl Lane<'_> {
         let since = case.mirror(self.system).since;
         let at = self.lanes.clock.now();
         let open = sent(step, at);
-        case.mirror(self.system).intent = Some(Intent { sent: Some(open.clone()), unclear: false, ..intent.clone() });
+        case.mirror(self.system).intent = Some(Intent { sent: Some(open.clone()), ..intent.clone() });
         match self.settle(case, Some(look)).await? {
             Settled::Done => {}
             moved => return Ok(moved.into()),
@@ -182,7 +182,7 @@ impl Lane<'_> {
                 None => Link::new(&self.site.workspace.name, self.entity, self.system, kind, answer.id.clone()),
             };
             let link = Link { seen: self.lanes.clock.now(), ..link };
-            case.whole.entity = self.land(&mut case, link, open, answer);
+            self.land(&mut case, link, open, answer);
             match self.linked(case, attempt.clone()).await? {
                 Flow::Again if self.load().await?.is_some_and(|case| case.whole.link(self.system).is_none()) => {}
                 flow => return Ok(flow),
@@ -214,7 +214,6 @@ impl Lane<'_> {
             let now = self.lanes.clock.now();
             let unclear = matches!(error, SystemError::Unclear { .. });
             if let Some(intent) = case.mirror(self.system).intent.as_mut() {
-                intent.unclear = unclear;
                 intent.sent = intent.sent.take().filter(|_| unclear);
             }
             if unclear {

@@ -101,10 +101,7 @@ impl Lane<'_> {
         let is_booked = subject.asks_for_bookings() && self.lanes.lookup.is_booked(subject.whole.entity.id).await?;
         subject.spread(self.site, is_booked, now, now);
         if let Some(reason) = ambiguous {
-            for system in self.site.targets.keys().filter(|system| **system != self.system) {
-                subject.park(*system, &reason);
-            }
-            subject.review(&format!("ambiguous/{}", self.entity), reason, now);
+            subject.ambiguous(self.site, self.system, &reason, now);
         }
         if was_deleted && edited {
             let reason = format!("it was edited in {} after it was deleted elsewhere", self.system);
@@ -157,7 +154,6 @@ impl Lane<'_> {
                 case.whole.links.retain(|link| link.system != self.system || !link.is_live());
                 other.put_found(Link { entity, ..link.clone() });
                 self.adopt_children(entity, settlement).await?;
-                settlement.release.push((entity, self.system));
                 // It may wait there for a create that is needed no more.
                 let now = self.lanes.clock.now();
                 make_due(other.mirror(self.system), now, now);

@@ -33,9 +33,7 @@ pub struct Intent {
     pub id: Uuid,
     /// When it was written.
     pub since: Millis,
-    /// Whether a create was sent whose outcome is unclear.
-    pub unclear: bool,
-    /// What the create carries, and its stamps; set when it is sent.
+    /// The create that was sent, as long as its outcome is not known.
     pub sent: Option<super::Sent>,
 }
 

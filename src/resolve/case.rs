@@ -123,6 +123,14 @@ impl Case {
         (mirror.state, mirror.reason) = (MirrorState::Parked, Some(reason.to_owned()));
     }
 
+    /// It cannot be told who an object of `system` is: no other system is told of it until a person decides.
+    pub fn ambiguous(&mut self, site: &Site, system: System, reason: &str, now: Millis) {
+        for other in site.targets.keys().filter(|other| **other != system) {
+            self.park(*other, reason);
+        }
+        self.review(&format!("ambiguous/{}", self.whole.entity.id), reason.to_owned(), now);
+    }
+
     /// Makes the mirrors due that the entity's present state owes.
     pub fn spread(&mut self, site: &Site, booked: bool, due: Millis, now: Millis) {
         for (system, target) in &site.targets {

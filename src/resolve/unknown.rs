@@ -63,7 +63,8 @@ impl Resolver {
         };
         let mut ruling = self.accept(turn, &mut case, seen).await?;
         if let Match::Ambiguous(reason) = found {
-            ruling = ambiguous(turn, &mut case, &reason);
+            case.ambiguous(turn.site, turn.system, &reason, turn.now);
+            ruling = Ruling::ended(Some(case.whole.entity.id), Outcome::Parked, reason);
         }
         let is_appointment = seen.kind == Kind::Appointment;
         case.into_settlement(&mut turn.settlement);
@@ -117,14 +118,4 @@ impl Resolver {
             None => Ok(None),
         }
     }
-}
-
-/// Parks an entity of which it cannot be told who it is: nobody is told of it until a person decides.
-fn ambiguous(turn: &Turn<'_>, case: &mut Case, reason: &str) -> Ruling {
-    let entity = case.whole.entity.id;
-    for system in turn.site.targets.keys().filter(|system| **system != turn.system) {
-        case.park(*system, reason);
-    }
-    case.review(&format!("ambiguous/{entity}"), reason.to_owned(), turn.now);
-    Ruling::ended(Some(entity), Outcome::Parked, reason)
 }
