@@ -35,6 +35,27 @@ pub(super) fn agree(config: &Config, notes: &Notes) {
         calendars(notes, workspace, &path);
     }
     secrets(config, notes);
+    oauth(config, notes);
+}
+
+/// OAuth needs an address to come back to, and keys to seal the tokens with.
+fn oauth(config: &Config, notes: &Notes) {
+    let wants = config.connections.iter().find(|(_, connection)| connection.oauth);
+    if let (Some((name, _)), None) = (wants, &config.systems.ghl.oauth) {
+        notes.blame(
+            &format!("connections.{name}.oauth"),
+            "needs [systems.ghl.oauth] with the app's client id and secret",
+        );
+    }
+    if config.systems.ghl.oauth.is_some() {
+        let key = "systems.ghl.oauth.client_id";
+        if config.server.public_url.is_none() {
+            notes.blame(key, "needs server.public_url: GHL sends people back to it");
+        }
+        if config.seal.keys.is_empty() {
+            notes.blame(key, "needs [seal] keys: tokens are kept sealed; `lockstep key new` makes a key");
+        }
+    }
 }
 
 fn listeners(config: &Config, notes: &Notes) {

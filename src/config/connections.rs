@@ -16,6 +16,8 @@ pub struct Connection {
     pub system: System,
     /// What we show the vendor; `None`: kept sealed in the store.
     pub login: Option<Login>,
+    /// Whether the tokens come from installs of our app (GHL), one for each location.
+    pub oauth: bool,
     /// The header in which this connection's webhooks carry a token.
     pub webhook_header: Option<HeaderName>,
     /// The tokens that are accepted in it.
@@ -45,6 +47,10 @@ impl Connection {
             System::Timify => timify_login(section),
             System::Timerex => section.secret("api_key").map(Login::Timerex),
         };
+        let oauth = system == System::Ghl && section.or("oauth", false);
+        if oauth && login.is_some() {
+            section.mistake("token", "is set besides `oauth`; keep one of them");
+        }
         let (webhook_header, webhook_tokens) = match system {
             System::Ghl => (None, Vec::new()),
             System::Timify => (section.maybe("webhook_header"), section.secrets("webhook_tokens")),
@@ -56,7 +62,7 @@ impl Connection {
         let (hmac_header, hmac_secrets) = (section.maybe("hmac_header"), section.secrets("hmac_secrets"));
         needs_header(section, "webhook_header", webhook_header.as_ref(), "webhook_tokens", &webhook_tokens);
         needs_header(section, "hmac_header", hmac_header.as_ref(), "hmac_secrets", &hmac_secrets);
-        Self { system, login, webhook_header, webhook_tokens, hmac_header, hmac_secrets }
+        Self { system, login, oauth, webhook_header, webhook_tokens, hmac_header, hmac_secrets }
     }
 }
 

@@ -167,6 +167,11 @@ impl<'a> Section<'a> {
         self.notes.shown.borrow_mut().push(Shown { key: self.path(key), value, source });
     }
 
+    /// The names of its keys, where they are free.
+    pub fn keys(&self) -> Vec<String> {
+        self.entries().map(|(name, _)| name.clone()).collect()
+    }
+
     /// Reads a key and shows it, without saying anything of one that is absent.
     fn read<T: Setting>(&self, key: &str) -> Option<T> {
         let node = self.at(key)?;

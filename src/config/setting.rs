@@ -9,6 +9,7 @@ use std::time::Duration;
 use http::{HeaderName, Uri};
 
 use super::tree::{Node, Tree, quoted};
+use crate::clock::Millis;
 use crate::credentials::login::TokenScheme;
 use crate::model::{CreateRule, Mode, OnDelete, ReadBeforeWrite, System};
 
@@ -97,6 +98,16 @@ impl Setting for Duration {
         let fitting = UNITS.iter().find(|(_, unit)| millis > 0 && millis.is_multiple_of(*unit));
         let (name, unit) = fitting.copied().unwrap_or(("s", 1_000));
         quoted(&format!("{}{name}", millis / unit))
+    }
+}
+
+impl Setting for Millis {
+    fn read(node: &Node) -> Result<Self, String> {
+        let expected = || r#"expected an instant such as "2026-09-01T00:00:00Z""#.to_owned();
+        Self::parse(text(node)?).ok_or_else(expected)
+    }
+    fn show(&self) -> String {
+        quoted(&self.rfc3339())
     }
 }
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::section::Section;
 use super::setting::HttpUrl;
+use crate::clock::Millis;
 use crate::credentials::login::TokenScheme;
+use crate::secret::Secret;
 use crate::verify::{BadKey, PublicKey};
 
 /// The key that GHL signs `X-GHL-Signature` with, as published in its webhook guide.
@@ -29,6 +31,9 @@ HULgCsnuDJHcrGNd5/Ddm5hxGQ0ASitgHeMZ0kcIOwKDOzOU53lDza6/Y09T7sYJ
 PQe7z0cvj7aE4B+Ax1ZoZGPzpJlZtGXCsu9aTEGEnKzmsFqwcSsnw3JB31IGKAyk
 T1hhTiaCeIY/OwwwNUY2yvcCAwEAAQ==
 -----END PUBLIC KEY-----";
+
+/// 2026-09-01T00:00:00Z, the announced end of `X-WH-Signature`.
+const GHL_RSA_ENDS: Millis = Millis(1_788_220_800_000);
 
 /// The systems.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,28 +75,131 @@ pub struct Ghl {
     pub contacts_version: String,
     /// The `Version` header of calendars and appointments.
     pub calendars_version: String,
+    /// The `Version` header of locations: their tasks, tags and custom fields.
+    pub locations_version: String,
+    /// The `Version` header of businesses.
+    pub businesses_version: String,
     /// Keys of `X-GHL-Signature`.
     pub ed25519_keys: Vec<PublicKey>,
     /// Keys of `X-WH-Signature`; none: not accepted.
     pub rsa_keys: Vec<PublicKey>,
+    /// When `X-WH-Signature` ends to prove anything.
+    pub rsa_until: Millis,
     /// Requests per workspace in ten seconds.
     pub requests_per_10s: NonZeroU32,
+    /// Requests per workspace in a day.
+    pub requests_per_day: NonZeroU32,
+    /// How often the open tasks of a location are listed; zero: only when reconciling.
+    pub poll_tasks: Duration,
     /// How old the timestamp in a body may be; no limit by default, since GHL repeats for days.
     pub max_age: Option<Duration>,
+    /// Our marketplace app as an OAuth client; `None`: only Private Integration Tokens.
+    pub oauth: Option<GhlOauth>,
 }
 
 impl Ghl {
     fn read(section: &Section<'_>) -> Self {
+        let oauth = section.table_if("oauth", GhlOauth::read).flatten();
+        let app_id: Option<String> = section.maybe("app_id");
+        let of_client = oauth.as_ref().map(|oauth| oauth.app_id().to_owned());
+        if let (Some(app_id), Some(of_client)) = (&app_id, &of_client)
+            && app_id != of_client
+        {
+            section.mistake("app_id", "is another app than that of `oauth.client_id`");
+        }
         Self {
             base_url: base_url(section, "https://services.leadconnectorhq.com"),
-            app_id: section.maybe("app_id"),
+            app_id: app_id.or(of_client),
+            oauth,
             contacts_version: section.or("contacts_version", "2021-07-28".to_owned()),
             calendars_version: section.or("calendars_version", "2021-04-15".to_owned()),
+            locations_version: section.or("locations_version", "2021-07-28".to_owned()),
+            businesses_version: section.or("businesses_version", "2021-07-28".to_owned()),
             ed25519_keys: public_keys(section, "ed25519_keys", GHL_ED25519, PublicKey::ed25519),
             rsa_keys: public_keys(section, "rsa_keys", GHL_RSA, PublicKey::rsa),
+            rsa_until: section.or("rsa_until", GHL_RSA_ENDS),
             requests_per_10s: requests(section, 90),
+            requests_per_day: section.or("requests_per_day", NonZeroU32::new(180_000).unwrap_or(NonZeroU32::MIN)),
+            poll_tasks: section.or("poll_tasks", Duration::from_mins(2)),
             max_age: section.maybe("max_age"),
         }
+    }
+}
+
+/// `[systems.ghl.oauth]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GhlOauth {
+    /// The client id: our app's id, a dash, and a suffix.
+    pub client_id: String,
+    /// The client secret.
+    pub client_secret: Secret,
+    /// The version of a private app, which its owner is asked for by.
+    pub version_id: Option<String>,
+    /// Where the owner of an account is sent to.
+    pub authorize_url: String,
+    /// What we ask for.
+    pub scopes: Vec<String>,
+    /// The `Version` header of OAuth calls.
+    pub version: String,
+    /// Agencies whose locations open a workspace each when the app is installed there.
+    pub companies: Vec<String>,
+    /// Access tokens are renewed this long before they end.
+    pub renew_before: Duration,
+    /// Whether lost tokens are asked for anew with our client secret alone.
+    pub reconnect: bool,
+}
+
+/// What the capability table needs of GHL.
+const GHL_SCOPES: &[&str] = &[
+    "contacts.readonly",
+    "contacts.write",
+    "calendars.readonly",
+    "calendars/events.readonly",
+    "calendars/events.write",
+    "locations.readonly",
+    "locations/tags.readonly",
+    "locations/tasks.readonly",
+    "locations/customFields.readonly",
+    "businesses.readonly",
+    "oauth.readonly",
+    "oauth.write",
+];
+
+impl GhlOauth {
+    fn read(section: &Section<'_>) -> Option<Self> {
+        let client_id: Option<String> = section.must("client_id");
+        if client_id.as_ref().is_some_and(|id| !id.contains('-')) {
+            section.mistake("client_id", "is not of the form APP-SUFFIX");
+        }
+        let client_secret = section.secret("client_secret");
+        if client_secret.is_none() {
+            section.mistake("client_secret", "is missing");
+        }
+        let version = section.or("version", "2021-07-28".to_owned());
+        if version == "v3" {
+            section.mistake(
+                "version",
+                "v3 has other names for everything; Lockstep speaks OAuth in the forms of 2021-07-28",
+            );
+        }
+        let authorize_url = section
+            .or("authorize_url", HttpUrl("https://marketplace.gohighlevel.com/v2/oauth/chooselocation".to_owned()));
+        Some(Self {
+            client_id: client_id?,
+            client_secret: client_secret?,
+            version_id: section.maybe("version_id"),
+            authorize_url: authorize_url.0,
+            scopes: section.or("scopes", GHL_SCOPES.iter().map(ToString::to_string).collect()),
+            version,
+            companies: section.or("companies", Vec::new()),
+            renew_before: section.or("renew_before", Duration::from_hours(1)),
+            reconnect: section.or("reconnect", false),
+        })
+    }
+
+    /// The id of the app that the client is.
+    pub fn app_id(&self) -> &str {
+        self.client_id.split('-').next().unwrap_or_default()
     }
 }
 

@@ -21,6 +21,13 @@ fn whole_example() -> String {
     EXAMPLE.lines().map(|line| on(line) + "\n").collect()
 }
 
+/// A text without one of its tables.
+fn without_table(text: &str, table: &str) -> String {
+    let at = text.find(&format!("\n[{table}]")).unwrap();
+    let length = text[at + 2..].find("\n[").map_or(text.len() - at, |length| length + 2);
+    text[..at].to_owned() + &text[at + length..]
+}
+
 /// The mistakes of the whole example after one replacement, as `line: key: text`, without the name of the file.
 fn mistakes_after(old: &str, new: &str) -> Vec<String> {
     let text = whole_example();
@@ -172,10 +179,24 @@ fn each_mistake_names_line_and_key(#[case] old: &str, #[case] new: &str, #[case]
 
 #[test]
 fn a_gateway_for_ghl_needs_our_app_id_to_tell_apps_apart() {
-    let mistakes = mistakes_after("app_id = \"65f0c0ffee00000000000000\"\n", "\n");
+    let without = whole_example().replace("app_id = \"65f0c0ffee00000000000000\"\n", "\n");
+    assert!(read(&without).is_ok(), "the OAuth client names the app too");
+    let mistakes: Vec<String> =
+        read(&without_table(&without, "systems.ghl.oauth")).unwrap_err().0.iter().map(ToString::to_string).collect();
     assert_eq!(mistakes.len(), 1);
     let text = "connections.crm.hmac_secrets: webhooks of GHL are accepted only where systems.ghl.app_id is set";
     assert!(mistakes[0].ends_with(text), "{}", mistakes[0]);
+}
+
+#[test]
+fn oauth_needs_an_address_to_come_back_to_keys_to_seal_with_and_an_app_of_the_same_name() {
+    let blamed =
+        |mistakes: Vec<String>, text: &str| assert!(mistakes.iter().any(|one| one.contains(text)), "{mistakes:?}");
+    blamed(mistakes_after("public_url = \"https://lockstep.example.com\"", ""), "needs server.public_url");
+    blamed(mistakes_after("keys = [\"AAAA", "#keys = [\"AAAA"), "needs [seal] keys");
+    blamed(mistakes_after("app_id = \"65f0c0ffee00000000000000\"", "app_id = \"other\""), "is another app than");
+    blamed(mistakes_after("oauth = false", "oauth = true"), "is set besides `oauth`");
+    blamed(mistakes_after("\nversion = \"2021-07-28\"", "\nversion = \"v3\""), "v3 has other names");
 }
 
 #[test]
@@ -229,6 +250,7 @@ fn the_checks_say_who_may_speak_for_whom() {
 fn without_our_app_id_or_any_secret_there_is_no_check() {
     assert!(checks(&read("").unwrap()).is_empty());
     let without = whole_example().replace("app_id = \"65f0c0ffee00000000000000\"\n", "");
+    let without = without_table(&without, "systems.ghl.oauth");
     let without = without.replacen("hmac_secrets = [\"a long random text\"]", "hmac_secrets = []", 1);
     assert!(!checks(&read(&without).unwrap()).contains_key(&System::Ghl));
 }

@@ -17,6 +17,8 @@ pub struct Account {
     pub id: String,
     /// The connection through which it is reached.
     pub connection: String,
+    /// GHL: its custom fields (ids) by our field: `status`, or a name of one's own.
+    pub fields: BTreeMap<String, String>,
 }
 
 /// An operator's endpoint for what a system lacks.
@@ -59,11 +61,12 @@ impl WorkspaceEntry {
             section.mistake("name", NAME_RULE);
         }
         let account = |(system, key): &(System, &str)| {
-            let read = |account: &Section<'_>| (account.must(key), account.must("connection"));
-            match section.table_if(system.word(), read) {
-                Some((Some(id), Some(connection))) => Some((*system, Account { id, connection })),
-                _ => None,
-            }
+            let read = |account: &Section<'_>| {
+                let fields = if *system == System::Ghl { custom_fields(account) } else { BTreeMap::new() };
+                let (id, connection) = (account.must(key), account.must("connection"));
+                Some(Account { id: id?, connection: connection?, fields })
+            };
+            Some((*system, section.table_if(system.word(), read)??))
         };
         Self {
             name,
@@ -88,6 +91,22 @@ impl WorkspaceEntry {
             policy: self.policy.clone(),
         }
     }
+}
+
+/// `[workspaces.ghl.fields]`.
+fn custom_fields(account: &Section<'_>) -> BTreeMap<String, String> {
+    account.table("fields", |fields| {
+        let mut ids = BTreeMap::new();
+        for name in fields.keys() {
+            if !is_name(&name) {
+                fields.mistake(&name, NAME_RULE);
+            }
+            if let Some(id) = fields.must(&name) {
+                ids.insert(name, id);
+            }
+        }
+        ids
+    })
 }
 
 fn extension(section: &Section<'_>) -> Option<Extension> {

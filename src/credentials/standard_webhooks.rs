@@ -17,7 +17,7 @@ use sha2::Sha256;
 use crate::clock::{Clock, Millis};
 use crate::ids::Ids;
 use crate::secret::Secret;
-use crate::systems::{Credential, SystemError};
+use crate::systems::{Credential, SystemError, Version};
 
 /// A secret that is not base64 (after an optional `whsec_`), or no secret at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -84,19 +84,25 @@ fn keyed(secret: &Secret) -> Option<Hmac<Sha256>> {
 
 #[async_trait]
 impl Credential for StandardWebhooks {
-    async fn sign(&self, request: &mut http::Request<Bytes>) -> Result<(), SystemError> {
+    async fn sign(&self, request: &mut http::Request<Bytes>) -> Result<Version, SystemError> {
         let now = self.clock.now();
         let id = format!("msg_{}", self.ids.uuid(now).simple());
         // An id of ours and base64 are always fit for a header.
         for (name, value) in self.headers(&id, now, request.body()).into_iter().flatten() {
             request.headers_mut().insert(name, value);
         }
-        Ok(())
+        Ok(Version(0))
     }
 
-    async fn refused(&self) -> bool {
+    async fn refused(&self, _signed: Version, _message: &str) -> bool {
         false
     }
+
+    fn lacks(&self, _scope: &str) -> bool {
+        false
+    }
+
+    fn denied(&self, _scope: &str) {}
 }
 
 #[cfg(test)]

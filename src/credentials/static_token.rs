@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue, InvalidHeaderName, InvalidHeaderValue};
 
 use crate::secret::Secret;
-use crate::systems::{Credential, SystemError};
+use crate::systems::{Credential, SystemError, Version};
 
 /// One header with a secret in it.
 #[derive(Debug, Clone)]
@@ -48,14 +48,20 @@ impl StaticToken {
 
 #[async_trait]
 impl Credential for StaticToken {
-    async fn sign(&self, request: &mut http::Request<Bytes>) -> Result<(), SystemError> {
+    async fn sign(&self, request: &mut http::Request<Bytes>) -> Result<Version, SystemError> {
         request.headers_mut().insert(self.name.clone(), self.value.clone());
-        Ok(())
+        Ok(Version(0))
     }
 
-    async fn refused(&self) -> bool {
+    async fn refused(&self, _signed: Version, _message: &str) -> bool {
         false
     }
+
+    fn lacks(&self, _scope: &str) -> bool {
+        false
+    }
+
+    fn denied(&self, _scope: &str) {}
 }
 
 #[cfg(test)]
@@ -73,7 +79,7 @@ mod tests {
         assert_eq!(request.headers()["x-api-key"], "key-1");
         let printed = format!("{bearer:?} {key:?} {request:?}");
         assert!(!printed.contains("pit-1") && !printed.contains("key-1"), "{printed}");
-        assert!(!bearer.refused().await);
+        assert!(!bearer.refused(Version(0), "").await);
     }
 
     #[test]

@@ -18,15 +18,12 @@ use super::login::TokenScheme;
 use crate::clock::{Clock, Millis};
 use crate::model::System;
 use crate::secret::Secret;
-use crate::systems::{Credential, SystemError, Transport};
+use crate::systems::{Credential, SystemError, Transport, Version};
 
 /// A token is renewed this long before its end.
 const MARGIN: Duration = Duration::from_mins(1);
 /// How long a token is trusted when the vendor does not say.
 const UNSAID: Duration = Duration::from_mins(10);
-/// A token younger than this is not forgotten when a call is refused: the refusal was meant for the one before it, which
-/// another call used at the same time.
-const YOUNG: Duration = Duration::from_secs(5);
 
 /// What the credential needs to know.
 pub struct TimifyApp {
@@ -42,7 +39,7 @@ pub struct TimifyApp {
 
 struct Token {
     secret: Secret,
-    got: Millis,
+    version: Version,
     renew: Millis,
 }
 
@@ -61,19 +58,19 @@ impl TimifyToken {
         Self { app, transport, clock, token: Mutex::new(None) }
     }
 
-    async fn token(&self) -> Result<Secret, SystemError> {
+    async fn token(&self) -> Result<(Secret, Version), SystemError> {
         let mut held = self.token.lock().await;
         let now = self.clock.now();
         if let Some(token) = held.as_ref().filter(|token| now < token.renew) {
-            return Ok(token.secret.clone());
+            return Ok((token.secret.clone(), token.version));
         }
-        let token = self.exchange(now).await?;
-        let secret = token.secret.clone();
-        *held = Some(token);
-        Ok(secret)
+        let version = Version(held.as_ref().map_or(0, |token| token.version.0) + 1);
+        let (secret, renew) = self.exchange(now).await?;
+        *held = Some(Token { secret: secret.clone(), version, renew });
+        Ok((secret, version))
     }
 
-    async fn exchange(&self, now: Millis) -> Result<Token, SystemError> {
+    async fn exchange(&self, now: Millis) -> Result<(Secret, Millis), SystemError> {
         let body = json!({ "appid": self.app.app_id, "appsecret": self.app.app_secret.expose() });
         let request = Request::builder()
             .method(Method::POST)
@@ -90,7 +87,8 @@ fn unavailable(status: Option<u16>, reason: &str) -> SystemError {
     SystemError::Unavailable { system: System::Timify, status, reason: format!("no access token: {reason}") }
 }
 
-fn read(status: StatusCode, body: &[u8], now: Millis) -> Result<Token, SystemError> {
+/// The token, and when to renew it.
+fn read(status: StatusCode, body: &[u8], now: Millis) -> Result<(Secret, Millis), SystemError> {
     let (system, code) = (System::Timify, status.as_u16());
     match status {
         status if status.is_success() => {}
@@ -107,13 +105,13 @@ fn read(status: StatusCode, body: &[u8], now: Millis) -> Result<Token, SystemErr
         return Err(SystemError::Garbled { system, status: code, reason });
     };
     let life = answer["expires"].as_u64().map_or(UNSAID, Duration::from_secs);
-    Ok(Token { secret: Secret::new(token), got: now, renew: now + life.saturating_sub(MARGIN) })
+    Ok((Secret::new(token), now + life.saturating_sub(MARGIN)))
 }
 
 #[async_trait]
 impl Credential for TimifyToken {
-    async fn sign(&self, request: &mut Request<Bytes>) -> Result<(), SystemError> {
-        let token = self.token().await?;
+    async fn sign(&self, request: &mut Request<Bytes>) -> Result<Version, SystemError> {
+        let (token, version) = self.token().await?;
         let text = match self.app.scheme {
             TokenScheme::Bearer => format!("Bearer {}", token.expose()),
             TokenScheme::Raw => token.expose().to_owned(),
@@ -125,17 +123,22 @@ impl Credential for TimifyToken {
         })?;
         value.set_sensitive(true);
         request.headers_mut().insert(AUTHORIZATION, value);
-        Ok(())
+        Ok(version)
     }
 
-    async fn refused(&self) -> bool {
+    async fn refused(&self, signed: Version, _message: &str) -> bool {
         let mut held = self.token.lock().await;
-        let now = self.clock.now();
-        if held.as_ref().is_some_and(|token| now.since(token.got) >= YOUNG) {
-            *held = None;
+        if let Some(token) = held.as_mut().filter(|token| token.version == signed) {
+            token.renew = Millis(0);
         }
         true
     }
+
+    fn lacks(&self, _scope: &str) -> bool {
+        false
+    }
+
+    fn denied(&self, _scope: &str) {}
 }
 
 #[cfg(test)]
@@ -198,15 +201,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refused_token_is_forgotten_but_a_fresh_one_outlives_a_late_refusal() {
-        let (credential, exchange, clock) = credential(TokenScheme::Bearer);
-        signed(&credential).await;
-        assert!(credential.refused().await);
-        signed(&credential).await;
-        assert_eq!(exchange.0.load(Ordering::SeqCst), 1);
-        clock.advance(YOUNG);
-        assert!(credential.refused().await);
-        signed(&credential).await;
+    async fn a_refused_token_is_renewed_once_however_many_calls_it_was_refused_to() {
+        let (credential, exchange, _) = credential(TokenScheme::Bearer);
+        let first = credential.sign(&mut Request::new(Bytes::new())).await.unwrap();
+        assert!(credential.refused(first, "").await);
+        let second = credential.sign(&mut Request::new(Bytes::new())).await.unwrap();
+        assert!(credential.refused(first, "").await, "another call that used the first one");
+        assert_eq!(credential.sign(&mut Request::new(Bytes::new())).await.unwrap(), second);
         assert_eq!(exchange.0.load(Ordering::SeqCst), 2);
     }
 

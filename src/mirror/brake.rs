@@ -1,4 +1,4 @@
-//! What holds a write back: shadow mode, the fuse and the brake.
+//! What holds a write back: shadow mode, a scope that was not granted, the fuse and the brake.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -12,6 +12,8 @@ use crate::store::{Result, Workspaces};
 
 /// How the reason of a mirror begins that shadow mode holds.
 pub const SHADOW: &str = "shadow: would ";
+/// How the reason of a mirror begins that waits for a scope.
+pub const NOT_GRANTED: &str = "not granted: ";
 /// The window of the fuse.
 const FUSE: Duration = Duration::from_mins(10);
 /// The window of the brake.
@@ -108,6 +110,16 @@ impl<'a> Lane<'a> {
 pub(super) fn shadow(steps: &[Step]) -> Hold {
     let steps: Vec<String> = steps.iter().map(ToString::to_string).collect();
     Hold { state: MirrorState::Held, reason: format!("{SHADOW}{}", steps.join("; ")), subject: None }
+}
+
+/// The hold of what the owner of the account did not grant. It ends by itself when they do.
+pub(super) fn ungranted(system: System, scope: &str) -> Hold {
+    let subject = format!("grant/{system}/{scope}");
+    let reason = format!(
+        "{NOT_GRANTED}{system} gave us no `{scope}`, so nothing is written that needs it; connect again with this scope \
+         (`{subject}`)"
+    );
+    Hold { state: MirrorState::Held, reason, subject: Some(subject) }
 }
 
 /// Lets a fuse that blew count anew: somebody has looked into it.

@@ -28,6 +28,9 @@ impl Lane<'_> {
         if !has_contact {
             return self.wait_for_parent(case, parent).await;
         }
+        if let Some(hold) = self.ungranted(&step) {
+            return self.hold(case, hold).await;
+        }
         let now = self.lanes.clock.now();
         let Some(intent) = case.mirror(self.system).intent.clone() else {
             let intent = Intent { id: self.lanes.ids.uuid(now), since: now, sent: None };

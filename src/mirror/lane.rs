@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::brake::{May, TURN, UnderWay, shadow};
+use super::brake::{May, TURN, UnderWay, shadow, ungranted};
 use super::plan::{Plan, plan};
 use super::spread::{Creation, cannot_change, creation, parent_id};
 use crate::clock::{Clock, Millis};
@@ -163,6 +163,11 @@ impl Lane<'_> {
         if self.mode == Mode::Shadow {
             return self.hold(case, shadow(steps)).await;
         }
+        let Some(step) = steps.first() else { return Ok(Flow::Rest) };
+        // Before the read: it would be made for nothing.
+        if let Some(hold) = self.ungranted(step) {
+            return self.hold(case, hold).await;
+        }
         let always = self.site.workspace.policy.read_before_write == ReadBeforeWrite::Always;
         if always && !self.fresh {
             // Read and write are paid for together: a read whose write must wait would be made for nothing, again and again.
@@ -171,7 +176,6 @@ impl Lane<'_> {
                 Err(wait) => self.postpone(case, wait).await,
             };
         }
-        let Some(step) = steps.first() else { return Ok(Flow::Rest) };
         match self.may_write(&case, step).await? {
             May::Write(_permit) => self.apply(case, step, steps.len() == 1).await,
             May::Wait => self.postpone(case, TURN).await,
@@ -179,14 +183,26 @@ impl Lane<'_> {
         }
     }
 
-    pub(super) async fn hold(&self, mut case: Case, hold: Hold) -> Result<Flow> {
+    /// What keeps a step from being tried because the owner of the account did not grant it.
+    pub(super) fn ungranted(&self, step: &Step) -> Option<Hold> {
+        match self.target.granted(step.kind, step.action).err()?.decision() {
+            Decision::Grant(scope) => Some(ungranted(self.system, &scope)),
+            _ => None,
+        }
+    }
+
+    pub(super) async fn hold(&self, case: Case, hold: Hold) -> Result<Flow> {
+        self.hold_after(case, hold, None).await
+    }
+
+    async fn hold_after(&self, mut case: Case, hold: Hold, attempt: Option<Attempt>) -> Result<Flow> {
         let now = self.lanes.clock.now();
         let mirror = case.mirror(self.system);
         (mirror.state, mirror.reason) = (hold.state, Some(hold.reason.clone()));
         if let Some(subject) = hold.subject {
             case.review(&subject, hold.reason, now);
         }
-        self.settle(case, None).await.map(rest_unless_moved)
+        self.settle(case, attempt).await.map(rest_unless_moved)
     }
 
     /// Equal values that carry a newer edit.
@@ -229,10 +245,19 @@ impl Lane<'_> {
         let (now, limits) = (self.lanes.clock.now(), &self.site.workspace.policy.limits);
         let decision = error.decision();
         let tries = case.mirror(self.system).tries + 1;
-        if decision == Decision::Park || tries > limits.tries {
-            return self.park(case, &error.to_string(), Some(attempt)).await;
-        }
-        let asked = if let Decision::Retry { after } = decision { after } else { None };
+        let asked = match &decision {
+            Decision::Grant(scope) => return self.hold_after(case, ungranted(self.system, scope), Some(attempt)).await,
+            Decision::Later(after) => {
+                let mirror = case.mirror(self.system);
+                (mirror.due, mirror.state, mirror.reason) = (now + *after, MirrorState::Due, Some(error.to_string()));
+                return self.settle(case, Some(attempt)).await.map(rest_unless_moved);
+            }
+            _ if decision == Decision::Park || tries > limits.tries => {
+                return self.park(case, &error.to_string(), Some(attempt)).await;
+            }
+            Decision::Retry { after } => *after,
+            Decision::Look | Decision::Park => None,
+        };
         if decision == Decision::Look && case.whole.link(self.system).is_some() {
             case.doubt(self.system, now, now);
         }

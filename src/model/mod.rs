@@ -3,6 +3,7 @@
 mod change;
 mod entity;
 mod field;
+mod install;
 mod link;
 mod mirror;
 pub mod normal;
@@ -16,6 +17,7 @@ mod workspace;
 pub use change::{Appended, Change, ChangeId, Conflict, Finding, NewChange, Origin, Outcome, Standing, VerdictRow};
 pub use entity::{Entity, EntityId, Life, Stamped};
 pub use field::{Field, Fields, Value};
+pub use install::{Holder, Install, InstallKey, InstallState};
 pub use link::{ExternalId, Known, Link, LinkState, Sent, Snapshot};
 pub use mirror::{Action, Attempt, AttemptResult, Intent, Mirror, MirrorState, Place, Step};
 pub use observation::{Class, Evidence, Guest, Moved, Observation, Shape};

@@ -72,6 +72,9 @@ impl ChangeLog for MemoryLog {
     async fn waiting(&self, _: EntityId, _: System) -> StoreResult<Vec<(Change, i64)>> {
         Ok(Vec::new())
     }
+    async fn told_of_installs(&self, _: System, _: ChangeId, _: u32) -> StoreResult<Vec<Change>> {
+        Ok(Vec::new())
+    }
     async fn by_standing(&self, _: Standing, _: u32) -> StoreResult<Vec<Change>> {
         Ok(Vec::new())
     }

@@ -15,8 +15,9 @@ pub use crate::model::Whole;
 
 use crate::clock::Millis;
 use crate::model::{
-    Action, Appended, Attempt, Change, ChangeId, Conflict, Entity, EntityId, ExternalId, Finding, Kind, Lease, Link,
-    Mirror, MirrorState, Mode, NewChange, Origin, Outcome, Standing, System, VerdictRow,
+    Action, Appended, Attempt, Change, ChangeId, Conflict, Entity, EntityId, ExternalId, Finding, Install, InstallKey,
+    InstallState, Kind, Lease, Link, Mirror, MirrorState, Mode, NewChange, Origin, Outcome, Standing, System,
+    VerdictRow,
 };
 use crate::model::{Field, Value};
 
@@ -35,6 +36,9 @@ pub trait ChangeLog: Send + Sync {
     async fn undecided(&self, workspace: &str, now: Millis, limit: u32) -> Result<Vec<Change>>;
     /// Changes that wait for a read of this entity in this system, each with the number of its doubt, oldest first.
     async fn waiting(&self, entity: EntityId, system: System) -> Result<Vec<(Change, i64)>>;
+    /// Changes that tell of our app itself (`INSTALL`, `UNINSTALL`) after a given one, in the order of their numbers. A
+    /// number may still come in that is lower than one that is there.
+    async fn told_of_installs(&self, system: System, after: ChangeId, limit: u32) -> Result<Vec<Change>>;
     /// Changes of one standing, newest first; for `lockstep changes`.
     async fn by_standing(&self, standing: Standing, limit: u32) -> Result<Vec<Change>>;
 }
@@ -220,6 +224,42 @@ pub trait Credentials: Send + Sync {
     async fn credential_names(&self) -> Result<Vec<String>>;
 }
 
+/// Installs of our app, and the authorizations that lead to them. Tokens are sealed before they come here.
+#[async_trait]
+pub trait Installs: Send + Sync {
+    /// One install.
+    async fn install(&self, key: &InstallKey) -> Result<Option<Install>>;
+    /// All of them, in the order of their keys.
+    async fn installs(&self) -> Result<Vec<Install>>;
+    /// Writes an install as a whole, if the stored one still has generation `from` (0: there is none); `install.generation`
+    /// is the new one. Ends a claim on it. `false`: another came first, nothing is written.
+    async fn put_install(&self, install: &Install, from: i64) -> Result<bool>;
+    /// Says how an install stands, if it still has this generation. Its tokens stay, a claim on it ends.
+    async fn set_install_state(
+        &self,
+        key: &InstallKey,
+        generation: i64,
+        state: InstallState,
+        reason: Option<&str>,
+        now: Millis,
+    ) -> Result<bool>;
+    /// Claims the right to renew the tokens of this generation until an instant. Of all processes one gets it; the same
+    /// owner may claim again. `false`: another holds it, or the generation is over.
+    async fn claim_install(
+        &self,
+        key: &InstallKey,
+        generation: i64,
+        owner: &str,
+        now: Millis,
+        until: Millis,
+    ) -> Result<bool>;
+    /// Remembers a begun authorization: the digests of its `state` and of the cookie that goes with it. Those that ended
+    /// before `now` are forgotten.
+    async fn keep_ticket(&self, state: &str, cookie: &str, now: Millis, until: Millis) -> Result<()>;
+    /// Takes a begun authorization, once, and gives the cookie's digest. `None`: there is none, or it has ended.
+    async fn take_ticket(&self, state: &str, now: Millis) -> Result<Option<String>>;
+}
+
 /// Something a person has to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Review {
@@ -262,11 +302,11 @@ pub trait Reports: Send + Sync {
 
 /// All of it.
 pub trait Store:
-    ChangeLog + Entities + Settling + Mirrors + Leases + Workspaces + Credentials + Reports + Send + Sync
+    ChangeLog + Entities + Settling + Mirrors + Leases + Workspaces + Credentials + Installs + Reports + Send + Sync
 {
 }
 
 impl<T> Store for T where
-    T: ChangeLog + Entities + Settling + Mirrors + Leases + Workspaces + Credentials + Reports + Send + Sync
+    T: ChangeLog + Entities + Settling + Mirrors + Leases + Workspaces + Credentials + Installs + Reports + Send + Sync
 {
 }

@@ -15,7 +15,7 @@ use jiff::fmt::rfc2822::DateTimeParser;
 use serde_json::Value;
 
 use super::offset::ClockOffset;
-use super::{Credential, SystemError, Transport, TransportError};
+use super::{Credential, SystemError, Transport, TransportError, Version};
 use crate::clock::Millis;
 use crate::model::System;
 
@@ -60,6 +60,20 @@ impl Caller {
         self.system
     }
 
+    /// Whether a scope is granted, as far as is known.
+    pub fn granted(&self, scope: &str) -> Result<(), SystemError> {
+        if self.credential.lacks(scope) {
+            return Err(SystemError::NotGranted { system: self.system, scope: scope.to_owned() });
+        }
+        Ok(())
+    }
+
+    /// The vendor said that a scope is not granted.
+    pub fn denied(&self, scope: &str) -> SystemError {
+        self.credential.denied(scope);
+        SystemError::NotGranted { system: self.system, scope: scope.to_owned() }
+    }
+
     /// What is known of the vendor's clock.
     pub fn offset(&self) -> &ClockOffset {
         &self.offset
@@ -89,9 +103,12 @@ impl Caller {
         writes: bool,
     ) -> Result<Reply, SystemError> {
         let body = body.map(|body| Bytes::from(body.to_string()));
-        let mut answer = self.once(&method, path_and_query, headers, body.clone(), writes).await?;
-        if answer.status() == StatusCode::UNAUTHORIZED && self.credential.refused().await {
-            answer = self.once(&method, path_and_query, headers, body, writes).await?;
+        let (mut answer, signed) = self.once(&method, path_and_query, headers, body.clone(), writes).await?;
+        if answer.status() == StatusCode::UNAUTHORIZED {
+            let message = Reply::read(answer.status().as_u16(), answer.body()).message();
+            if self.credential.refused(signed, &message).await {
+                (answer, _) = self.once(&method, path_and_query, headers, body, writes).await?;
+            }
         }
         self.weigh(&answer, writes)
     }
@@ -103,9 +120,9 @@ impl Caller {
         headers: &[(&'static str, &str)],
         body: Option<Bytes>,
         writes: bool,
-    ) -> Result<Response<Bytes>, SystemError> {
+    ) -> Result<(Response<Bytes>, Version), SystemError> {
         let mut request = self.request(method, path_and_query, headers, body)?;
-        self.credential.sign(&mut request).await?;
+        let signed = self.credential.sign(&mut request).await?;
         let sent = self.offset.now();
         let answer = self.transport.send(request).await.map_err(|error| match error {
             TransportError::NotSent(reason) => self.unavailable(None, reason),
@@ -114,7 +131,7 @@ impl Caller {
         if let Some(date) = answer.headers().get(DATE).and_then(|date| http_date(date.to_str().ok()?)) {
             self.offset.measure(date, sent, self.offset.now());
         }
-        Ok(answer)
+        Ok((answer, signed))
     }
 
     fn request(

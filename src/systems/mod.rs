@@ -23,8 +23,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::clock::Millis;
+use crate::model::{Action, ExternalId, Fields, Kind, Observation, Place, Standing, Step, System, Workspace};
 pub use crate::model::{Expressed, Home, Terms, Unreadable};
-use crate::model::{ExternalId, Fields, Kind, Observation, Place, Standing, Step, System, Workspace};
 use crate::verify::VerifiedWebhook;
 
 /// What a webhook is about, read without knowing any workspace.
@@ -119,6 +119,9 @@ pub trait Target: Terms {
     async fn find(&self, wanted: &Wanted) -> Result<Vec<Reading>, SystemError>;
     /// Makes one call of a plan.
     async fn apply(&self, step: &Step) -> Result<Answer, SystemError>;
+    /// Whether the owner of the account granted us what this action on a kind needs ([`SystemError::NotGranted`] if not).
+    /// Asks nobody.
+    fn granted(&self, kind: Kind, action: Action) -> Result<(), SystemError>;
     /// Lists what changed since an instant (our clock; `None`: everything), a page at a time.
     async fn changed(&self, kind: Kind, since: Option<Millis>, page: Option<&str>) -> Result<Page, SystemError>;
 }
@@ -184,6 +187,22 @@ pub enum SystemError {
         /// What it said.
         reason: String,
     },
+    /// The owner of the account did not grant us this. Nothing was sent, or the vendor said so.
+    #[error("{system} did not grant us `{scope}`: connect it again with this scope")]
+    NotGranted {
+        /// The system.
+        system: System,
+        /// The scope that is missing.
+        scope: String,
+    },
+    /// Our own budget of calls is spent; nothing was sent.
+    #[error("the budget of calls to {system} is spent")]
+    Spent {
+        /// The system.
+        system: System,
+        /// When there is some again.
+        after: Duration,
+    },
     /// The request is refused for good, as it stands.
     #[error("{system} refuses it (HTTP {status}): {reason}")]
     Refused {
@@ -214,8 +233,12 @@ pub enum Decision {
         /// What the vendor asked for.
         after: Option<Duration>,
     },
+    /// Put it off by this time; it is no failure, and no try.
+    Later(Duration),
     /// Stop and wait for a person.
     Park,
+    /// Wait until this scope is granted; until then nothing is tried that needs it.
+    Grant(String),
     /// Read the object first: what we believed of it is wrong, or unknown.
     Look,
 }
@@ -226,6 +249,8 @@ impl SystemError {
         match self {
             Self::Wait { after, .. } => Decision::Retry { after: *after },
             Self::Unavailable { .. } | Self::Unauthorized { .. } => Decision::Retry { after: None },
+            Self::Spent { after, .. } => Decision::Later(*after),
+            Self::NotGranted { scope, .. } => Decision::Grant(scope.clone()),
             Self::Unclear { .. } | Self::Exists { .. } | Self::Gone { .. } => Decision::Look,
             Self::Refused { .. } | Self::Garbled { .. } => Decision::Park,
         }
@@ -234,6 +259,7 @@ impl SystemError {
     /// The HTTP status, if there was an answer.
     pub fn status(&self) -> Option<u16> {
         match self {
+            Self::NotGranted { .. } | Self::Spent { .. } => None,
             Self::Unavailable { status, .. } | Self::Unclear { status, .. } => *status,
             Self::Wait { status, .. }
             | Self::Exists { status, .. }
@@ -263,13 +289,23 @@ pub enum TransportError {
     NoAnswer(String),
 }
 
-/// Proves who we are on a request. Behind it: a static token, an app id and secret exchanged for a token, an api key.
+/// Which version of a credential a request was signed with. Rises when it is renewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(pub i64);
+
+/// Proves who we are on a request. Behind it: a static token, tokens of an OAuth install, an app id and secret exchanged for
+/// a token, an api key.
 #[async_trait]
 pub trait Credential: Send + Sync {
     /// Adds what proves us to the request. May call the vendor once to obtain it.
-    async fn sign(&self, request: &mut http::Request<Bytes>) -> Result<(), SystemError>;
-    /// The vendor refused what `sign` added: forget what was obtained. Returns whether another try may do better.
-    async fn refused(&self) -> bool;
+    async fn sign(&self, request: &mut http::Request<Bytes>) -> Result<Version, SystemError>;
+    /// The vendor refused (401) a request that was signed with this version, and said why: renew it, unless that was done
+    /// meanwhile. Returns whether another try may do better.
+    async fn refused(&self, signed: Version, message: &str) -> bool;
+    /// Whether a scope is known not to be granted. `false` where nothing is known.
+    fn lacks(&self, scope: &str) -> bool;
+    /// The vendor said that this scope is not granted: remember it for a while, so that not each call has to find out.
+    fn denied(&self, scope: &str);
 }
 
 /// One workspace as the stages see it: its rules, and its systems.

@@ -46,9 +46,9 @@ pub const ROOMS: &[Room] = &[
     // A credential is what `systems` asks for one; tokens are fetched through its `Transport`.
     room(&["credentials"], &["clock", "credentials/login", "ids", "model", "secret", "store", "systems"]),
     // Keys and secrets are checked where they are read, so it builds what `verify` checks with.
-    room(&["config"], &["credentials/login", "model", "secret", "verify"]),
+    room(&["config"], &["clock", "credentials/login", "model", "secret", "verify"]),
     // The stages. Two small parts of dispatch serve those who call vendors: the rate budget and the pause before a retry.
-    room(&["dispatch/budget"], &["model"]),
+    room(&["dispatch/budget"], &["clock", "model", "systems"]),
     room(&["dispatch/retry"], &["ids"]),
     // What a webhook is about is an `Envelope`, which only a `Door` makes.
     room(&["record"], &["clock", "model", "secret", "store", "systems", "verify"]),

@@ -69,6 +69,17 @@ impl ChangeLog for Db {
         rows.into_iter().map(|Both(change, number)| Ok((change.try_into()?, number.doubt))).collect()
     }
 
+    async fn told_of_installs(&self, system: System, after: ChangeId, limit: u32) -> Result<Vec<Change>> {
+        const SQL: &str = select_change!(
+            "",
+            "WHERE c.system = $1 AND c.label IN ('INSTALL', 'UNINSTALL') AND c.standing = 'not_mirrored' AND c.id > $2 \
+             ORDER BY c.id LIMIT $3"
+        );
+        let mut on = self.read().await?;
+        let rows: Vec<Both<ChangeRow, BodyRow>> = all!(&mut on, SQL, system.word(), after.0, i64::from(limit));
+        read(rows)
+    }
+
     async fn by_standing(&self, standing: Standing, limit: u32) -> Result<Vec<Change>> {
         const SQL: &str = select_change!("", "WHERE c.standing = $1 ORDER BY c.id DESC LIMIT $2");
         let mut on = self.read().await?;

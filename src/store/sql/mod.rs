@@ -9,6 +9,7 @@ mod credentials;
 mod dialect;
 mod entities;
 mod error;
+mod installs;
 mod leases;
 mod mirrors;
 mod pool;

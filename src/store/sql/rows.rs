@@ -8,8 +8,8 @@ use super::row_ref::RowRef;
 use super::{Result, StoreError};
 use crate::clock::Millis;
 use crate::model::{
-    Attempt, Change, ChangeId, Conflict, Entity, EntityId, ExternalId, Field, Lease, Life, Link, Mirror, NewChange,
-    Stamp, Stamped, VerdictRow,
+    Attempt, Change, ChangeId, Conflict, Entity, EntityId, ExternalId, Field, Install, InstallKey, Lease, Life, Link,
+    Mirror, NewChange, Stamp, Stamped, VerdictRow,
 };
 use crate::store::Review;
 
@@ -325,6 +325,39 @@ impl TryFrom<ReviewRow> for Review {
     fn try_from(row: ReviewRow) -> Result<Self> {
         let entity = RowRef::new("reviews", row.id).maybe_word("entity", row.entity.as_deref())?;
         Ok(Self { workspace: row.workspace, subject: row.subject, entity, text: row.text, at: Millis(row.at) })
+    }
+}
+
+row!(InstallRow {
+    system: String,
+    holder: String,
+    account: String,
+    company: Option<String>,
+    state: String,
+    reason: Option<String>,
+    scopes: String,
+    sealed: Option<Vec<u8>>,
+    expires: Option<i64>,
+    generation: i64,
+    changed: i64,
+});
+
+impl TryFrom<InstallRow> for Install {
+    type Error = StoreError;
+    fn try_from(row: InstallRow) -> Result<Self> {
+        let at = RowRef::new("installs", &row.account);
+        let (system, holder) = (at.word("system", &row.system)?, at.word("holder", &row.holder)?);
+        Ok(Self {
+            key: InstallKey { system, holder, account: row.account },
+            company: row.company,
+            state: at.word("state", &row.state)?,
+            reason: row.reason,
+            scopes: at.json("scopes", &row.scopes)?,
+            sealed: row.sealed,
+            expires: row.expires.map(Millis),
+            generation: row.generation,
+            changed: Millis(row.changed),
+        })
     }
 }
 

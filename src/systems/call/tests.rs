@@ -1,5 +1,6 @@
 use super::*;
 use crate::clock::{Clock, ManualClock};
+use crate::systems::Version;
 use crate::systems::testing::{Script, Told, told, told_with};
 use async_trait::async_trait;
 use rstest::rstest;
@@ -12,14 +13,18 @@ struct Renewing(AtomicU32);
 
 #[async_trait]
 impl Credential for Renewing {
-    async fn sign(&self, request: &mut Request<Bytes>) -> Result<(), SystemError> {
-        let token = format!("token-{}", self.0.load(Ordering::SeqCst));
-        request.headers_mut().insert("authorization", token.parse().unwrap());
-        Ok(())
+    async fn sign(&self, request: &mut Request<Bytes>) -> Result<Version, SystemError> {
+        let version = self.0.load(Ordering::SeqCst);
+        request.headers_mut().insert("authorization", format!("token-{version}").parse().unwrap());
+        Ok(Version(version.into()))
     }
-    async fn refused(&self) -> bool {
+    async fn refused(&self, _signed: Version, _message: &str) -> bool {
         self.0.fetch_add(1, Ordering::SeqCst) < 1
     }
+    fn lacks(&self, _scope: &str) -> bool {
+        false
+    }
+    fn denied(&self, _scope: &str) {}
 }
 
 fn caller(told: impl IntoIterator<Item = Told>) -> (Caller, Arc<Script>) {

@@ -244,6 +244,10 @@ impl Target for ExtensionClient {
         }
     }
 
+    fn granted(&self, _kind: Kind, _action: Action) -> Result<(), SystemError> {
+        Ok(())
+    }
+
     async fn changed(&self, kind: Kind, since: Option<Millis>, page: Option<&str>) -> Result<Page, SystemError> {
         let plural = map::plural(kind).ok_or_else(|| wire::not_sent(self.system, NO_APPOINTMENTS))?;
         let since = since.map(|since| self.caller.offset().to_theirs(since).rfc3339());

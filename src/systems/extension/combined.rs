@@ -164,6 +164,10 @@ impl<N: Target> Target for Combined<N> {
         }
     }
 
+    fn granted(&self, kind: Kind, action: Action) -> Result<(), SystemError> {
+        self.owner(kind).granted(kind, action)
+    }
+
     async fn changed(&self, kind: Kind, since: Option<Millis>, page: Option<&str>) -> Result<Page, SystemError> {
         let Some(extension) = self.tagger(kind) else {
             return self.owner(kind).changed(kind, since, page).await;

@@ -92,6 +92,10 @@ impl Target for Ghl {
         self.answer(step, status, &body)
     }
 
+    fn granted(&self, _kind: Kind, _action: Action) -> Result<(), SystemError> {
+        Ok(())
+    }
+
     async fn changed(&self, kind: Kind, since: Option<Millis>, page: Option<&str>) -> Result<Page, SystemError> {
         self.list_changed(kind, since, page).await
     }

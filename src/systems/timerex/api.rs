@@ -112,6 +112,10 @@ impl Target for Timerex {
 
     /// The bookings around today, calendar by calendar; lists know no filter by the time of a change. A mark is the number of
     /// the calendar and the vendor's own token.
+    fn granted(&self, _kind: Kind, _action: Action) -> Result<(), SystemError> {
+        Ok(())
+    }
+
     async fn changed(&self, kind: Kind, _since: Option<Millis>, page: Option<&str>) -> Result<Page, SystemError> {
         let (number, token) = page.and_then(|page| page.split_once('/')).unwrap_or(("0", ""));
         let number: usize = number.parse().unwrap_or(0);

@@ -251,6 +251,10 @@ impl Target for Timify {
     }
 
     /// Everything, whatever `since` says: the vendor's lists know no filter by the time of a change.
+    fn granted(&self, _kind: Kind, _action: Action) -> Result<(), SystemError> {
+        Ok(())
+    }
+
     async fn changed(&self, kind: Kind, _since: Option<Millis>, page: Option<&str>) -> Result<Page, SystemError> {
         if kind == Kind::Appointment {
             return self.appointment_page(page).await;
