@@ -1,8 +1,13 @@
 //! The one place that knows concrete types: builds, wires, runs, stops.
 
+mod access;
+mod doorway;
+mod installs;
 mod ops;
 mod preview;
+mod roster;
 mod sites;
+mod stages;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,26 +16,29 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
+use access::Accounts;
+use doorway::Doorway;
 pub use preview::{Preview, Previewed};
+use roster::{Roster, Served};
+use stages::Stages;
 
 use crate::clock::Clock;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::credentials::logins::Logins;
+use crate::credentials::oauth::{Keeper, OauthApp};
 use crate::credentials::seal::Sealer;
 use crate::dispatch::budget::Budget;
 use crate::dispatch::lease::Holder;
 use crate::dispatch::worker::Worker;
-use crate::http::{Frame, Health, Operations, Public, routes};
+use crate::http::{Frame, Operations, Public, routes};
 use crate::ids::Ids;
-use crate::mirror::{Lanes, UnderWay};
 use crate::model::{Mode, System};
-use crate::receive::{Gate, Intake};
-use crate::reconcile::{Reconciler, Scope};
-use crate::record::{Directory, Recorder, Waiting};
-use crate::resolve::Resolver;
+use crate::reconcile::Scope;
+use crate::record::{Recorder, Waiting};
 use crate::store::{Load, Store, sql};
 use crate::supervisor::Supervisor;
 use crate::systems::http_client::{HttpLimits, HttpTransport};
@@ -39,7 +47,11 @@ use crate::systems::{Site, Transport};
 /// How long what runs may take to end when we are asked to stop.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How many people may begin to connect in a minute: each leaves a row for ten.
+const CONNECTING: NonZeroU32 = NonZeroU32::new(30).unwrap();
+
 /// What the service stands on; tests and the demo bring their own.
+#[derive(Clone)]
 pub struct Ground {
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
@@ -65,71 +77,110 @@ impl Ground {
 pub struct Running {
     /// What is kept.
     pub store: Arc<dyn Store>,
-    /// Its workspaces.
-    pub sites: BTreeMap<String, Arc<Site>>,
     /// Where webhooks are received.
     pub public: SocketAddr,
     /// Where operators are answered.
     pub ops: SocketAddr,
+    roster: Arc<Roster>,
     clock: Arc<dyn Clock>,
     ids: Arc<Ids>,
     holder: Arc<Holder>,
-    reconciler: Reconciler,
+    keeper: Option<Arc<Keeper>>,
+    /// How often people may begin to connect.
+    connecting: DefaultDirectRateLimiter,
+    /// Rung when there may be something to do about installs.
+    installs: Notify,
+    doorway: Doorway,
+    stages: Stages,
     supervisor: Supervisor,
-    wakes: Vec<Arc<Notify>>,
     runs: Mutex<Vec<ops::Run>>,
 }
 
 /// Starts the service.
 pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
-    let Ground { clock, ids, transport } = ground;
+    let Ground { clock, ids, .. } = ground.clone();
     let store = sql::open(config.store.url.expose()).await?;
-    register(config, store.as_ref(), clock.as_ref()).await?;
-    let sealer = sealer(config)?;
-    let logins = Logins::gather(&config.logins(), store.as_ref(), sealer.as_ref()).await?;
-    let builder = sites::Builder { config, logins: &logins, transport, clock: clock.clone(), ids: ids.clone() };
-    let sites = builder.sites()?;
-    let budget = Arc::new(Budget::new(&budgets(config)));
-    let names: Vec<String> = sites.keys().cloned().collect();
     let owner = ids.uuid(clock.now()).to_string();
+    let sealer = sealer(config)?.map(Arc::new);
+    let logins = Logins::gather(&config.logins(), store.as_ref(), sealer.as_deref()).await?;
+    let keeper = keeper(config, &store, sealer, &ground, &owner).await?;
+    let opened = installs::opened(config, store.as_ref()).await?;
+    let builder = sites::Builder::new(config, &logins, keeper.clone(), ground)?;
+    let roster = Roster::new(config.opening(opened), builder)?;
+    let served = roster.served();
+    register(&served.config, store.as_ref(), clock.as_ref()).await?;
+    let mut names: Vec<String> = served.sites.keys().cloned().collect();
+    names.push(installs::LEASE.to_owned());
     let holder = Arc::new(Holder::new(store.clone(), clock.clone(), owner, config.dispatch.lease, names));
     holder.renew().await?;
 
     let public = TcpListener::bind(config.server.public).await.with_context(|| taken(config.server.public))?;
     let ops = TcpListener::bind(config.server.ops).await.with_context(|| taken(config.server.ops))?;
-    let wakes = sites.keys().map(|_| Arc::new(Notify::new())).collect();
+    let supervisor = Supervisor::new(clock.clone());
+    let (recorder, writer) = Recorder::new(store.clone(), Waiting::default());
+    supervisor.spawn(writer.run());
+    let roster = Arc::new(roster);
+    let accounts = Accounts { roster: roster.clone(), store: store.clone(), clock: clock.clone() };
     let running = Arc::new(Running {
-        reconciler: Reconciler {
-            log: store.clone(),
-            entities: store.clone(),
-            workspaces: store.clone(),
-            budget: budget.clone(),
-            clock: clock.clone(),
-            ids: ids.clone(),
-        },
+        doorway: Doorway::new(&served.config, &recorder, accounts, &ids),
+        stages: Stages::new(&store, &clock, &ids, Arc::new(Budget::new(&budgets(config)))),
+        connecting: RateLimiter::direct(Quota::per_minute(CONNECTING)),
         public: public.local_addr()?,
         ops: ops.local_addr()?,
-        supervisor: Supervisor::new(clock.clone()),
+        installs: Notify::new(),
         runs: Mutex::default(),
+        supervisor,
+        keeper,
         store,
-        sites,
+        roster,
         clock,
         ids,
         holder,
-        wakes,
     });
-    running.spawn_workers(&budget);
+    for name in served.sites.keys() {
+        running.work(&served, name);
+    }
+    running.lead_on(&recorder);
     running.listen(config, public, ops);
+    running.look_after_installs();
     running.reconcile_every(config.reconcile.every);
-    tracing::info!(public = %running.public, ops = %running.ops, workspaces = running.sites.len(), "lockstep serves");
+    tracing::info!(public = %running.public, ops = %running.ops, workspaces = served.sites.len(), "lockstep serves");
     Ok(running)
+}
+
+/// Who keeps the tokens of installs, if our app is configured. Sealed tokens that no key opens are an error.
+async fn keeper(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    sealer: Option<Arc<Sealer>>,
+    ground: &Ground,
+    owner: &str,
+) -> Result<Option<Arc<Keeper>>> {
+    let (Some(oauth), Some(public), Some(sealer)) = (&config.systems.ghl.oauth, &config.server.public_url, sealer) else {
+        return Ok(None);
+    };
+    let app = OauthApp {
+        base_url: config.systems.ghl.base_url.clone(),
+        authorize_url: oauth.authorize_url.clone(),
+        client_id: oauth.client_id.clone(),
+        client_secret: oauth.client_secret.clone(),
+        version_id: oauth.version_id.clone(),
+        scopes: oauth.scopes.clone(),
+        redirect_url: format!("{public}/oauth/ghl/callback"),
+        version: oauth.version.clone(),
+        reconnect: oauth.reconnect,
+        renew_before: oauth.renew_before,
+    };
+    let Ground { clock, ids, transport } = ground.clone();
+    let keeper = Keeper::new(app, store.clone(), sealer, transport, clock, ids, owner.to_owned());
+    keeper.open_all().await?;
+    Ok(Some(Arc::new(keeper)))
 }
 
 /// The sites of a configuration, for looking at what they can do; nothing is called, and no sealed credential is opened.
 pub fn sites(config: &Config) -> Result<BTreeMap<String, Arc<Site>>> {
-    let Ground { clock, ids, transport } = Ground::real(false)?;
     let logins = Logins::for_looking(&config.logins());
-    sites::Builder { config, logins: &logins, transport, clock, ids }.sites()
+    sites::Builder::new(config, &logins, None, Ground::real(false)?)?.sites(config)
 }
 
 fn taken(address: SocketAddr) -> String {
@@ -166,65 +217,38 @@ fn budgets(config: &Config) -> BTreeMap<System, NonZeroU32> {
 }
 
 impl Running {
-    fn spawn_workers(&self, budget: &Arc<Budget>) {
-        let store = &self.store;
-        let resolver =
-            Arc::new(Resolver::new(store.clone(), store.clone(), store.clone(), self.clock.clone(), self.ids.clone()));
-        let lanes = Arc::new(Lanes {
-            log: store.clone(),
-            mirrors: store.clone(),
-            settling: store.clone(),
-            workspaces: store.clone(),
-            lookup: resolver.lookup(),
+    /// The workspaces that are served.
+    pub fn sites(&self) -> BTreeMap<String, Arc<Site>> {
+        self.roster.served().sites.clone()
+    }
+
+    /// Starts the worker of one workspace.
+    fn work(&self, served: &Served, name: &str) {
+        let worker = Worker {
+            site: served.sites[name].clone(),
+            resolver: self.stages.resolver.clone(),
+            lanes: self.stages.lanes.clone(),
+            mirrors: self.store.clone(),
+            workspaces: self.store.clone(),
+            holder: self.holder.clone(),
             clock: self.clock.clone(),
-            ids: self.ids.clone(),
-            budget: budget.clone(),
-            under_way: UnderWay::default(),
-        });
-        let (holder, stop) = (self.holder.clone(), self.supervisor.stop().clone());
-        self.supervisor.watch("leases", |heart| async move { holder.run(stop, heart).await });
-        for (site, wake) in self.sites.values().zip(&self.wakes) {
-            let worker = Worker {
-                site: site.clone(),
-                resolver: resolver.clone(),
-                lanes: lanes.clone(),
-                mirrors: store.clone(),
-                workspaces: store.clone(),
-                holder: self.holder.clone(),
-                clock: self.clock.clone(),
-                wake: wake.clone(),
-            };
-            let stop = self.supervisor.stop().clone();
-            self.supervisor.watch(site.workspace.name.clone(), |heart| async move { worker.run(stop, heart).await });
-        }
+            wake: served.wakes[name].clone(),
+        };
+        let stop = self.supervisor.stop().clone();
+        self.supervisor.watch(name, |heart| async move { worker.run(stop, heart).await });
     }
 
     fn listen(self: &Arc<Self>, config: &Config, public: TcpListener, ops: TcpListener) {
-        let (recorder, writer) = Recorder::new(self.store.clone(), Waiting::default());
-        self.wake_on_commits(&recorder);
-        self.supervisor.spawn(writer.run());
-        let checks = config::checks(config);
-        let models = config.workspaces();
-        let health = Health::new(self.store.clone(), models.clone(), &checks, self.clock.clone());
-        let doors = sites::doors();
-        let gate = |(system, checks)| (system, Gate { checks, door: doors[&system].clone() });
-        let gates = checks.into_iter().map(gate).collect();
-        let directory = Directory::of(&models);
-        let intake = Intake::new(gates, directory, recorder, self.clock.clone(), self.ids.clone());
         let frame = Frame { clock: self.clock.clone(), ids: self.ids.clone() };
-        let routes = [
-            (
-                public,
-                routes::public(Public {
-                    intake: Arc::new(intake),
-                    health: Arc::new(health),
-                    frame: frame.clone(),
-                    body_limit: config.server.body_limit,
-                }),
-            ),
-            (ops, routes::ops(Operations { ops: Arc::new(self.clone()), token: config.ops.token.clone(), frame })),
-        ];
-        for (listener, router) in routes {
+        let way_in = Public {
+            intake: self.doorway.intake.clone(),
+            health: self.doorway.health.clone(),
+            connect: Arc::new(self.clone()),
+            frame: frame.clone(),
+            body_limit: config.server.body_limit,
+        };
+        let operations = Operations { ops: Arc::new(self.clone()), token: config.ops.token.clone(), frame };
+        for (listener, router) in [(public, routes::public(way_in)), (ops, routes::ops(operations))] {
             let stop = self.supervisor.stop().clone();
             self.supervisor.spawn(async move {
                 let serving = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
@@ -254,10 +278,11 @@ impl Running {
         });
     }
 
-    /// Workers need not poll for what was just recorded.
-    fn wake_on_commits(&self, recorder: &Recorder) {
-        let mut commits = recorder.commits();
-        let wakes = self.wakes.clone();
+    /// Leases are renewed, and workers need not poll for what was just recorded.
+    fn lead_on(self: &Arc<Self>, recorder: &Recorder) {
+        let (holder, stop) = (self.holder.clone(), self.supervisor.stop().clone());
+        self.supervisor.watch("leases", |heart| async move { holder.run(stop, heart).await });
+        let (running, mut commits) = (self.clone(), recorder.commits());
         let stop = self.supervisor.stop().clone();
         self.supervisor.spawn(async move {
             loop {
@@ -265,17 +290,14 @@ impl Running {
                     () = stop.cancelled() => return,
                     changed = commits.changed() => if changed.is_err() { return },
                 }
-                for wake in &wakes {
-                    wake.notify_one();
-                }
+                running.wake();
+                running.installs.notify_one();
             }
         });
     }
 
     fn wake(&self) {
-        for wake in &self.wakes {
-            wake.notify_one();
-        }
+        self.roster.served().wake();
     }
 
     /// What a workspace is doing.

@@ -46,13 +46,12 @@ impl Ops for Arc<Running> {
     }
 
     async fn ready(&self) -> Result<(), NotWell> {
-        let name = self.sites.keys().next().map_or("", String::as_str);
-        self.store.mode(name).await.map(drop).map_err(|_| NotWell("the store does not answer".to_owned()))
+        self.store.mode("").await.map(drop).map_err(|_| NotWell("the store does not answer".to_owned()))
     }
 
     async fn status(&self) -> Result<Value, OpsError> {
         let mut workspaces = Vec::new();
-        for name in self.sites.keys() {
+        for name in self.sites().keys() {
             let load = self.store.load(name).await.map_err(failed)?;
             let mode = self.store.mode(name).await.map_err(failed)?.map(Mode::word);
             let outcomes = self.store.outcomes(name).await.map_err(failed)?;
@@ -73,7 +72,7 @@ impl Ops for Arc<Running> {
     }
 
     async fn reconcile(&self, workspace: Option<String>, scope: Scope) -> Result<Value, OpsError> {
-        if let Some(unknown) = workspace.as_ref().filter(|name| !self.sites.contains_key(*name)) {
+        if let Some(unknown) = workspace.as_ref().filter(|name| !self.sites().contains_key(*name)) {
             return Err(OpsError::UnknownWorkspace(unknown.clone()));
         }
         start_reconcile(self, workspace, scope)
@@ -128,8 +127,9 @@ impl Running {
         let mut state = None;
         let ours = |name: &String| self.holder.lease(name).is_some();
         let wanted = |name: &&String| workspace.as_ref().map_or_else(|| ours(name), |wanted| wanted == *name);
-        for name in self.sites.keys().filter(wanted) {
-            match self.reconciler.run(&self.sites[name], scope).await {
+        let sites = self.sites();
+        for (name, site) in sites.iter().filter(|(name, _)| wanted(name)) {
+            match self.stages.reconciler.run(site, scope).await {
                 Ok(report) => reports.push(report),
                 Err(error) => {
                     tracing::error!(workspace = %name, error = %error, "reconcile failed");

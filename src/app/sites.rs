@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 
-use crate::clock::Clock;
-use crate::config::{Config, WorkspaceEntry};
+use super::Ground;
+use crate::config::{Account, Config, WorkspaceEntry};
 use crate::credentials::login::{Login, TimifyLogin};
 use crate::credentials::logins::Logins;
+use crate::credentials::oauth::Keeper;
 use crate::credentials::standard_webhooks::StandardWebhooks;
 use crate::credentials::static_token::StaticToken;
 use crate::credentials::timify_token::{TimifyApp, TimifyToken};
-use crate::ids::Ids;
 use crate::model::{System, Workspace};
 use crate::systems::call::Caller;
 use crate::systems::extension::{Combined, ExtensionClient};
@@ -20,7 +20,7 @@ use crate::systems::ghl::{Ghl, GhlDoor, GhlSettings};
 use crate::systems::offset::ClockOffset;
 use crate::systems::timerex::{Team, Timerex, TimerexDoor};
 use crate::systems::timify::{Company, Timify, TimifyDoor};
-use crate::systems::{Credential, Door, Site, Target, Transport};
+use crate::systems::{Credential, Door, Site, Target};
 
 /// Who reads the envelopes of each system's webhooks.
 pub fn doors() -> BTreeMap<System, Arc<dyn Door>> {
@@ -30,41 +30,57 @@ pub fn doors() -> BTreeMap<System, Arc<dyn Door>> {
     [(System::Ghl, ghl), (System::Timify, timify), (System::Timerex, timerex)].into()
 }
 
-/// Builds sites.
-pub struct Builder<'a> {
-    /// The configuration.
-    pub config: &'a Config,
-    /// What each connection shows its vendor.
-    pub logins: &'a Logins,
-    /// The way out.
-    pub transport: Arc<dyn Transport>,
-    /// Tells the time.
-    pub clock: Arc<dyn Clock>,
-    /// Makes ids.
-    pub ids: Arc<Ids>,
+/// Builds sites, now and when a workspace opens later.
+pub struct Builder {
+    config: Config,
+    /// One credential a connection, so that all its workspaces share one token. Installs have one a location.
+    credentials: BTreeMap<String, Arc<dyn Credential>>,
+    offsets: BTreeMap<System, Arc<ClockOffset>>,
+    keeper: Option<Arc<Keeper>>,
+    ground: Ground,
 }
 
-impl Builder<'_> {
-    /// A site for each workspace.
-    pub fn sites(&self) -> Result<BTreeMap<String, Arc<Site>>> {
-        let offsets: BTreeMap<System, Arc<ClockOffset>> =
-            System::ALL.iter().map(|system| (*system, Arc::new(ClockOffset::new(self.clock.clone())))).collect();
-        let credentials = self.credentials()?;
-        let models = self.config.workspaces();
-        let mut sites = BTreeMap::new();
-        for (entry, workspace) in self.config.workspaces.iter().zip(models) {
-            let mut targets: BTreeMap<System, Arc<dyn Target>> = BTreeMap::new();
-            for (system, account) in &entry.accounts {
-                let credential = credentials.get(account.connection.as_str()).context("a connection is missing")?;
-                let offset = offsets[system].clone();
-                let caller =
-                    Caller::new(*system, self.base_url(*system), self.transport.clone(), credential.clone(), offset);
-                targets.insert(*system, self.target(*system, caller, entry, &workspace)?);
-            }
-            let quiet = self.config.dispatch.quiet;
-            sites.insert(entry.name.clone(), Arc::new(Site { workspace, targets, quiet }));
+impl Builder {
+    /// A builder for the workspaces of a configuration. `logins`: what each connection shows its vendor; `keeper`: who keeps
+    /// the tokens of installs.
+    pub fn new(config: &Config, logins: &Logins, keeper: Option<Arc<Keeper>>, ground: Ground) -> Result<Self> {
+        let offset = |system: &System| (*system, Arc::new(ClockOffset::new(ground.clock.clone())));
+        let offsets = System::ALL.iter().map(offset).collect();
+        let mut credentials = BTreeMap::new();
+        for (name, _) in config.connections.iter().filter(|(_, connection)| !connection.oauth) {
+            credentials.insert(name.clone(), credential(config, logins, name, &ground)?);
         }
-        Ok(sites)
+        Ok(Self { config: config.clone(), credentials, offsets, keeper, ground })
+    }
+
+    /// A site for each workspace.
+    pub fn sites(&self, config: &Config) -> Result<BTreeMap<String, Arc<Site>>> {
+        config.workspaces.iter().map(|entry| Ok((entry.name.clone(), self.site(entry)?))).collect()
+    }
+
+    /// The site of one workspace.
+    pub fn site(&self, entry: &WorkspaceEntry) -> Result<Arc<Site>> {
+        let workspace = entry.to_model();
+        let mut targets: BTreeMap<System, Arc<dyn Target>> = BTreeMap::new();
+        for (system, account) in &entry.accounts {
+            let (base_url, offset) = (self.base_url(*system), self.offsets[system].clone());
+            let credential = self.credential(account)?;
+            let caller = Caller::new(*system, base_url, self.ground.transport.clone(), credential, offset);
+            targets.insert(*system, self.target(*system, caller, entry, &workspace)?);
+        }
+        Ok(Arc::new(Site { workspace, targets, quiet: self.config.dispatch.quiet }))
+    }
+
+    /// What proves us for an account: the connection's credential, or the tokens of an install.
+    fn credential(&self, account: &Account) -> Result<Arc<dyn Credential>> {
+        if let Some(credential) = self.credentials.get(&account.connection) {
+            return Ok(credential.clone());
+        }
+        Ok(match &self.keeper {
+            Some(keeper) => keeper.credential(&account.id),
+            // For looking only: nobody is called.
+            None => Arc::new(StaticToken::bearer(&crate::secret::Secret::new("-"))?),
+        })
     }
 
     fn base_url(&self, system: System) -> &str {
@@ -74,36 +90,6 @@ impl Builder<'_> {
             System::Timify => &systems.timify.base_url,
             System::Timerex => &systems.timerex.base_url,
         }
-    }
-
-    /// One credential a connection, so that all its workspaces share one token.
-    fn credentials(&self) -> Result<BTreeMap<&str, Arc<dyn Credential>>> {
-        let mut credentials: BTreeMap<&str, Arc<dyn Credential>> = BTreeMap::new();
-        for name in self.config.connections.keys() {
-            credentials.insert(name, self.credential(name)?);
-        }
-        Ok(credentials)
-    }
-
-    fn credential(&self, name: &str) -> Result<Arc<dyn Credential>> {
-        Ok(match self.logins.get(name) {
-            Some(Login::Ghl(token)) => Arc::new(StaticToken::bearer(token)?),
-            Some(Login::Timerex(key)) => Arc::new(StaticToken::api_key("x-api-key", key)?),
-            Some(Login::Timify(TimifyLogin { app_id, app_secret })) => {
-                let timify = &self.config.systems.timify;
-                let app = TimifyApp {
-                    base_url: timify.base_url.clone(),
-                    app_id: app_id.expose().to_owned(),
-                    app_secret: app_secret.clone(),
-                    scheme: timify.authorization,
-                };
-                Arc::new(TimifyToken::new(app, self.transport.clone(), self.clock.clone()))
-            }
-            None => bail!(
-                "connection `{name}` has no credentials: name them in the configuration, or keep them sealed with \
-                 `lockstep credential set {name}`"
-            ),
-        })
     }
 
     fn target(
@@ -144,9 +130,31 @@ impl Builder<'_> {
         workspace: &Workspace,
     ) -> Result<Option<ExtensionClient>> {
         let Some(extension) = entry.extensions.get(&system) else { return Ok(None) };
-        let signer = StandardWebhooks::new(&extension.secrets, self.clock.clone(), self.ids.clone())?;
-        let offset = Arc::new(ClockOffset::new(self.clock.clone()));
-        let caller = Caller::new(system, &extension.url, self.transport.clone(), Arc::new(signer), offset);
-        Ok(Some(ExtensionClient::new(caller, workspace.policy.region.clone(), self.ids.clone())))
+        let Ground { transport, clock, ids } = self.ground.clone();
+        let signer = StandardWebhooks::new(&extension.secrets, clock.clone(), ids.clone())?;
+        let offset = Arc::new(ClockOffset::new(clock));
+        let caller = Caller::new(system, &extension.url, transport, Arc::new(signer), offset);
+        Ok(Some(ExtensionClient::new(caller, workspace.policy.region.clone(), ids)))
     }
+}
+
+fn credential(config: &Config, logins: &Logins, name: &str, ground: &Ground) -> Result<Arc<dyn Credential>> {
+    Ok(match logins.get(name) {
+        Some(Login::Ghl(token)) => Arc::new(StaticToken::bearer(token)?),
+        Some(Login::Timerex(key)) => Arc::new(StaticToken::api_key("x-api-key", key)?),
+        Some(Login::Timify(TimifyLogin { app_id, app_secret })) => {
+            let timify = &config.systems.timify;
+            let app = TimifyApp {
+                base_url: timify.base_url.clone(),
+                app_id: app_id.expose().to_owned(),
+                app_secret: app_secret.clone(),
+                scheme: timify.authorization,
+            };
+            Arc::new(TimifyToken::new(app, ground.transport.clone(), ground.clock.clone()))
+        }
+        None => bail!(
+            "connection `{name}` has no credentials: name them in the configuration, or keep them sealed with \
+             `lockstep credential set {name}`"
+        ),
+    })
 }

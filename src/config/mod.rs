@@ -123,9 +123,23 @@ impl Config {
         self.workspaces.iter().map(WorkspaceEntry::to_model).collect()
     }
 
-    /// The connections by name: their systems, and their logins as far as they stand here.
+    /// The same with a workspace of its own for each of these GHL locations that no workspace has yet.
+    pub fn opening(&self, locations: impl IntoIterator<Item = String>) -> Self {
+        let mut opened = self.clone();
+        let new = locations.into_iter().filter(|location| !self.has_location(location));
+        opened.workspaces.extend(new.map(|location| WorkspaceEntry::opened(&location, &self.dispatch.limits)));
+        opened
+    }
+
+    /// Whether a workspace has this GHL location.
+    pub fn has_location(&self, location: &str) -> bool {
+        let accounts = self.workspaces.iter().filter_map(|workspace| workspace.accounts.get(&System::Ghl));
+        accounts.into_iter().any(|account| account.id == location)
+    }
+
+    /// The connections with a login by name: their systems, and their logins as far as they stand here.
     pub fn logins(&self) -> BTreeMap<&str, (System, Option<&Login>)> {
-        let connections = self.connections.iter();
+        let connections = self.connections.iter().filter(|(_, connection)| !connection.oauth);
         connections.map(|(name, it)| (name.as_str(), (it.system, it.login.as_ref()))).collect()
     }
 

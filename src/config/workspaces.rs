@@ -15,7 +15,7 @@ use crate::verify::SigningSecret;
 pub struct Account {
     /// The vendor's id: a GHL location, a TIMIFY company, a TimeRex team's url path.
     pub id: String,
-    /// The connection through which it is reached.
+    /// The connection through which it is reached; empty: the install that opened the workspace.
     pub connection: String,
     /// GHL: its custom fields (ids) by our field: `status`, or a name of one's own.
     pub fields: BTreeMap<String, String>,
@@ -78,6 +78,20 @@ impl WorkspaceEntry {
             }),
             calendars: section.tables("calendars", calendar),
             policy: policy(section, limits),
+        }
+    }
+
+    /// The workspace that an install opens: one GHL location under the default policies, until the configuration says more
+    /// of it under this name.
+    pub(super) fn opened(location: &str, limits: &Limits) -> Self {
+        let account = Account { id: location.to_owned(), connection: String::new(), fields: BTreeMap::new() };
+        Self {
+            name: format!("ghl-{location}"),
+            mode: None,
+            accounts: [(System::Ghl, account)].into(),
+            extensions: BTreeMap::new(),
+            calendars: Vec::new(),
+            policy: Policy { limits: limits.clone(), ..Policy::default() },
         }
     }
 

@@ -18,7 +18,7 @@ pub struct Holder {
     clock: Arc<dyn Clock>,
     owner: String,
     lasts: Duration,
-    workspaces: Vec<String>,
+    wanted: Mutex<Vec<String>>,
     held: Mutex<BTreeMap<String, Lease>>,
 }
 
@@ -31,13 +31,19 @@ impl Holder {
         lasts: Duration,
         workspaces: Vec<String>,
     ) -> Self {
-        Self { leases, clock, owner, lasts, workspaces, held: Mutex::default() }
+        Self { leases, clock, owner, lasts, wanted: Mutex::new(workspaces), held: Mutex::default() }
+    }
+
+    /// Wants one more.
+    pub fn want(&self, workspace: &str) {
+        self.wanted().push(workspace.to_owned());
     }
 
     /// Takes what is free and renews what is held.
     pub async fn renew(&self) -> Result<()> {
         let now = self.clock.now();
-        let leases = self.leases.lease(&self.workspaces, &self.owner, now, now + self.lasts).await?;
+        let wanted = self.wanted().clone();
+        let leases = self.leases.lease(&wanted, &self.owner, now, now + self.lasts).await?;
         *self.lock() = leases.into_iter().map(|lease| (lease.workspace.clone(), lease)).collect();
         Ok(())
     }
@@ -59,7 +65,7 @@ impl Holder {
     /// Renewing is in time at a third of a lease; what another process holds, or a dead one held, is asked for more often.
     fn pause(&self) -> Duration {
         let renewal = self.lasts / 3;
-        if self.lock().len() == self.workspaces.len() { renewal } else { renewal.min(ASKING) }
+        if self.lock().len() == self.wanted().len() { renewal } else { renewal.min(ASKING) }
     }
 
     /// Gives everything back, so that another process need not wait for the leases to end.
@@ -77,6 +83,10 @@ impl Holder {
     pub fn lost(&self, workspace: &str) {
         tracing::warn!(workspace = %workspace, "the lease is another's");
         self.lock().remove(workspace);
+    }
+
+    fn wanted(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Lease>> {

@@ -4,9 +4,10 @@
 //! personal values, since everybody may read it. An answer is kept for a second, so that asking costs the store little.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
@@ -15,7 +16,7 @@ use tokio::sync::Mutex;
 
 use super::problem::Problem;
 use crate::clock::{Clock, Millis};
-use crate::model::{System, Workspace};
+use crate::model::{Install, System, Workspace};
 use crate::store::{Load, StoreError, Workspaces};
 use crate::verify::Check;
 
@@ -25,10 +26,34 @@ const KEPT: Duration = Duration::from_secs(1);
 /// What `/health` tells.
 pub struct Health {
     rows: Arc<dyn Workspaces>,
-    workspaces: Vec<Workspace>,
-    spoken_for: BTreeMap<System, BTreeSet<String>>,
+    access: Arc<dyn Access>,
+    served: RwLock<Arc<Served>>,
     clock: Arc<dyn Clock>,
     kept: Mutex<Option<(Millis, Value)>>,
+}
+
+/// The workspaces, and who may send for them.
+struct Served {
+    workspaces: Vec<Workspace>,
+    spoken_for: BTreeMap<System, BTreeSet<String>>,
+}
+
+/// What we may do at a vendor.
+#[async_trait]
+pub trait Access: Send + Sync {
+    /// How the install of our app stands at this account, and why; `None`: no install is needed there.
+    async fn install(&self, workspace: &Workspace, system: System) -> Result<Option<Install>, StoreError>;
+    /// The scopes that a workspace needs in a system and that are known not to be granted: for reading, and for writing.
+    fn lacks(&self, workspace: &str, system: System) -> Lacks;
+}
+
+/// What is not granted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lacks {
+    /// Needed for reading.
+    pub reading: BTreeSet<String>,
+    /// Needed for writing.
+    pub writing: BTreeSet<String>,
 }
 
 impl Health {
@@ -37,11 +62,16 @@ impl Health {
         rows: Arc<dyn Workspaces>,
         workspaces: Vec<Workspace>,
         checks: &BTreeMap<System, Vec<Check>>,
+        access: Arc<dyn Access>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let names = |checks: &Vec<Check>| checks.iter().flat_map(|check| check.speaks_for.clone()).collect();
-        let spoken_for = checks.iter().map(|(system, checks)| (*system, names(checks))).collect();
-        Self { rows, workspaces, spoken_for, clock, kept: Mutex::new(None) }
+        let served = RwLock::new(Arc::new(Served::new(workspaces, checks)));
+        Self { rows, access, served, clock, kept: Mutex::new(None) }
+    }
+
+    /// Tells of these from now on.
+    pub fn serve(&self, workspaces: Vec<Workspace>, checks: &BTreeMap<System, Vec<Check>>) {
+        *self.served.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Served::new(workspaces, checks));
     }
 
     /// The present health, or that of the last second.
@@ -51,42 +81,76 @@ impl Health {
         if let Some((_, told)) = kept.as_ref().filter(|(at, _)| now.since(*at) < KEPT) {
             return Ok(told.clone());
         }
-        let mut workspaces = Vec::with_capacity(self.workspaces.len());
-        for workspace in &self.workspaces {
-            workspaces.push(self.workspace(workspace).await?);
+        let served = self.served.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut workspaces = Vec::with_capacity(served.workspaces.len());
+        for workspace in &served.workspaces {
+            workspaces.push(self.workspace(&served, workspace).await?);
         }
         let told = json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "workspaces": workspaces});
         *kept = Some((now, told.clone()));
         Ok(told)
     }
 
-    async fn workspace(&self, workspace: &Workspace) -> Result<Value, StoreError> {
+    async fn workspace(&self, served: &Served, workspace: &Workspace) -> Result<Value, StoreError> {
         let name = workspace.name.as_str();
         let mode = self.rows.mode(name).await?.map(crate::model::Mode::word);
         let last = self.rows.last_webhooks(name).await?;
         let load = self.rows.load(name).await?;
-        let systems: Map<String, Value> = workspace
-            .accounts
-            .keys()
-            .map(|system| (system.word().to_owned(), self.system(*system, name, last.get(system).copied())))
-            .collect();
+        let mut systems = Map::new();
+        for system in workspace.accounts.keys() {
+            let mut told = served.webhooks(*system, name, last.get(system).copied());
+            self.tell_access(workspace, *system, &mut told).await?;
+            systems.insert(system.word().to_owned(), told.into());
+        }
         Ok(json!({"name": name, "mode": mode, "systems": systems, "load": load_json(&load)}))
     }
 
-    fn system(&self, system: System, workspace: &str, last: Option<Millis>) -> Value {
+    /// What we may do there. Nothing is said where nothing is wrong or known.
+    async fn tell_access(
+        &self,
+        workspace: &Workspace,
+        system: System,
+        told: &mut Map<String, Value>,
+    ) -> Result<(), StoreError> {
+        if let Some(install) = self.access.install(workspace, system).await? {
+            told.insert("install".to_owned(), json!({"state": install.state, "reason": install.reason}));
+        }
+        let Lacks { reading, writing } = self.access.lacks(&workspace.name, system);
+        if !writing.is_empty() {
+            told.insert("read_only".to_owned(), true.into());
+        }
+        if !reading.is_empty() || !writing.is_empty() {
+            let missing: BTreeSet<_> = reading.union(&writing).collect();
+            told.insert("not_granted".to_owned(), json!(missing));
+        }
+        Ok(())
+    }
+}
+
+impl Served {
+    fn new(workspaces: Vec<Workspace>, checks: &BTreeMap<System, Vec<Check>>) -> Self {
+        let names = |checks: &Vec<Check>| checks.iter().flat_map(|check| check.speaks_for.clone()).collect();
+        Self { workspaces, spoken_for: checks.iter().map(|(system, checks)| (*system, names(checks))).collect() }
+    }
+
+    fn webhooks(&self, system: System, workspace: &str, last: Option<Millis>) -> Map<String, Value> {
         let registered = self.spoken_for.get(&system).is_some_and(|names| names.contains(workspace));
         let webhooks = match (registered, last) {
             (_, Some(_)) => "seen",
             (true, None) => "registered but nothing seen yet",
             (false, None) => "not registered: no key, token or secret is configured for its webhooks",
         };
-        json!({"registered": registered, "webhooks": webhooks, "last_webhook": last.map(Millis::rfc3339)})
+        let last = json!(last.map(Millis::rfc3339));
+        [("registered", registered.into()), ("webhooks", webhooks.into()), ("last_webhook", last)]
+            .map(|(key, value)| (key.to_owned(), value))
+            .into_iter()
+            .collect()
     }
 }
 
 impl std::fmt::Debug for Health {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Health").field("workspaces", &self.workspaces.len()).finish_non_exhaustive()
+        f.debug_struct("Health").finish_non_exhaustive()
     }
 }
 

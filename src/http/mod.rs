@@ -3,6 +3,7 @@
 //! [`routes`] is the one page on which all routes stand. Handlers turn requests into calls of the stages and their results
 //! into answers; each error leaves as `application/problem+json` with a stable code and the request's id ([`problem`]).
 
+mod connect;
 mod frame;
 pub mod health;
 pub mod ops;
@@ -13,6 +14,7 @@ mod tests;
 mod webhooks;
 
 pub use frame::Frame;
-pub use health::{Health, load_json};
+pub use connect::{Begun, Connect, ConnectError, Connected};
+pub use health::{Access, Health, Lacks, load_json};
 pub use ops::{NotWell, Ops, OpsError};
 pub use routes::{Operations, Public};

@@ -20,6 +20,7 @@ use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::{DefaultOnResponse, TraceLayer};
 use tracing::Level;
 
+use super::connect::{self, Connect};
 use super::frame::{Frame, RequestId, frame};
 use super::health::{Health, health};
 use super::ops::{self, Ops};
@@ -29,12 +30,14 @@ use crate::receive::Intake;
 use crate::secret::Secret;
 
 /// What the public listener needs.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Public {
     /// The way in.
     pub intake: Arc<Intake>,
     /// What `/health` tells.
     pub health: Arc<Health>,
+    /// What connects accounts.
+    pub connect: Arc<dyn Connect>,
     /// What gives requests their ids.
     pub frame: Frame,
     /// The largest body, in bytes.
@@ -67,7 +70,13 @@ pub fn public(state: Public) -> Router {
         .route("/webhooks/{system}", post(webhooks::to_system))
         .route("/webhooks/{system}/{workspace}", post(webhooks::to_workspace))
         .with_state(state.intake)
-        .merge(Router::new().route("/health", get(health)).with_state(state.health));
+        .merge(Router::new().route("/health", get(health)).with_state(state.health))
+        .merge(
+            Router::new()
+                .route("/oauth/ghl/connect", get(connect::connect))
+                .route("/oauth/ghl/callback", get(connect::callback))
+                .with_state(state.connect),
+        );
     framed(routes, state.frame, PUBLIC_TIME, state.body_limit)
 }
 

@@ -83,3 +83,20 @@ pub struct Install {
     /// When it was last written.
     pub changed: Millis,
 }
+
+impl Install {
+    /// One that is not there yet.
+    pub fn awaited(key: InstallKey, now: Millis) -> Self {
+        Self {
+            key,
+            company: None,
+            state: InstallState::Awaiting,
+            reason: None,
+            scopes: BTreeSet::new(),
+            sealed: None,
+            expires: None,
+            generation: 0,
+            changed: now,
+        }
+    }
+}

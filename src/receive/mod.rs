@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -63,18 +63,30 @@ pub enum Rejected {
     NotStored(#[from] NotStored),
 }
 
+/// Who may come in, and where what they bring belongs. Replaced as a whole when a workspace opens.
+struct Entries {
+    gates: BTreeMap<System, Gate>,
+    directory: Directory,
+}
+
+impl Entries {
+    /// A gate without checks is none (law 9).
+    fn new(gates: BTreeMap<System, Gate>, directory: Directory) -> Self {
+        Self { gates: gates.into_iter().filter(|(_, gate)| !gate.checks.is_empty()).collect(), directory }
+    }
+}
+
 /// The way in.
 #[derive(Clone)]
 pub struct Intake {
-    gates: BTreeMap<System, Gate>,
-    directory: Directory,
+    entries: Arc<RwLock<Arc<Entries>>>,
     recorder: Recorder,
     clock: Arc<dyn Clock>,
     ids: Arc<Ids>,
 }
 
 impl Intake {
-    /// The way in through these gates. A gate without checks is none (law 9).
+    /// The way in through these gates.
     pub fn new(
         gates: BTreeMap<System, Gate>,
         directory: Directory,
@@ -82,25 +94,35 @@ impl Intake {
         clock: Arc<dyn Clock>,
         ids: Arc<Ids>,
     ) -> Self {
-        let gates = gates.into_iter().filter(|(_, gate)| !gate.checks.is_empty()).collect();
-        Self { gates, directory, recorder, clock, ids }
+        let entries = Arc::new(RwLock::new(Arc::new(Entries::new(gates, directory))));
+        Self { entries, recorder, clock, ids }
+    }
+
+    /// Lets these in from now on.
+    pub fn admit(&self, gates: BTreeMap<System, Gate>, directory: Directory) {
+        *self.entries.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Entries::new(gates, directory));
+    }
+
+    fn entries(&self) -> Arc<Entries> {
+        self.entries.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether webhooks of a system are accepted at all.
     pub fn has_route(&self, system: System) -> bool {
-        self.gates.contains_key(&system)
+        self.entries().gates.contains_key(&system)
     }
 
     /// Takes a webhook in. Answers after the commit.
     pub async fn accept(&self, arrival: Arrival) -> Result<Receipt, Rejected> {
-        let gate = self.gates.get(&arrival.system).ok_or(Rejected::NoRoute)?;
+        let entries = self.entries();
+        let gate = entries.gates.get(&arrival.system).ok_or(Rejected::NoRoute)?;
         let now = self.clock.now();
         let Arrival { system, workspace, headers, body } = arrival;
         let raw = RawWebhook { system, workspace, headers, body, received: now };
         let webhook = verify(&gate.checks, raw, now).inspect_err(|refusal| {
             tracing::info!(%system, %refusal, "webhook refused");
         })?;
-        let change = place(&webhook, envelope(gate.door.as_ref(), &webhook), &self.directory, self.ids.uuid(now));
+        let change = place(&webhook, envelope(gate.door.as_ref(), &webhook), &entries.directory, self.ids.uuid(now));
         let standing = change.standing;
         let credential = webhook.credential();
         let appended = self.recorder.record(change).await.inspect_err(|error| {
@@ -117,7 +139,7 @@ impl Intake {
 
 impl std::fmt::Debug for Intake {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Intake").field("systems", &self.gates.keys()).finish_non_exhaustive()
+        f.debug_struct("Intake").field("systems", &self.entries().gates.keys()).finish_non_exhaustive()
     }
 }
 

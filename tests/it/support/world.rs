@@ -345,7 +345,7 @@ impl World {
     async fn pending(&self) -> (u64, u64, u64) {
         let log = self.control(Method::GET, "deliveries?since=999999999", Value::Null).await;
         let (mut undecided, mut due) = (0, 0);
-        for name in self.app.sites.keys() {
+        for name in self.app.sites().keys() {
             let load = self.app.load(name).await.unwrap();
             (undecided, due) = (undecided + load.undecided, due + load.due);
         }

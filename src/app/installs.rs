@@ -1,0 +1,204 @@
+//! Installs of our app, while the service runs: what the vendor tells of them is done, what they open is served, tokens are
+//! renewed in time, and what waited for a scope goes on when it is granted.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use async_trait::async_trait;
+use serde_json::Value;
+
+use super::Running;
+use super::access::lacks;
+use crate::config::Config;
+use crate::credentials::oauth::{Keeper, OauthError};
+use crate::http::{Begun, Connect, ConnectError, Connected};
+use crate::mirror::NOT_GRANTED;
+use crate::model::{
+    Action, Change, ChangeId, Holder, Install, InstallKey, InstallState, Kind, MirrorState, System, Workspace,
+};
+use crate::secret::Secret;
+use crate::store::{Store, StoreError};
+use crate::systems::{SystemError, Target};
+
+/// The name under which one process at a time does what installs ask for. No workspace can have it.
+pub(super) const LEASE: &str = "(installs)";
+/// How often it is looked for installs that another process took in, and for what waits for a scope.
+const LOOK: Duration = Duration::from_secs(5);
+/// Another process may still be committing a change with a lower number than one that we have seen, for so long at most.
+const SETTLED: Duration = Duration::from_mins(1);
+/// Changes read at once.
+const BATCH: u32 = 500;
+
+/// The locations that have a workspace because the app was installed in them.
+pub(super) async fn opened(config: &Config, store: &dyn Store) -> Result<Vec<String>, StoreError> {
+    let Some(oauth) = &config.systems.ghl.oauth else { return Ok(Vec::new()) };
+    let opens = |install: &Install| {
+        let ours = install.company.as_ref().is_some_and(|company| oauth.companies.contains(company));
+        ours && install.key.holder == Holder::Location && install.state != InstallState::Removed
+    };
+    let installs = store.installs().await?.into_iter();
+    Ok(installs.filter(opens).map(|install| install.key.account).collect())
+}
+
+/// Whether tokens of an account are accepted: a workspace has it, or its agency may open workspaces.
+pub(super) fn admits(config: &Config, location: &str, company: Option<&str>) -> bool {
+    let companies = config.systems.ghl.oauth.as_ref().map_or(&[] as &[String], |oauth| &oauth.companies);
+    config.has_location(location) || company.is_some_and(|company| companies.iter().any(|one| one == company))
+}
+
+impl Running {
+    /// Looks after installs until the service stops.
+    pub(super) fn look_after_installs(self: &Arc<Self>) {
+        let (running, stop) = (self.clone(), self.supervisor.stop().clone());
+        self.supervisor.watch("installs", |heart| async move {
+            let mut done = BTreeSet::new();
+            loop {
+                heart.beat();
+                if let Err(error) = running.installs_turn(&mut done).await {
+                    tracing::error!(error = %error, "installs could not be looked after; trying again");
+                }
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = running.installs.notified() => {}
+                    () = tokio::time::sleep(LOOK) => {}
+                }
+            }
+        });
+    }
+
+    async fn installs_turn(&self, done: &mut BTreeSet<ChangeId>) -> Result<()> {
+        if let Some(keeper) = &self.keeper {
+            if self.holder.lease(LEASE).is_some() {
+                self.do_what_was_told(keeper, done).await?;
+            }
+            self.open_what_is_installed().await?;
+            keeper.renew_due().await;
+        }
+        self.release_what_is_granted().await
+    }
+
+    /// INSTALL and UNINSTALL, each once; one that fails is tried again.
+    async fn do_what_was_told(&self, keeper: &Arc<Keeper>, done: &mut BTreeSet<ChangeId>) -> Result<()> {
+        let text = self.store.cursor(LEASE, "told").await?;
+        let cursor = ChangeId(text.and_then(|text| text.parse().ok()).unwrap_or(0));
+        let (now, mut reached, mut whole) = (self.clock.now(), cursor, true);
+        for change in self.store.told_of_installs(System::Ghl, cursor, BATCH).await? {
+            if !done.contains(&change.id) {
+                match self.told(keeper, &change).await {
+                    Ok(()) => {
+                        done.insert(change.id);
+                    }
+                    Err(error) => {
+                        tracing::warn!(change.id = change.id.0, error = %error, "an install could not be followed; trying again");
+                        whole = false;
+                    }
+                }
+            }
+            if whole && now.since(change.said.received) > SETTLED {
+                reached = change.id;
+                done.remove(&change.id);
+            }
+        }
+        if reached != cursor {
+            self.store.set_cursor(LEASE, "told", &reached.0.to_string(), now).await?;
+        }
+        Ok(())
+    }
+
+    async fn told(&self, keeper: &Arc<Keeper>, change: &Change) -> Result<(), OauthError> {
+        let body: Value = serde_json::from_slice(&change.said.body).unwrap_or_default();
+        let text = |key: &str| body[key].as_str().filter(|text| !text.is_empty());
+        let (location, company) = (text("locationId"), text("companyId"));
+        if change.said.label == "UNINSTALL" {
+            return keeper.uninstalled(location, company).await;
+        }
+        let served = self.roster.served();
+        keeper.installed(location, company, &|location, company| admits(&served.config, location, company)).await
+    }
+
+    /// Opens workspaces for installs of agencies that may, also those that another process took in.
+    pub(super) async fn open_what_is_installed(&self) -> Result<()> {
+        let locations = opened(&self.roster.served().config, self.store.as_ref()).await?;
+        let names = self.roster.open(locations)?;
+        if names.is_empty() {
+            return Ok(());
+        }
+        self.store.register(&names, crate::model::Mode::Shadow, self.clock.now()).await?;
+        let served = self.roster.served();
+        self.doorway.admit(&served.config);
+        for name in names {
+            tracing::info!(workspace = %name, "the app was installed: a workspace is open, in shadow mode");
+            self.holder.want(&name);
+            self.work(&served, &name);
+        }
+        Ok(())
+    }
+
+    /// What waited for a scope goes on when it is granted.
+    async fn release_what_is_granted(&self) -> Result<()> {
+        for (name, site) in self.roster.served().sites.iter().filter(|(name, _)| self.holder.lease(name).is_some()) {
+            let granted: BTreeSet<System> = site
+                .targets
+                .iter()
+                .filter(|(_, target)| lacks(target.as_ref()).writing.is_empty())
+                .map(|(system, _)| *system)
+                .collect();
+            let held = self.store.in_state(name, MirrorState::Held, BATCH).await?;
+            let waited = |mirror: &crate::model::Mirror| {
+                let waits = mirror.reason.as_deref().is_some_and(|reason| reason.starts_with(NOT_GRANTED));
+                waits && granted.contains(&mirror.system)
+            };
+            if !held.iter().any(waited) {
+                continue;
+            }
+            let released = self.release(name, waited).await?;
+            tracing::info!(workspace = %name, released, "a scope was granted; what waited for it goes on");
+            for review in self.store.reviews(name).await? {
+                let system = review.subject.strip_prefix("grant/").and_then(|rest| rest.split('/').next()?.parse().ok());
+                if system.is_some_and(|system| granted.contains(&system)) {
+                    self.store.close_review(name, &review.subject, self.clock.now()).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Connect for Arc<Running> {
+    async fn begin(&self) -> Result<Begun, ConnectError> {
+        let keeper = self.keeper.as_ref().ok_or(ConnectError::NotConfigured)?;
+        if self.connecting.check().is_err() {
+            return Err(ConnectError::TooMany);
+        }
+        let begun = keeper.begin().await.map_err(refused)?;
+        Ok(Begun { url: begun.url, cookie: begun.cookie })
+    }
+
+    async fn finish(&self, state: &str, cookie: &Secret, code: &Secret) -> Result<Connected, ConnectError> {
+        let keeper = self.keeper.as_ref().ok_or(ConnectError::NotConfigured)?;
+        let served = self.roster.served();
+        let admits = |location: &str, company: Option<&str>| admits(&served.config, location, company);
+        let finished = keeper.finish(state, cookie, code, &admits).await.map_err(refused)?;
+        self.open_what_is_installed().await.map_err(|error| ConnectError::Failed(error.into()))?;
+        self.installs.notify_one();
+        let config = &self.roster.served().config;
+        let workspace = |location: &String| {
+            let has = |entry: &&crate::config::WorkspaceEntry| {
+                entry.accounts.get(&System::Ghl).is_some_and(|account| account.id == *location)
+            };
+            config.workspaces.iter().find(has).map(|entry| (location.clone(), entry.name.clone()))
+        };
+        Ok(Connected {
+            connected: finished.locations.iter().filter_map(workspace).collect(),
+            left_out: finished.refused,
+        })
+    }
+
+    fn is_https(&self) -> bool {
+        let served = self.roster.served();
+        served.config.server.public_url.as_ref().is_some_and(|url| url.starts_with("https://"))
+    }
+}

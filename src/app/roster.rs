@@ -1,0 +1,68 @@
+//! The workspaces that are served: those of the configuration, and those that installs of our app opened since.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use anyhow::Result;
+use tokio::sync::Notify;
+
+use super::sites::Builder;
+use crate::config::Config;
+use crate::systems::Site;
+
+/// Knows what is served.
+pub struct Roster {
+    builder: Builder,
+    served: RwLock<Arc<Served>>,
+}
+
+/// What is served at a moment.
+pub struct Served {
+    /// The configuration, with the workspaces that installs opened.
+    pub config: Config,
+    /// The workspaces.
+    pub sites: BTreeMap<String, Arc<Site>>,
+    /// Rung when there is something to do in one.
+    pub wakes: BTreeMap<String, Arc<Notify>>,
+}
+
+impl Roster {
+    /// Serves the workspaces of a configuration.
+    pub fn new(config: Config, builder: Builder) -> Result<Self> {
+        let sites = builder.sites(&config)?;
+        let wakes = sites.keys().map(|name| (name.clone(), Arc::default())).collect();
+        Ok(Self { builder, served: RwLock::new(Arc::new(Served { config, sites, wakes })) })
+    }
+
+    /// What is served now.
+    pub fn served(&self) -> Arc<Served> {
+        self.served.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Opens a workspace for each of these GHL locations that none has yet; gives their names.
+    pub fn open(&self, locations: impl IntoIterator<Item = String>) -> Result<Vec<String>> {
+        let mut served = self.served.write().unwrap_or_else(PoisonError::into_inner);
+        let config = served.config.opening(locations);
+        let opened = &config.workspaces[served.config.workspaces.len()..];
+        let mut names = Vec::with_capacity(opened.len());
+        let (mut sites, mut wakes) = (served.sites.clone(), served.wakes.clone());
+        for entry in opened {
+            sites.insert(entry.name.clone(), self.builder.site(entry)?);
+            wakes.insert(entry.name.clone(), Arc::default());
+            names.push(entry.name.clone());
+        }
+        if !names.is_empty() {
+            *served = Arc::new(Served { config, sites, wakes });
+        }
+        Ok(names)
+    }
+}
+
+impl Served {
+    /// Rings in all workspaces.
+    pub fn wake(&self) {
+        for wake in self.wakes.values() {
+            wake.notify_one();
+        }
+    }
+}

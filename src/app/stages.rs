@@ -1,0 +1,48 @@
+//! The stages that all workspaces share, built once.
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::dispatch::budget::Budget;
+use crate::ids::Ids;
+use crate::mirror::{Lanes, UnderWay};
+use crate::reconcile::Reconciler;
+use crate::resolve::Resolver;
+use crate::store::Store;
+
+/// The stages behind the change log.
+pub struct Stages {
+    /// Decides.
+    pub resolver: Arc<Resolver>,
+    /// Mirrors.
+    pub lanes: Arc<Lanes>,
+    /// Compares.
+    pub reconciler: Reconciler,
+}
+
+impl Stages {
+    /// Builds them.
+    pub fn new(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>, ids: &Arc<Ids>, budget: Arc<Budget>) -> Self {
+        let resolver = Resolver::new(store.clone(), store.clone(), store.clone(), clock.clone(), ids.clone());
+        let lanes = Lanes {
+            log: store.clone(),
+            mirrors: store.clone(),
+            settling: store.clone(),
+            workspaces: store.clone(),
+            lookup: resolver.lookup(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+            budget: budget.clone(),
+            under_way: UnderWay::default(),
+        };
+        let reconciler = Reconciler {
+            log: store.clone(),
+            entities: store.clone(),
+            workspaces: store.clone(),
+            budget,
+            clock: clock.clone(),
+            ids: ids.clone(),
+        };
+        Self { resolver: Arc::new(resolver), lanes: Arc::new(lanes), reconciler }
+    }
+}
