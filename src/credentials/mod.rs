@@ -5,6 +5,7 @@
 
 pub mod login;
 pub mod logins;
+pub mod oauth;
 pub mod seal;
 pub mod standard_webhooks;
 pub mod static_token;

@@ -149,6 +149,7 @@ pub const CRATES: &[(&str, &[&str])] = &[
     ("sha2", &["verify", "credentials", "sandbox/signing", "secret"]),
     ("subtle", &["verify", "secret"]),
     ("chacha20poly1305", &["credentials/seal"]),
+    ("oauth2", &["credentials"]),
     ("governor", &["dispatch/budget"]),
     ("backon", &["dispatch/retry"]),
 ];
