@@ -1,6 +1,7 @@
 //! The one place that knows concrete types: builds, wires, runs, stops.
 
 mod access;
+mod connect;
 mod doorway;
 mod installs;
 mod ops;
@@ -156,7 +157,8 @@ async fn keeper(
     ground: &Ground,
     owner: &str,
 ) -> Result<Option<Arc<Keeper>>> {
-    let (Some(oauth), Some(public), Some(sealer)) = (&config.systems.ghl.oauth, &config.server.public_url, sealer) else {
+    let (Some(oauth), Some(public), Some(sealer)) = (&config.systems.ghl.oauth, &config.server.public_url, sealer)
+    else {
         return Ok(None);
     };
     let app = OauthApp {
@@ -171,10 +173,11 @@ async fn keeper(
         reconnect: oauth.reconnect,
         renew_before: oauth.renew_before,
     };
-    let Ground { clock, ids, transport } = ground.clone();
-    let keeper = Keeper::new(app, store.clone(), sealer, transport, clock, ids, owner.to_owned());
+    let Ground { clock, transport, .. } = ground.clone();
+    let keeper = Keeper::new(app, store.clone(), sealer, transport, clock, owner.to_owned())?;
     keeper.open_all().await?;
-    Ok(Some(Arc::new(keeper)))
+    keeper.reseal().await?;
+    Ok(Some(keeper))
 }
 
 /// The sites of a configuration, for looking at what they can do; nothing is called, and no sealed credential is opened.

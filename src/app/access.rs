@@ -58,4 +58,3 @@ pub(super) fn lacks(target: &dyn Target) -> Lacks {
     }
     lacks
 }
-

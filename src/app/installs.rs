@@ -6,21 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use async_trait::async_trait;
 use serde_json::Value;
 
 use super::Running;
 use super::access::lacks;
 use crate::config::Config;
 use crate::credentials::oauth::{Keeper, OauthError};
-use crate::http::{Begun, Connect, ConnectError, Connected};
 use crate::mirror::NOT_GRANTED;
-use crate::model::{
-    Action, Change, ChangeId, Holder, Install, InstallKey, InstallState, Kind, MirrorState, System, Workspace,
-};
-use crate::secret::Secret;
+use crate::model::{Change, ChangeId, Holder, Install, InstallState, MirrorState, System};
 use crate::store::{Store, StoreError};
-use crate::systems::{SystemError, Target};
 
 /// The name under which one process at a time does what installs ask for. No workspace can have it.
 pub(super) const LEASE: &str = "(installs)";
@@ -74,7 +68,7 @@ impl Running {
                 self.do_what_was_told(keeper, done).await?;
             }
             self.open_what_is_installed().await?;
-            keeper.renew_due().await;
+            keeper.renew_due().await?;
         }
         self.release_what_is_granted().await
     }
@@ -112,10 +106,11 @@ impl Running {
         let text = |key: &str| body[key].as_str().filter(|text| !text.is_empty());
         let (location, company) = (text("locationId"), text("companyId"));
         if change.said.label == "UNINSTALL" {
-            return keeper.uninstalled(location, company).await;
+            return keeper.uninstalled(location, company).await.map(drop);
         }
         let served = self.roster.served();
-        keeper.installed(location, company, &|location, company| admits(&served.config, location, company)).await
+        let admits = |location: &str, company: Option<&str>| admits(&served.config, location, company);
+        keeper.installed(location, company, &admits).await.map(drop)
     }
 
     /// Opens workspaces for installs of agencies that may, also those that another process took in.
@@ -156,49 +151,13 @@ impl Running {
             let released = self.release(name, waited).await?;
             tracing::info!(workspace = %name, released, "a scope was granted; what waited for it goes on");
             for review in self.store.reviews(name).await? {
-                let system = review.subject.strip_prefix("grant/").and_then(|rest| rest.split('/').next()?.parse().ok());
+                let system =
+                    review.subject.strip_prefix("grant/").and_then(|rest| rest.split('/').next()?.parse().ok());
                 if system.is_some_and(|system| granted.contains(&system)) {
                     self.store.close_review(name, &review.subject, self.clock.now()).await?;
                 }
             }
         }
         Ok(())
-    }
-}
-
-#[async_trait]
-impl Connect for Arc<Running> {
-    async fn begin(&self) -> Result<Begun, ConnectError> {
-        let keeper = self.keeper.as_ref().ok_or(ConnectError::NotConfigured)?;
-        if self.connecting.check().is_err() {
-            return Err(ConnectError::TooMany);
-        }
-        let begun = keeper.begin().await.map_err(refused)?;
-        Ok(Begun { url: begun.url, cookie: begun.cookie })
-    }
-
-    async fn finish(&self, state: &str, cookie: &Secret, code: &Secret) -> Result<Connected, ConnectError> {
-        let keeper = self.keeper.as_ref().ok_or(ConnectError::NotConfigured)?;
-        let served = self.roster.served();
-        let admits = |location: &str, company: Option<&str>| admits(&served.config, location, company);
-        let finished = keeper.finish(state, cookie, code, &admits).await.map_err(refused)?;
-        self.open_what_is_installed().await.map_err(|error| ConnectError::Failed(error.into()))?;
-        self.installs.notify_one();
-        let config = &self.roster.served().config;
-        let workspace = |location: &String| {
-            let has = |entry: &&crate::config::WorkspaceEntry| {
-                entry.accounts.get(&System::Ghl).is_some_and(|account| account.id == *location)
-            };
-            config.workspaces.iter().find(has).map(|entry| (location.clone(), entry.name.clone()))
-        };
-        Ok(Connected {
-            connected: finished.locations.iter().filter_map(workspace).collect(),
-            left_out: finished.refused,
-        })
-    }
-
-    fn is_https(&self) -> bool {
-        let served = self.roster.served();
-        served.config.server.public_url.as_ref().is_some_and(|url| url.starts_with("https://"))
     }
 }

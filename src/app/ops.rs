@@ -7,9 +7,12 @@ use serde_json::{Value, json};
 
 use super::Running;
 use super::preview::NotLive;
-use crate::http::{NotWell, Ops, OpsError, load_json};
-use crate::model::Mode;
+use crate::clock::Millis;
+use crate::credentials::oauth::{Keeper, OauthError};
+use crate::http::{NotWell, Ops, OpsError, Question, load_json};
+use crate::model::{Install, InstallKey, Mode, System};
 use crate::reconcile::{Report, Scope};
+use crate::systems::{NotAsked, Site};
 
 /// Runs of reconcile that are remembered.
 const REMEMBERED: usize = 20;
@@ -97,6 +100,49 @@ impl Ops for Arc<Running> {
         let released = Running::approve(self, workspace, subject).await.map_err(refused)?;
         Ok(json!({ "workspace": workspace, "subject": subject, "released": released }))
     }
+
+    async fn installs(&self) -> Result<Value, OpsError> {
+        let served = self.roster.served();
+        let installs = self.store.installs().await.map_err(failed)?;
+        let shown = |install: &Install| {
+            json!({
+                "install": install.key.to_string(), "company": install.company, "state": install.state,
+                "reason": install.reason, "scopes": install.scopes, "expires": install.expires.map(Millis::rfc3339),
+                "workspace": served.config.workspace_of(&install.key.account),
+            })
+        };
+        Ok(json!({ "installs": installs.iter().map(shown).collect::<Vec<_>>() }))
+    }
+
+    async fn rotate(&self, install: InstallKey) -> Result<Value, OpsError> {
+        self.keeper()?.rotate(&install).await.map_err(not_done)?;
+        Ok(json!({ "rotated": install.to_string() }))
+    }
+
+    async fn revoke(&self, install: InstallKey, uninstall: bool) -> Result<Value, OpsError> {
+        let revoked = self.keeper()?.revoke(&install, uninstall).await.map_err(not_done)?;
+        Ok(json!({ "revoked": revoked.iter().map(ToString::to_string).collect::<Vec<_>>() }))
+    }
+
+    async fn inspect(&self, workspace: &str) -> Result<Value, OpsError> {
+        let mut systems = serde_json::Map::new();
+        for (system, inquiry) in &self.site(workspace)?.inquiries {
+            let found = inquiry.inspect().await;
+            let lines = found.iter().map(|one| json!({ "ok": one.ok, "line": one.line }));
+            systems.insert(system.word().to_owned(), lines.collect());
+        }
+        Ok(json!({ "workspace": workspace, "systems": systems }))
+    }
+
+    async fn ask(&self, workspace: &str, system: System, question: Question) -> Result<Value, OpsError> {
+        let site = self.site(workspace)?;
+        let none =
+            || OpsError::Conflict(format!("workspace `{workspace}` has no account in {system} that can be asked"));
+        let inquiry = site.inquiries.get(&system).ok_or_else(none)?;
+        let refused = |error: NotAsked| OpsError::Conflict(error.to_string());
+        let (status, answer) = inquiry.ask(&question.operation, &question.params).await.map_err(refused)?;
+        Ok(json!({ "status": status, "answer": answer }))
+    }
 }
 
 /// Starts a run in the background; one at a time.
@@ -142,6 +188,26 @@ impl Running {
         if let Some(run) = runs.iter_mut().find(|run| run.id == id) {
             run.state = state.unwrap_or(RunState::Done(reports));
         }
+    }
+}
+
+impl Running {
+    fn keeper(&self) -> Result<&Arc<Keeper>, OpsError> {
+        self.keeper
+            .as_ref()
+            .ok_or_else(|| OpsError::Conflict("no OAuth app is configured ([systems.ghl.oauth])".to_owned()))
+    }
+
+    fn site(&self, workspace: &str) -> Result<Arc<Site>, OpsError> {
+        let unknown = || OpsError::UnknownWorkspace(workspace.to_owned());
+        self.roster.served().sites.get(workspace).cloned().ok_or_else(unknown)
+    }
+}
+
+fn not_done(error: OauthError) -> OpsError {
+    match error {
+        OauthError::Unknown(_) | OauthError::Client | OauthError::Vendor(_) => OpsError::Conflict(error.to_string()),
+        other => failed(other),
     }
 }
 

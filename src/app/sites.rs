@@ -68,7 +68,8 @@ impl Builder {
             let caller = Caller::new(*system, base_url, self.ground.transport.clone(), credential, offset);
             targets.insert(*system, self.target(*system, caller, entry, &workspace)?);
         }
-        Ok(Arc::new(Site { workspace, targets, quiet: self.config.dispatch.quiet }))
+        let (inquiries, quiet) = (BTreeMap::new(), self.config.dispatch.quiet);
+        Ok(Arc::new(Site { workspace, targets, inquiries, quiet }))
     }
 
     /// What proves us for an account: the connection's credential, or the tokens of an install.

@@ -5,6 +5,7 @@ mod check;
 mod credential;
 pub mod demo;
 mod explain;
+mod install;
 mod key;
 mod operate;
 mod sandbox;
@@ -72,6 +73,10 @@ enum Command {
     Approve(operate::Approve),
     /// Keeps a connection's credentials sealed in the store.
     Credential(credential::Credential),
+    /// Lists and tends the installs of our app at GoHighLevel.
+    Install(install::Install),
+    /// Asks a system one thing and prints its answer; reads only.
+    Ask(install::Ask),
     /// Makes a key for sealing.
     Key(key::Key),
 }
@@ -104,6 +109,8 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Live(live) => live.run().await?,
         Command::Approve(approve) => approve.run().await?,
         Command::Credential(credential) => credential.run().await?,
+        Command::Install(install) => install.run().await?,
+        Command::Ask(ask) => ask.run().await?,
         Command::Key(key) => key.run()?,
     }
     Ok(ExitCode::SUCCESS)

@@ -13,20 +13,20 @@ use super::table::table;
 use crate::config::Config;
 
 /// The running service, asked as its operator.
-struct Operator {
+pub(super) struct Operator {
     client: reqwest::Client,
     base: String,
     token: String,
 }
 
 impl Operator {
-    fn of(config: &Config) -> Result<Self> {
+    pub(super) fn of(config: &Config) -> Result<Self> {
         let token = config.ops.token.as_ref().context("`[ops] token` is not set, so no operator is answered")?;
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(70)).build()?;
         Ok(Self { client, base: format!("http://{}", config.server.ops), token: token.expose().to_owned() })
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value> {
+    pub(super) async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value> {
         let mut request = self.client.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());

@@ -133,8 +133,14 @@ impl Config {
 
     /// Whether a workspace has this GHL location.
     pub fn has_location(&self, location: &str) -> bool {
-        let accounts = self.workspaces.iter().filter_map(|workspace| workspace.accounts.get(&System::Ghl));
-        accounts.into_iter().any(|account| account.id == location)
+        self.workspace_of(location).is_some()
+    }
+
+    /// The name of the workspace that has this GHL location.
+    pub fn workspace_of(&self, location: &str) -> Option<&str> {
+        let has =
+            |entry: &&WorkspaceEntry| entry.accounts.get(&System::Ghl).is_some_and(|account| account.id == location);
+        self.workspaces.iter().find(has).map(|entry| entry.name.as_str())
     }
 
     /// The connections with a login by name: their systems, and their logins as far as they stand here.

@@ -96,7 +96,7 @@ impl WorkspaceEntry {
     }
 
     /// The same, as the stages know it.
-    pub(super) fn to_model(&self) -> Workspace {
+    pub fn to_model(&self) -> Workspace {
         Workspace {
             name: self.name.clone(),
             accounts: self.accounts.iter().map(|(system, account)| (*system, account.id.clone())).collect(),

@@ -8,10 +8,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::extract::{Query, State};
 use axum::response::{Html, IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, LOCATION, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE};
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, LOCATION, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
 
+use super::frame::Page;
 use crate::secret::Secret;
 
 /// The cookie. Its prefix makes browsers insist on https and on our host; over plain http (a rehearsal) it has none.
@@ -23,7 +26,7 @@ const LASTS: u32 = 600;
 #[derive(Debug)]
 pub struct Begun {
     /// Where the owner decides.
-    pub url: String,
+    pub url: Secret,
     /// What their browser keeps meanwhile.
     pub cookie: Secret,
 }
@@ -77,11 +80,8 @@ pub(super) async fn connect(State(connect): Behind) -> Response {
         Err(error) => return failed(&error),
     };
     let (name, secure) = cookie_name(connect.is_https());
-    let cookie = format!(
-        "{name}={}; Max-Age={LASTS}; Path=/; HttpOnly; SameSite=Lax{secure}",
-        begun.cookie.expose()
-    );
-    let (Ok(to), Ok(mut cookie)) = (HeaderValue::try_from(begun.url), HeaderValue::try_from(cookie)) else {
+    let cookie = format!("{name}={}; Max-Age={LASTS}; Path=/; HttpOnly; SameSite=Lax{secure}", begun.cookie.expose());
+    let (Ok(to), Ok(mut cookie)) = (HeaderValue::try_from(begun.url.expose()), HeaderValue::try_from(cookie)) else {
         return failed(&ConnectError::Failed("the address of the vendor is not fit for a header".into()));
     };
     cookie.set_sensitive(true);
@@ -99,7 +99,7 @@ pub(super) struct Back {
 /// The owner comes back.
 pub(super) async fn callback(State(connect): Behind, Query(back): Query<Back>, headers: HeaderMap) -> Response {
     let (name, secure) = cookie_name(connect.is_https());
-    let mut answer = match finished(connect.as_ref(), back, cookie(&headers, name)).await {
+    let mut answer = match finished(connect.as_ref(), back, cookie(&headers, &name)).await {
         Ok(connected) => page(StatusCode::OK, "Connected", &told(&connected)),
         Err(error) => failed(&error),
     };
@@ -126,7 +126,7 @@ fn cookie_name(https: bool) -> (String, &'static str) {
     if https { (format!("__Host-{COOKIE_NAME}"), "; Secure") } else { (COOKIE_NAME.to_owned(), "") }
 }
 
-fn cookie(headers: &HeaderMap, name: String) -> Option<Secret> {
+fn cookie(headers: &HeaderMap, name: &str) -> Option<Secret> {
     let all = headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
     let mut pairs = all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(key, _)| *key == name).map(|(_, value)| Secret::new(value))
@@ -172,7 +172,9 @@ fn page(status: StatusCode, title: &str, body: &str) -> Response {
          <style>body{{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:15vh auto;padding:0 1rem}}</style>\
          <h1>{title}</h1>{body}</html>"
     );
-    guarded((status, Html(html)).into_response())
+    let mut page = guarded((status, Html(html)).into_response());
+    page.extensions_mut().insert(Page);
+    page
 }
 
 /// Nothing is kept, framed, or told to the next page; nothing is loaded.
@@ -180,7 +182,10 @@ fn guarded(mut answer: Response) -> Response {
     const HEADERS: [(HeaderName, &str); 3] = [
         (CACHE_CONTROL, "no-store"),
         (REFERRER_POLICY, "no-referrer"),
-        (CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"),
+        (
+            CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
+        ),
     ];
     for (name, value) in HEADERS {
         answer.headers_mut().insert(name, HeaderValue::from_static(value));

@@ -28,6 +28,10 @@ pub struct Frame {
 #[derive(Debug, Clone)]
 pub(super) struct RequestId(pub String);
 
+/// Marks an answer that people read, and that stays as it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Page;
+
 /// Gives the request its id; writes it on the answer, and the body of an answer that is an error.
 pub(super) async fn frame(State(frame): State<Frame>, mut request: Request, next: Next) -> Response {
     let id = frame.ids.uuid(frame.clock.now()).to_string();
@@ -35,7 +39,8 @@ pub(super) async fn frame(State(frame): State<Frame>, mut request: Request, next
     let mut response = next.run(request).await;
     let status = response.status();
     let marked = response.extensions_mut().remove::<Problem>();
-    let is_error = status.is_client_error() || status.is_server_error();
+    let is_page = response.extensions_mut().remove::<Page>().is_some();
+    let is_error = !is_page && (status.is_client_error() || status.is_server_error());
     if let Some(problem) = marked.or_else(|| is_error.then(|| Problem::of(status))) {
         *response.body_mut() = problem.body(&id).to_string().into();
         response.headers_mut().remove(CONTENT_LENGTH);

@@ -13,8 +13,8 @@ pub mod routes;
 mod tests;
 mod webhooks;
 
-pub use frame::Frame;
 pub use connect::{Begun, Connect, ConnectError, Connected};
+pub use frame::Frame;
 pub use health::{Access, Health, Lacks, load_json};
-pub use ops::{NotWell, Ops, OpsError};
+pub use ops::{NotWell, Ops, OpsError, Question};
 pub use routes::{Operations, Public};

@@ -2,6 +2,7 @@
 //!
 //! In: what [`Ops`] tells, and the operator's token. Out: JSON. What reconciling does is left to the service behind it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -17,6 +18,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
+use crate::model::{InstallKey, System};
 use crate::reconcile::Scope;
 use crate::secret::Secret;
 
@@ -61,6 +63,16 @@ pub trait Ops: Send + Sync {
     async fn go_live(&self, workspace: &str, code: &str) -> Result<Value, OpsError>;
     /// Approves what waits for a person under this subject.
     async fn approve(&self, workspace: &str, subject: &str) -> Result<Value, OpsError>;
+    /// The installs of our app, without their tokens.
+    async fn installs(&self) -> Result<Value, OpsError>;
+    /// Renews the tokens of an install now, so that the present ones are worth nothing to whoever got hold of them.
+    async fn rotate(&self, install: InstallKey) -> Result<Value, OpsError>;
+    /// Gives the tokens of an install up; `uninstall`: at the vendor too.
+    async fn revoke(&self, install: InstallKey, uninstall: bool) -> Result<Value, OpsError>;
+    /// What a workspace's systems say of the accounts, calendars and fields that the configuration names.
+    async fn inspect(&self, workspace: &str) -> Result<Value, OpsError>;
+    /// Asks a system one thing, and gives its answer as it is. Reads only.
+    async fn ask(&self, workspace: &str, system: System, question: Question) -> Result<Value, OpsError>;
 }
 
 /// What is to be compared: in the query, or as JSON in the body. An unknown key is refused: a misspelt `dry_run` would
@@ -139,6 +151,65 @@ pub(super) struct Confirm {
 #[serde(deny_unknown_fields)]
 pub(super) struct Approve {
     subject: String,
+}
+
+/// What a system is asked.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Question {
+    /// The operation, by its name in the catalogue.
+    pub operation: String,
+    /// Its parameters.
+    #[serde(default)]
+    pub params: BTreeMap<String, String>,
+}
+
+/// Whether the app is uninstalled at the vendor too.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Revoke {
+    uninstall: bool,
+}
+
+pub(super) async fn installs(State(ops): Behind) -> Result<Json<Value>, Problem> {
+    ops.installs().await.map(Json).map_err(failed)
+}
+
+pub(super) async fn rotate(
+    State(ops): Behind,
+    Path(key): Path<(String, String, String)>,
+) -> Result<Json<Value>, Problem> {
+    ops.rotate(install_key(key)?).await.map(Json).map_err(failed)
+}
+
+pub(super) async fn revoke(
+    State(ops): Behind,
+    Path(key): Path<(String, String, String)>,
+    body: Result<Json<Revoke>, JsonRejection>,
+) -> Result<Json<Value>, Problem> {
+    let Json(Revoke { uninstall }) = body.map_err(|error| bad_body(&error))?;
+    ops.revoke(install_key(key)?, uninstall).await.map(Json).map_err(failed)
+}
+
+fn install_key((system, holder, account): (String, String, String)) -> Result<InstallKey, Problem> {
+    let (Ok(system), Ok(holder)) = (system.parse(), holder.parse()) else {
+        return Err(Problem::of(StatusCode::NOT_FOUND));
+    };
+    Ok(InstallKey { system, holder, account })
+}
+
+pub(super) async fn inspect(State(ops): Behind, Path(workspace): Path<String>) -> Result<Json<Value>, Problem> {
+    ops.inspect(&workspace).await.map(Json).map_err(failed)
+}
+
+pub(super) async fn ask(
+    State(ops): Behind,
+    Path((workspace, system)): Path<(String, String)>,
+    body: Result<Json<Question>, JsonRejection>,
+) -> Result<Json<Value>, Problem> {
+    let Json(question) = body.map_err(|error| bad_body(&error))?;
+    let system = system.parse().map_err(|_| Problem::of(StatusCode::NOT_FOUND))?;
+    ops.ask(&workspace, system, question).await.map(Json).map_err(failed)
 }
 
 pub(super) async fn go_live(

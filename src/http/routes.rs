@@ -91,6 +91,11 @@ pub fn ops(state: Operations) -> Router {
             .route("/workspaces/{workspace}/preview", get(ops::preview))
             .route("/workspaces/{workspace}/live", post(ops::go_live))
             .route("/workspaces/{workspace}/approve", post(ops::approve))
+            .route("/workspaces/{workspace}/inspect", get(ops::inspect))
+            .route("/workspaces/{workspace}/ask/{system}", post(ops::ask))
+            .route("/installs", get(ops::installs))
+            .route("/installs/{system}/{holder}/{account}/rotate", post(ops::rotate))
+            .route("/installs/{system}/{holder}/{account}/revoke", post(ops::revoke))
             .route_layer(from_fn_with_state(Arc::new(token), ops::guard))
     });
     let routes = guarded.into_iter().fold(open, Router::merge).with_state(state.ops);

@@ -27,7 +27,7 @@ use super::*;
 use crate::clock::{Clock, ManualClock, Millis};
 use crate::config::{Config, checks};
 use crate::ids::Ids;
-use crate::model::{Mode, Standing, System};
+use crate::model::{Install, InstallKey, Mode, Standing, System, Workspace};
 use crate::receive::{Gate, Intake};
 use crate::reconcile::Scope;
 use crate::record::tests::MemoryLog;
@@ -89,6 +89,46 @@ impl Workspaces for QuietRows {
     }
 }
 
+/// GHL let us read only; TIMIFY knows no scopes.
+struct ReadOnly;
+
+#[async_trait]
+impl Access for ReadOnly {
+    async fn install(&self, _: &Workspace, system: System) -> StoreResult<Option<Install>> {
+        let awaited = Install::awaited(InstallKey::location("loc"), NOW);
+        Ok((system == System::Ghl).then_some(awaited))
+    }
+    fn lacks(&self, _: &str, system: System) -> Lacks {
+        let writing = (system == System::Ghl).then(|| "contacts.write".to_owned());
+        Lacks { reading: [].into(), writing: writing.into_iter().collect() }
+    }
+}
+
+/// Lets one owner connect, whose browser shows the cookie that was set.
+struct Owner;
+
+#[async_trait]
+impl Connect for Owner {
+    async fn begin(&self) -> Result<Begun, ConnectError> {
+        Ok(Begun { url: Secret::new("https://vendor.test/choose?state=s1"), cookie: Secret::new("c1") })
+    }
+    async fn finish(&self, state: &str, cookie: &Secret, code: &Secret) -> Result<Connected, ConnectError> {
+        if state != "s1" || cookie.expose() != "c1" {
+            return Err(ConnectError::NotBegun);
+        }
+        match code.expose() {
+            "good" => Ok(Connected {
+                connected: vec![("loc".to_owned(), "<b>main</b>".to_owned())],
+                left_out: vec!["other".to_owned()],
+            }),
+            code => Err(ConnectError::Failed(format!("a cause that no page may tell: {code}").into())),
+        }
+    }
+    fn is_https(&self) -> bool {
+        true
+    }
+}
+
 struct World {
     router: Router,
     log: Arc<MemoryLog>,
@@ -141,11 +181,12 @@ fn world_with(waiting: Waiting) -> World {
     };
     let gates = checks.iter().map(gate).collect();
     let directory = Directory::of(&workspaces);
-    let health = Health::new(Arc::new(QuietRows), workspaces, &checks, Arc::clone(&clock));
+    let health = Health::new(Arc::new(QuietRows), workspaces, &checks, Arc::new(ReadOnly), Arc::clone(&clock));
     let intake = Intake::new(gates, directory, recorder, Arc::clone(&clock), Arc::clone(&ids));
     let router = public(Public {
         intake: Arc::new(intake),
         health: Arc::new(health),
+        connect: Arc::new(Owner),
         frame: Frame { clock, ids },
         body_limit: 1 << 20,
     });
@@ -377,6 +418,34 @@ impl Ops for TestOps {
     async fn approve(&self, _: &str, subject: &str) -> Result<Value, OpsError> {
         Ok(json!({"subject": subject}))
     }
+    async fn installs(&self) -> Result<Value, OpsError> {
+        Ok(json!({"installs": []}))
+    }
+    async fn rotate(&self, install: InstallKey) -> Result<Value, OpsError> {
+        Ok(json!({"install": install.to_string()}))
+    }
+    async fn revoke(&self, install: InstallKey, uninstall: bool) -> Result<Value, OpsError> {
+        Ok(json!({"install": install.to_string(), "uninstall": uninstall}))
+    }
+    async fn inspect(&self, workspace: &str) -> Result<Value, OpsError> {
+        Ok(json!({"workspace": workspace}))
+    }
+    async fn ask(&self, _: &str, system: System, question: Question) -> Result<Value, OpsError> {
+        Ok(json!({"system": system, "operation": question.operation}))
+    }
+}
+
+#[rstest]
+#[case::rotate("/installs/ghl/location/loc/rotate", "", json!({"install": "ghl/location/loc"}))]
+#[case::revoke("/installs/ghl/company/co/revoke", r#"{"uninstall": true}"#, json!({"install": "ghl/company/co", "uninstall": true}))]
+#[case::ask("/workspaces/main/ask/ghl", r#"{"operation": "contacts.get"}"#, json!({"system": "ghl", "operation": "contacts.get"}))]
+#[tokio::test]
+async fn operators_reach_installs_and_systems(#[case] path: &str, #[case] body: &str, #[case] answer: Value) {
+    let (status, _, body) =
+        ask(&operations(Some("t")), post(path, &[("authorization", "Bearer t")], body.to_owned())).await;
+    assert_eq!((status, body), (StatusCode::OK, answer));
+    let unknown = post("/installs/ghl/planet/x/rotate", &[("authorization", "Bearer t")], "");
+    assert_eq!(ask(&operations(Some("t")), unknown).await.0, StatusCode::NOT_FOUND);
 }
 
 fn operations(token: Option<&str>) -> Router {
@@ -441,4 +510,64 @@ async fn going_live_needs_the_code_of_the_present_preview(#[case] body: &'static
     let headers = [("authorization", "Bearer ops-token"), ("content-type", "application/json")];
     let (status, _, _) = ask(&operations(Some("ops-token")), post("/workspaces/main/live", &headers, body)).await;
     assert_eq!(status, expected);
+}
+
+async fn page(world: &World, path: &str, cookie: Option<&str>) -> (StatusCode, HeaderMap, String) {
+    let request = Request::get(path);
+    let request = cookie.into_iter().fold(request, |request, cookie| request.header("cookie", cookie));
+    let response = world.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let text = String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().to_vec()).unwrap();
+    (parts.status, parts.headers, text)
+}
+
+#[tokio::test]
+async fn connecting_sends_the_owner_to_the_vendor_with_a_cookie_that_only_the_way_back_can_use() {
+    let world = world();
+    let (status, headers, _) = page(&world, "/oauth/ghl/connect", None).await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    assert_eq!(headers["location"], "https://vendor.test/choose?state=s1");
+    let cookie = headers["set-cookie"].to_str().unwrap();
+    assert_eq!(cookie, "__Host-lockstep-connect=c1; Max-Age=600; Path=/; HttpOnly; SameSite=Lax; Secure");
+    assert_eq!(headers["cache-control"], "no-store");
+
+    let back = "/oauth/ghl/callback?state=s1&code=good";
+    let (status, headers, text) = page(&world, back, Some("a=b; __Host-lockstep-connect=c1")).await;
+    assert_eq!(status, StatusCode::OK, "{text}");
+    assert!(text.contains("&lt;b&gt;main&lt;/b&gt;") && !text.contains("<b>"), "{text}");
+    assert!(text.contains("<code>other</code> was left out"), "{text}");
+    assert!(headers["set-cookie"].to_str().unwrap().contains("Max-Age=0"));
+    assert_eq!(headers["referrer-policy"], "no-referrer");
+    assert!(headers["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"));
+}
+
+#[rstest]
+#[case::no_cookie("state=s1&code=good", None, 400)]
+#[case::another_cookie("state=s1&code=good", Some("__Host-lockstep-connect=c2"), 400)]
+#[case::a_cookie_without_the_prefix("state=s1&code=good", Some("lockstep-connect=c1"), 400)]
+#[case::an_install_from_the_marketplace("code=good", Some("__Host-lockstep-connect=c1"), 400)]
+#[case::the_owner_said_no("error=access_denied%3Cscript%3E&state=s1", Some("__Host-lockstep-connect=c1"), 400)]
+#[case::the_vendor_failed("state=s1&code=secret-code", Some("__Host-lockstep-connect=c1"), 502)]
+#[tokio::test]
+async fn a_way_back_that_was_not_begun_here_is_refused_and_tells_no_secret(
+    #[case] query: &str,
+    #[case] cookie: Option<&str>,
+    #[case] status: u16,
+) {
+    let (got, _, text) = page(&world(), &format!("/oauth/ghl/callback?{query}"), cookie).await;
+    assert_eq!(got.as_u16(), status, "{text}");
+    assert!(text.contains("href=\"connect\""), "{text}");
+    for secret in ["secret-code", "good", "s1", "c1", "<script>"] {
+        assert!(!text.contains(secret), "{secret}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn health_says_which_workspace_is_read_only_and_why() {
+    let (_, health) = world().ask(Request::get("/health").body(Body::empty()).unwrap()).await;
+    let ghl = &health["workspaces"][0]["systems"]["ghl"];
+    assert_eq!(ghl["read_only"], true);
+    assert_eq!(ghl["not_granted"], json!(["contacts.write"]));
+    assert_eq!(ghl["install"]["state"], "awaiting");
+    assert!(health["workspaces"][0]["systems"]["timify"].get("read_only").is_none());
 }

@@ -209,7 +209,12 @@ mod tests {
         let ghl = Ghl::new(settings, Vec::new(), None, caller(System::Ghl, []).0);
         let accounts = [(System::Ghl, "L".to_owned())].into();
         let workspace = Workspace { name: "w".to_owned(), accounts, ..Workspace::default() };
-        Site { workspace, targets: [(System::Ghl, Arc::new(ghl) as _)].into(), quiet: Duration::ZERO }
+        Site {
+            workspace,
+            targets: [(System::Ghl, Arc::new(ghl) as _)].into(),
+            inquiries: [].into(),
+            quiet: Duration::ZERO,
+        }
     }
 
     fn settled(case: Case) -> Settlement {

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use serde_json::Value;
 
 use crate::clock::Millis;
 use crate::model::{Action, ExternalId, Fields, Kind, Observation, Place, Standing, Step, System, Workspace};
@@ -125,6 +126,29 @@ pub trait Target: Terms {
     /// Lists what changed since an instant (our clock; `None`: everything), a page at a time.
     async fn changed(&self, kind: Kind, since: Option<Millis>, page: Option<&str>) -> Result<Page, SystemError>;
 }
+
+/// A system that people can ask by hand, to set a workspace up or to look into something. Reads only.
+#[async_trait]
+pub trait Inquiry: Send + Sync {
+    /// What the vendor says of the account, calendars and fields that the configuration names.
+    async fn inspect(&self) -> Vec<Inspected>;
+    /// Asks one operation by its name.
+    async fn ask(&self, operation: &str, params: &BTreeMap<String, String>) -> Result<(u16, Value), NotAsked>;
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspected {
+    /// Whether it is as it should be.
+    pub ok: bool,
+    /// What was found, in one line.
+    pub line: String,
+}
+
+/// A question that was not put, or not answered; in one line, with what can be asked.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct NotAsked(pub Box<dyn std::error::Error + Send + Sync>);
 
 /// Why a call did not do what was asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -314,6 +338,8 @@ pub struct Site {
     pub workspace: Workspace,
     /// The systems it has accounts in.
     pub targets: BTreeMap<System, Arc<dyn Target>>,
+    /// Those of them that people can ask by hand.
+    pub inquiries: BTreeMap<System, Arc<dyn Inquiry>>,
     /// How long to wait for further changes of an object before acting on one; zero acts at once.
     pub quiet: Duration,
 }
