@@ -5,7 +5,7 @@
 //! and the newest seals.
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chacha20poly1305::aead::{Aead, Generate, Key, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 
@@ -94,6 +94,12 @@ impl Sealer {
 pub fn new_key() -> Result<String, SealError> {
     let key = Key::<XChaCha20Poly1305>::try_generate().map_err(|_| SealError::Randomness)?;
     Ok(STANDARD.encode(key))
+}
+
+/// 32 random bytes of the machine, as a text that fits an address and a cookie.
+pub fn random() -> Result<Secret, SealError> {
+    let bytes = Key::<XChaCha20Poly1305>::try_generate().map_err(|_| SealError::Randomness)?;
+    Ok(Secret::new(URL_SAFE_NO_PAD.encode(bytes)))
 }
 
 #[cfg(test)]

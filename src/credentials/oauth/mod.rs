@@ -7,6 +7,7 @@
 
 mod connect;
 mod credential;
+mod held;
 mod pair;
 mod renew;
 mod tend;
@@ -19,7 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use self::renew::Held;
+use self::held::Held;
 use self::vendor::Vendor;
 use super::seal::{SealError, Sealer};
 use crate::clock::Clock;

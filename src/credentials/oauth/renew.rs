@@ -1,15 +1,249 @@
-//! Renewing.
+//! Renewing the tokens of an install: by one task of one replica at a time, and stored before anybody uses them.
+//!
+//! In: an install, and the generation of its tokens that is no longer good enough. Out: newer tokens, or why there are none.
+//! Within a process a lock makes all who want them wait for one renewal; between processes a claim on the row does, which
+//! the losers look at until it is over. A spent refresh token is not the end: another replica may have been faster, the
+//! company's token may make a new pair, and the vendor may give one for our client secret.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::clock::Clock;
+use super::held::{Held, Known};
+use super::pair::Pair;
+use super::vendor::{Granted, Refusal};
+use super::{Keeper, OauthError, unauthorized};
+use crate::model::{Holder, Install, InstallKey, InstallState, System};
+use crate::systems::SystemError;
 
-pub(super) struct Held {
-    clock: Arc<dyn Clock>,
+/// Tokens are renewed when they are wanted and have less than this left.
+const MARGIN: Duration = Duration::from_mins(1);
+
+/// How long a claim lasts: longer than a call may take. Where a renewal takes longer, a second one does no harm: the row
+/// decides, and a spent token is recovered.
+const CLAIM: Duration = Duration::from_mins(1);
+
+/// How often those who wait for another replica look.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How long an inactive location is not asked about, and an awaited token not asked for.
+pub(super) const PATIENCE: Duration = Duration::from_mins(15);
+
+/// A future that renews; boxed, for the tokens of a location may need those of its company renewed first.
+type Renewing = Pin<Box<dyn Future<Output = Result<Known, OauthError>> + Send>>;
+
+/// Whether what a vendor says of a 401 is that the token itself is invalid or has ended. Missing scopes, wrong kinds of
+/// token, foreign locations and missing headers come with the same status (dossier 3.9), and new tokens would not help.
+pub(super) fn tells_of_token(message: &str) -> bool {
+    const WORDS: &[&str] = &["invalid token", "token is invalid", "invalid jwt", "invalid_token", "expired"];
+    let lower = message.to_lowercase();
+    WORDS.iter().any(|words| lower.contains(words))
 }
 
-impl Held {
-    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock }
+impl Keeper {
+    /// Tokens of an install that are good for a while yet. Renews them if they are about to end.
+    pub(super) async fn fresh(self: &Arc<Self>, key: &InstallKey) -> Result<Known, OauthError> {
+        let held = self.held(key).known().filter(|known| known.row.state == InstallState::Connected);
+        let known = match held {
+            Some(known) => known,
+            None => self.read(key).await?.ok_or_else(|| OauthError::Unknown(key.clone()))?,
+        };
+        let ends_late = known.row.expires.is_some_and(|end| end.since(self.clock.now()) >= MARGIN);
+        match known.row.state {
+            InstallState::Connected if ends_late => known.usable(),
+            InstallState::Connected | InstallState::Inactive => self.renew(key, known.row.generation).await,
+            InstallState::Awaiting | InstallState::Lost | InstallState::Removed => known.usable(),
+        }
+    }
+
+    /// Tokens of an install that are newer than generation `from`.
+    pub(super) fn renew(self: &Arc<Self>, key: &InstallKey, from: i64) -> Renewing {
+        let (keeper, key) = (self.clone(), key.clone());
+        Box::pin(async move {
+            // A task of its own: one who stops waiting must not stop it between the vendor's answer and the store.
+            let renewing = tokio::spawn(async move { keeper.renewed(&key, from).await });
+            renewing.await.unwrap_or_else(|_| Err(later("the renewal was stopped").into()))
+        })
+    }
+
+    async fn renewed(self: &Arc<Self>, key: &InstallKey, from: i64) -> Result<Known, OauthError> {
+        let held = self.held(key);
+        let _turn = held.turn.lock().await;
+        if let Some(known) = held.known().filter(|known| known.row.generation > from)
+            && let Ok(known) = known.usable()
+        {
+            return Ok(known);
+        }
+        loop {
+            let known = self.read(key).await?.ok_or_else(|| OauthError::Unknown(key.clone()))?;
+            if known.row.generation > from || !self.may_ask(&known.row) {
+                return known.usable();
+            }
+            let now = self.clock.now();
+            if self.store.claim_install(key, known.row.generation, &self.owner, now, now + CLAIM).await? {
+                if let Some(renewed) = self.renew_claimed(&held, &known).await? {
+                    return Ok(renewed);
+                }
+            } else {
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+    }
+
+    /// Whether the vendor may be asked for new tokens of an install.
+    pub(super) fn may_ask(&self, row: &Install) -> bool {
+        match row.state {
+            InstallState::Connected => true,
+            InstallState::Inactive => self.clock.now().since(row.changed) >= PATIENCE,
+            InstallState::Awaiting | InstallState::Lost | InstallState::Removed => false,
+        }
+    }
+
+    /// Asks for new tokens; the claim is ours. `None`: the row moved meanwhile.
+    async fn renew_claimed(self: &Arc<Self>, held: &Held, known: &Known) -> Result<Option<Known>, OauthError> {
+        if let Some(row) = held.unsaved() {
+            return self.persist(held, known, row).await;
+        }
+        let mut asked = self.refresh(known).await;
+        if matches!(asked, Err(Refusal::Spent)) {
+            let there = self.store.install(&known.row.key).await?;
+            if there.is_some_and(|there| there.generation != known.row.generation) {
+                return Ok(None);
+            }
+            asked = self.recover(&known.row).await;
+        }
+        match asked {
+            Ok(granted) if granted.key.as_ref().is_some_and(|key| *key != known.row.key) => {
+                Err(OauthError::Foreign(granted.key.unwrap_or_else(|| known.row.key.clone())))
+            }
+            Ok(granted) => {
+                let row = self.row_of(&known.row.key, &granted, Some(&known.row))?;
+                self.persist(held, known, row).await
+            }
+            Err(refusal) => self.not_renewed(&known.row, refusal).await.map(|()| None),
+        }
+    }
+
+    async fn refresh(&self, known: &Known) -> Result<Granted, Refusal> {
+        let refresh = known.pair.as_ref().and_then(|pair| pair.refresh.as_ref()).ok_or(Refusal::Spent)?;
+        self.vendor.refresh(refresh, known.row.key.holder).await
+    }
+
+    /// The refresh token is spent: makes a pair without it.
+    async fn recover(self: &Arc<Self>, row: &Install) -> Result<Granted, Refusal> {
+        if let (Holder::Location, Some(company)) = (row.key.holder, &row.company) {
+            match self.mint(company, &row.key.account).await {
+                Err(Refusal::Spent | Refusal::Client | Refusal::No { .. }) => {}
+                minted => return minted,
+            }
+        }
+        if !self.vendor.app.reconnect {
+            return Err(Refusal::Spent);
+        }
+        match self.vendor.reconnect(&row.key).await {
+            Err(Refusal::Spent | Refusal::No { .. }) => Err(Refusal::Spent),
+            reconnected => reconnected,
+        }
+    }
+
+    /// Makes tokens of a location with its company's, if we have those.
+    pub(super) async fn mint(self: &Arc<Self>, company: &str, location: &str) -> Result<Granted, Refusal> {
+        let key = InstallKey::company(company);
+        let fresh = |known: Result<Known, OauthError>| known.and_then(Known::usable).map_err(no_company);
+        let mut known = fresh(self.fresh(&key).await)?;
+        for last in [false, true] {
+            let Some(pair) = &known.pair else { break };
+            match self.vendor.location_token(&pair.access, company, location).await {
+                Err(Refusal::No { status: 401, said }) if !last && tells_of_token(&said) => {
+                    known = fresh(self.renew(&key, known.row.generation).await)?;
+                }
+                minted => return minted,
+            }
+        }
+        Err(Refusal::Spent)
+    }
+
+    /// Stores new tokens in place of `from`, whose refresh token is spent. `None`: there is a newer pair, or none is wanted.
+    async fn persist(&self, held: &Held, from: &Known, mut row: Install) -> Result<Option<Known>, OauthError> {
+        held.set_unsaved(Some(row.clone()));
+        loop {
+            if self.store.put_install(&row, row.generation - 1).await? {
+                held.set_unsaved(None);
+                if from.row.state != InstallState::Connected {
+                    tracing::info!(install = %row.key, "an install works again");
+                }
+                return self.learn(row).map(Some);
+            }
+            let there = self.store.install(&row.key).await?;
+            let same = |there: &Install| Pair::open(there, &self.sealer).is_ok_and(|pair| pair == from.pair);
+            match there.filter(|there| there.sealed.is_some() && same(there)) {
+                // Still the pair that ours came from: it was only counted up.
+                Some(there) => row.generation = there.generation + 1,
+                None => {
+                    held.set_unsaved(None);
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    /// Writes down why an install has no new tokens. `Ok`: the row moved meanwhile.
+    async fn not_renewed(&self, row: &Install, refusal: Refusal) -> Result<(), OauthError> {
+        let (state, reason, error) = match refusal {
+            Refusal::Later(error) => (row.state, row.reason.clone(), error.into()),
+            Refusal::Inactive => standing(row, InstallState::Inactive),
+            Refusal::Spent => standing(row, InstallState::Lost),
+            Refusal::Client => (row.state, Some(OauthError::Client.to_string()), OauthError::Client),
+            Refusal::No { status, said } => {
+                let reason = format!("the vendor does not renew its tokens (HTTP {status}): {said}");
+                let error = SystemError::Unauthorized { system: System::Ghl, status, reason: reason.clone() };
+                (row.state, Some(reason), error.into())
+            }
+        };
+        let (said, now) = (reason.as_deref(), self.clock.now());
+        if !self.store.set_install_state(&row.key, row.generation, state, said, now).await? {
+            return Ok(());
+        }
+        if (state, &reason) != (row.state, &row.reason) {
+            let reason = said.unwrap_or_default();
+            tracing::error!(install = %row.key, state = %state, reason, "the tokens of an install are not renewed");
+        }
+        let now_known = Install { state, reason, changed: now, ..row.clone() };
+        self.learn(now_known)?;
+        Err(error)
+    }
+}
+
+/// A state that is worth its own words.
+fn standing(row: &Install, state: InstallState) -> (InstallState, Option<String>, OauthError) {
+    let row = Install { state, ..row.clone() };
+    let error = Known { row, pair: None }.refusal();
+    let SystemError::Unauthorized { reason, .. } = &error else { return (state, None, error.into()) };
+    (state, Some(reason.clone()), error.into())
+}
+
+/// What a location can make of its company's tokens not being there.
+fn no_company(error: OauthError) -> Refusal {
+    match error {
+        OauthError::Vendor(SystemError::Unauthorized { .. }) | OauthError::Unknown(_) => Refusal::Spent,
+        OauthError::Client => Refusal::Client,
+        OauthError::Store(error) => Refusal::Later(later(&error.to_string())),
+        OauthError::Vendor(error) => Refusal::Later(error),
+        _ => Refusal::Spent,
+    }
+}
+
+/// It may work later.
+pub(super) fn later(reason: &str) -> SystemError {
+    SystemError::Unavailable { system: System::Ghl, status: None, reason: reason.to_owned() }
+}
+
+/// What a call makes of it.
+pub(super) fn for_call(error: OauthError) -> SystemError {
+    match error {
+        OauthError::Vendor(error) => error,
+        OauthError::Store(error) => later(&error.to_string()),
+        other => unauthorized(other.to_string()),
     }
 }
