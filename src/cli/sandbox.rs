@@ -37,6 +37,7 @@ impl Sandbox {
             print!("{}", super::demo::config::text(&settings, &base, &super::demo::config::Service::default())?);
             return Ok(());
         }
+        settings.ghl.client.redirect_uris = vec![format!("{}/oauth/ghl/callback", self.service)];
         settings.receivers = super::demo::config::receivers(&settings, &self.service);
         let listener = TcpListener::bind(self.listen).await?;
         println!("stand-ins on http://{}; control API on http://{}/control", self.listen, self.listen);

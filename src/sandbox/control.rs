@@ -243,6 +243,10 @@ async fn keys(State(shared): Shell) -> Json<Value> {
     Json(json!({
         "ghl": {
             "app_id": settings.ghl.app_id,
+            "client_id": settings.ghl.client.id,
+            "client_secret": settings.ghl.client.secret.expose(),
+            "redirect_uris": settings.ghl.client.redirect_uris,
+            "company": settings.ghl.company.id,
             "ed25519_pem": signer.ed25519_pem(),
             "rsa_pem": signer.rsa_pem(),
         },

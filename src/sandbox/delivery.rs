@@ -17,6 +17,11 @@ use crate::secret::digest;
 /// Finished deliveries that the log keeps.
 const LOG_ROWS: usize = 50_000;
 
+const GHL: StandIn = StandIn { system: System::Ghl, extension: false };
+
+/// What GHL sends to the app's default URL alone, never to one for an account.
+const DEFAULT_URL_ONLY: &[&str] = &["INSTALL", "UNINSTALL", "UPDATE", "PLAN_CHANGE"];
+
 /// How a sender repeats.
 #[derive(Debug, Clone, Copy)]
 pub struct Retries {
@@ -36,7 +41,7 @@ impl Retries {
         Self { retries, first, factor, longest }
     }
 
-    /// The wait after so many failed tries; none when it gives up.
+    /// The wait after so many failed tries, without jitter; none when it gives up.
     fn wait(&self, failed: u32) -> Option<Duration> {
         let again = failed.checked_sub(1).filter(|again| *again < self.retries)?;
         Some(self.first.saturating_mul(self.factor.saturating_pow(again)).min(self.longest))
@@ -46,8 +51,12 @@ impl Retries {
 /// How webhooks are sent. The waits are scaled down: hours at the vendors are seconds here.
 #[derive(Debug, Clone)]
 pub struct DeliverySettings {
-    /// GHL: 12 repetitions, exponential.
+    /// GHL: 12 repetitions, exponential, with jitter.
     pub ghl: Retries,
+    /// By how much of itself, at most, GHL's jitter lengthens a wait, in percent.
+    pub ghl_jitter_percent: u32,
+    /// How long GHL's INSTALL is held back; without, it leaves before the browser is sent back with the code.
+    pub ghl_install_delay: Duration,
     /// TIMIFY: unknown at the vendor.
     pub timify: Retries,
     /// TimeRex: 2 repetitions, 10 s apart at the vendor.
@@ -64,6 +73,8 @@ impl Default for DeliverySettings {
     fn default() -> Self {
         Self {
             ghl: Retries::new(12, 200, 2, 10_000),
+            ghl_jitter_percent: 25,
+            ghl_install_delay: Duration::ZERO,
             timify: Retries::new(8, 200, 2, 10_000),
             timerex: Retries::new(2, 500, 1, 500),
             extension: Retries::new(8, 200, 2, 10_000),
@@ -81,6 +92,23 @@ impl DeliverySettings {
             System::Timify => self.timify,
             System::Timerex => self.timerex,
         }
+    }
+
+    /// How long a delivery waits before its next try; none when it is given up.
+    fn wait(&self, delivery: &Delivery) -> Option<Duration> {
+        let failed = u32::try_from(delivery.attempts.len()).unwrap_or(u32::MAX);
+        let wait = self.retries(delivery.from).wait(failed)?;
+        if delivery.from != GHL {
+            return Some(wait);
+        }
+        // The same on every run: a delivery's number and try decide it.
+        let mut rng = fastrand::Rng::with_seed(delivery.number << 8 | u64::from(failed));
+        Some(wait + wait * rng.u32(..=self.ghl_jitter_percent) / 100)
+    }
+
+    /// How long a new delivery waits before its first try.
+    fn delay(&self, delivery: &Delivery) -> Duration {
+        if delivery.from == GHL && delivery.word == "INSTALL" { self.ghl_install_delay } else { Duration::ZERO }
     }
 }
 
@@ -326,8 +354,7 @@ impl Outbox {
         if status.is_some_and(|status| (200..300).contains(&status)) {
             return self.close(number, DeliveryState::Delivered);
         }
-        let failed = u32::try_from(delivery.attempts.len()).unwrap_or(u32::MAX);
-        let again = self.settings.retries(delivery.from).wait(failed);
+        let again = self.settings.wait(delivery);
         match again.filter(|_| delivery.signature == Signature::Good) {
             Some(wait) => (delivery.state, delivery.due) = (DeliveryState::Waiting, now + wait),
             None => self.close(number, DeliveryState::Failed),
@@ -355,7 +382,7 @@ impl Outbox {
         let number = self.next;
         self.next += 1;
         let word = ["type", "webhook_type", "event"].iter().find_map(|key| webhook.body.get(*key)?.as_str());
-        let delivery = Delivery {
+        let mut delivery = Delivery {
             number,
             id: webhook.id.clone(),
             from,
@@ -370,6 +397,7 @@ impl Outbox {
             due: now,
             place: number.cast_signed(),
         };
+        delivery.due = now + self.settings.delay(&delivery);
         self.open.insert(number, delivery);
         number
     }
@@ -383,7 +411,9 @@ impl Outbox {
                     && if own { account == Some(&delivery.account) } else { account.is_none() }
             })
         };
-        let Some(receiver) = fits(true).or_else(|| fits(false)) else {
+        let default_only = delivery.from == GHL && DEFAULT_URL_ONLY.contains(&delivery.word.as_str());
+        let own = if default_only { None } else { fits(true) };
+        let Some(receiver) = own.or_else(|| fits(false)) else {
             self.close(number, DeliveryState::NoReceiver);
             return None;
         };

@@ -62,10 +62,11 @@ pub struct RequestRow {
     pub fault: Option<super::faults::FaultKind>,
 }
 
-/// Whether a request is made to change objects: asking for tokens and searching by POST is not.
+/// Whether a request is made to change objects: asking for tokens, uninstalling and searching by POST
+/// is not.
 pub(super) fn means_to_write(request: &Request) -> bool {
     let parts = web::segments(request.uri().path());
-    let asks = parts.iter().any(|part| matches!(*part, "auth" | "oauth" | "search"));
+    let asks = parts.iter().any(|part| matches!(*part, "auth" | "oauth" | "marketplace" | "search"));
     !web::reads_only(request.method()) && !asks
 }
 

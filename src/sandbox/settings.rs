@@ -72,8 +72,12 @@ pub struct Workspace {
 pub struct GhlKeys {
     /// The seed of the Ed25519 key.
     pub seed: [u8; 32],
+    /// Whether webhooks carry the Ed25519 signature.
+    pub ed25519: bool,
     /// Whether webhooks carry the older RSA signature, too.
     pub rsa: bool,
+    /// Whether `N/A` stands in place of each signature.
+    pub unsigned: bool,
 }
 
 /// Where webhooks go: of a stand-in, or of one account of it.
@@ -141,7 +145,7 @@ impl SandboxSettings {
         Self {
             seed: 1,
             ghl: ghl(&workspaces),
-            ghl_keys: GhlKeys { seed: digest(b"the sandbox signs as GHL"), rsa: false },
+            ghl_keys: GhlKeys { seed: digest(b"the sandbox signs as GHL"), ed25519: true, rsa: false, unsigned: false },
             timify: timify(&workspaces),
             timify_header: ("x-timify-token".into(), "sandbox-timify-header-value".into()),
             timerex: timerex(&workspaces),
@@ -183,7 +187,10 @@ fn ghl(workspaces: &[Workspace]) -> GhlSettings {
         user: one.ghl_user.clone(),
         ..CalendarSettings::new(&one.ghl_calendar, "Consultation", &one.ghl_location)
     };
-    let location = |one: &Workspace| LocationSettings::new(&one.ghl_location, &format!("Sandbox {}", one.name));
+    let location = |one: &Workspace| LocationSettings {
+        user: one.ghl_user.clone(),
+        ..LocationSettings::new(&one.ghl_location, &format!("Sandbox {}", one.name))
+    };
     GhlSettings {
         tokens: workspaces.iter().map(|one| TokenSettings::full(&one.ghl_token, &[&one.ghl_location])).collect(),
         locations: workspaces.iter().map(location).collect(),

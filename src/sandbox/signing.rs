@@ -1,7 +1,7 @@
 //! How each stand-in signs what it sends, with keys of its own; and the Standard Webhooks signature in both directions.
 //!
-//! In: the bytes of a body. Out: header names and values. GHL: Ed25519 and, when switched on, RSA-SHA256 over the raw
-//! body; TIMIFY and TimeRex: a fixed value in a named header; extensions: Standard Webhooks 1.0.
+//! In: the bytes of a body. Out: header names and values. GHL: Ed25519 and RSA-SHA256 over the raw body, each when switched
+//! on, or `N/A` in their places; TIMIFY and TimeRex: a fixed value in a named header; extensions: Standard Webhooks 1.0.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -35,7 +35,9 @@ pub struct BadKey(&'static str);
 /// Signs what the stand-ins send.
 pub struct Signer {
     ed25519: Ed25519KeyPair,
+    ed25519_on: bool,
     rsa_on: bool,
+    unsigned: bool,
     /// Made on first use: it takes seconds in a debug build.
     rsa: OnceLock<Option<RsaKeyPair>>,
     timify: Header,
@@ -57,7 +59,9 @@ impl Signer {
         });
         Ok(Self {
             ed25519,
+            ed25519_on: settings.ghl_keys.ed25519,
             rsa_on: settings.ghl_keys.rsa,
+            unsigned: settings.ghl_keys.unsigned,
             rsa: OnceLock::new(),
             timify: settings.timify_header.clone(),
             timerex_header: settings.timerex_header.clone(),
@@ -112,14 +116,17 @@ impl Signer {
     }
 
     fn ghl(&self, body: &[u8]) -> Vec<Header> {
-        let mut headers = vec![("x-ghl-signature".into(), BASE64.encode(self.ed25519.sign(body).as_ref()))];
-        if let Some(rsa) = self.rsa() {
-            let mut signature = vec![0; rsa.public_modulus_len()];
-            if rsa.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), body, &mut signature).is_ok() {
-                headers.push(("x-wh-signature".into(), BASE64.encode(signature)));
-            }
-        }
-        headers
+        let ed25519 = self.ed25519_on.then(|| BASE64.encode(self.ed25519.sign(body).as_ref()));
+        let headers = [("x-ghl-signature", ed25519), ("x-wh-signature", self.rsa_signature(body))];
+        let said = |signature: String| if self.unsigned { "N/A".to_owned() } else { signature };
+        headers.into_iter().filter_map(|(name, signature)| Some((name.to_owned(), said(signature?)))).collect()
+    }
+
+    fn rsa_signature(&self, body: &[u8]) -> Option<String> {
+        let rsa = self.rsa()?;
+        let mut signature = vec![0; rsa.public_modulus_len()];
+        rsa.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), body, &mut signature).ok()?;
+        Some(BASE64.encode(signature))
     }
 
     fn rsa(&self) -> Option<&RsaKeyPair> {
@@ -207,6 +214,18 @@ mod tests {
         assert!(ed25519.verify(br#"{"type":"ContactDelete"}"#, &signatures[0]).is_err());
         let rsa = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, der(&signer.rsa_pem().unwrap()));
         rsa.verify(body, &signatures[1]).unwrap();
+    }
+
+    #[test]
+    fn ghl_webhooks_carry_the_headers_that_are_switched_on_and_na_where_nothing_is_signed() {
+        let headers = |ed25519: bool, unsigned: bool| {
+            let mut settings = SandboxSettings::example();
+            (settings.ghl_keys.ed25519, settings.ghl_keys.unsigned) = (ed25519, unsigned);
+            Signer::new(&settings).unwrap().headers(StandIn::vendor(System::Ghl), "", "", Millis(0), b"{}")
+        };
+        assert_eq!(headers(true, true), [("x-ghl-signature".to_owned(), "N/A".to_owned())]);
+        assert_eq!(headers(false, false), []);
+        assert_eq!(headers(true, false)[0].1.len(), 88);
     }
 
     #[test]

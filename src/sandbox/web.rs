@@ -63,12 +63,21 @@ pub(super) struct Params(Vec<(String, String)>);
 impl Params {
     /// Reads the query of `request`; `+` is a space, `%xx` a byte.
     pub(super) fn of(request: &Request) -> Self {
-        let query = request.uri().query().unwrap_or("");
-        let pairs = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        Self::read(request.uri().query().unwrap_or(""))
+    }
+
+    /// Reads a form: a query without a request.
+    pub(super) fn read(form: &str) -> Self {
+        let pairs = form.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             (decode(key), decode(value))
         });
         Self(pairs.collect())
+    }
+
+    /// All keys with their values.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
     /// The first value of a key.

@@ -13,6 +13,7 @@ use super::fields::Fields;
 use super::rate::Meter;
 use crate::clock::Millis;
 use crate::sandbox::Response;
+use crate::sandbox::requests::Account;
 
 /// What a handler gives: the body of a success, or why not.
 pub(super) type Answer = Result<Value, Refusal>;
@@ -38,8 +39,24 @@ impl Refusal {
         Self::new(StatusCode::UNAUTHORIZED, message)
     }
 
+    pub(super) fn forbidden(message: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, message)
+    }
+
+    /// A token that is unknown, has ended, or is not there.
+    pub(super) fn bad_token() -> Self {
+        Self::unauthorized("Invalid token: access token is invalid")
+    }
+
+    /// The wrong class of token; with which status is not known.
+    pub(super) fn foreign_class(forbidden: bool) -> Self {
+        let message = "This authClass type is not allowed to access this scope. Please verify your IAM configuration if \
+                       this is not the case.";
+        if forbidden { Self::forbidden(message) } else { Self::unauthorized(message) }
+    }
+
     pub(super) fn foreign_location() -> Self {
-        Self::new(StatusCode::FORBIDDEN, "The token does not have access to this location.")
+        Self::forbidden("The token does not have access to this location.")
     }
 
     pub(super) fn no_route(method: &str, path: &str) -> Self {
@@ -105,6 +122,9 @@ pub(super) fn response(
     }
     for (name, value) in meter.iter().flat_map(Meter::headers) {
         headers.insert(name, value.into());
+    }
+    if let Some(meter) = meter {
+        response.extensions_mut().insert(Account(meter.resource));
     }
     response
 }

@@ -1,18 +1,21 @@
 //! A user's edits, as made in the vendor's own pages: the same changes as through the API, without its whitelist.
 //!
 //! In: an [`Edit`]. Out: the object's id, webhooks. A contact takes `tags` (the whole list), `addTags`, `removeTags`; an
-//! appointment's contact is the edit's parent or its `contactId`.
+//! appointment's contact is the edit's parent or its `contactId`. What is done to the app and its tokens is `oauth`'s.
 
 use serde_json::json;
 
-use super::Ghl;
 use super::answers::Refusal;
 use super::contact_fields::changed_tags;
 use super::fields::{Fields, text, texts};
+use super::{Ghl, oauth};
 use crate::sandbox::{Edit, EditRefused, Turn};
 
 /// Makes the edit.
 pub(super) fn make(ghl: &mut Ghl, edit: &Edit, turn: &mut Turn<'_>) -> Result<String, EditRefused> {
+    if let Some(done) = oauth::edit(ghl, edit, turn) {
+        return done;
+    }
     let fields = edit.fields.as_object().cloned().unwrap_or_default();
     if edit.action == "create" {
         return create(ghl, edit, &fields, turn).map_err(refused);

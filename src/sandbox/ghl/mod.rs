@@ -1,8 +1,8 @@
 //! Stand-in for GoHighLevel: one account with its locations, contacts, tasks, notes, tags and appointments.
 //!
 //! In: API requests and users' edits. Out: answers in the vendor's v2 shapes and the webhooks that follow. Both ways of
-//! changing an object go through the same functions. Signing, sending and repeating webhooks is left to the shell;
-//! OAuth is not here (tokens are Private Integration Tokens). A deleted contact takes its tasks, notes and
+//! changing an object go through the same functions. Signing, sending and repeating webhooks is left to the shell.
+//! A deleted contact takes its tasks, notes and
 //! appointments with it, without webhooks of their own (what the vendor does there is not known).
 
 mod answers;
@@ -16,6 +16,7 @@ mod fields;
 mod keys;
 mod locations;
 mod notes;
+mod oauth;
 mod rate;
 mod routes;
 mod search;
@@ -32,6 +33,7 @@ use serde_json::{Value, json};
 
 use super::{Edit, EditRefused, Request, Response, Turn, World};
 use fields::{Fields, Shelf, fresh_uuid};
+pub use oauth::{ClientSettings, CompanySettings, OauthSettings, TargetUser};
 pub use settings::{CalendarSettings, GhlSettings, LocationSettings, SCOPES, TokenSettings};
 
 /// A GoHighLevel account in memory.
@@ -39,6 +41,9 @@ pub use settings::{CalendarSettings, GhlSettings, LocationSettings, SCOPES, Toke
 pub struct Ghl {
     settings: GhlSettings,
     rate: rate::Rate,
+    /// What OAuth has given out.
+    tokens: oauth::Tokens,
+    installs: oauth::Installs,
     contacts: Shelf,
     tasks: Shelf,
     notes: Shelf,
@@ -54,6 +59,8 @@ impl Ghl {
         Self {
             settings,
             rate: rate::Rate::default(),
+            tokens: oauth::Tokens::default(),
+            installs: oauth::Installs::new(),
             contacts: Shelf::new(),
             tasks: Shelf::new(),
             notes: Shelf::new(),
@@ -72,6 +79,9 @@ impl Ghl {
 impl World for Ghl {
     fn answer(&mut self, request: &Request, turn: &mut Turn<'_>) -> Response {
         let trace = fresh_uuid(turn.rng);
+        if let Some(response) = oauth::answer(self, request, turn, &trace) {
+            return response;
+        }
         let before = turn.webhooks.len();
         let mut meter = None;
         let outcome = routes::answer(self, request, turn, &mut meter);

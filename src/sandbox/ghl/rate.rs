@@ -1,6 +1,6 @@
 //! The vendor's rate limit: so many requests per location in ten seconds and in a day.
 //!
-//! In: a location and an instant. Out: what is left, for the headers, and whether this request is one too many.
+//! In: a location, or an agency where none is touched, and an instant. Out: what is left, for the headers, and whether this request is one too many.
 //! Windows start with their first request; the day is the UTC day (when the vendor's starts is not known).
 
 use std::collections::BTreeMap;
@@ -26,6 +26,8 @@ struct Windows {
 /// What is left after a request.
 #[derive(Debug)]
 pub(super) struct Meter {
+    /// The location or agency whose request it was.
+    pub(super) resource: String,
     limit_daily: u32,
     daily_remaining: u32,
     max: u32,
@@ -34,9 +36,9 @@ pub(super) struct Meter {
 }
 
 impl Rate {
-    /// Counts one request of a location.
-    pub(super) fn take(&mut self, location: &str, settings: &GhlSettings, now: Millis) -> Meter {
-        let windows = self.0.entry(location.to_owned()).or_default();
+    /// Counts one request of a location or an agency.
+    pub(super) fn take(&mut self, resource: &str, settings: &GhlSettings, now: Millis) -> Meter {
+        let windows = self.0.entry(resource.to_owned()).or_default();
         if now.0 - windows.since >= INTERVAL_MS {
             (windows.since, windows.burst) = (now.0, 0);
         }
@@ -49,6 +51,7 @@ impl Rate {
             windows.daily += 1;
         }
         Meter {
+            resource: resource.to_owned(),
             limit_daily: settings.daily,
             daily_remaining: settings.daily.saturating_sub(windows.daily),
             max: settings.burst,

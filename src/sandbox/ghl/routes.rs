@@ -124,15 +124,10 @@ pub(super) fn answer(
 ) -> Result<(u16, Value), Refusal> {
     let (method, path) = (request.method().as_str(), request.uri().path());
     let (route, ids) = find(method, path).ok_or_else(|| Refusal::no_route(method, path))?;
-    auth::version(request.headers())?;
+    auth::version(&ghl.settings, request.headers())?;
     let call = Call { ids, query: query(request), body: body(request)? };
     let location = location_of(ghl, route.place, &call);
-    let token = auth::token(&ghl.settings, request.headers())?;
-    auth::scope(token, route.scope)?;
-    if let Some(location) = &location {
-        auth::location(token, location)?;
-    }
-    let metered = location.or_else(|| token.locations.first().cloned()).unwrap_or_default();
+    let metered = auth::admit(ghl, request, route.scope, location.as_deref(), turn.now)?;
     let left = meter.insert(ghl.rate.take(&metered, &ghl.settings, turn.now));
     if left.exceeded {
         return Err(Refusal::too_many());
@@ -148,7 +143,7 @@ fn find(method: &str, path: &str) -> Option<(&'static Route, Vec<String>)> {
 }
 
 /// The ids that a path carries, if it is of this template.
-fn ids(template: &str, sent: &[&str]) -> Option<Vec<String>> {
+pub(super) fn ids(template: &str, sent: &[&str]) -> Option<Vec<String>> {
     let template: Vec<&str> = template.split('/').collect();
     let pairs = || template.iter().zip(sent);
     let fits = template.len() == sent.len() && pairs().all(|(wanted, got)| *wanted == "{}" || wanted == got);

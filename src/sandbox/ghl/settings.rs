@@ -4,6 +4,7 @@
 
 use serde::Deserialize;
 
+use super::oauth::{ClientSettings, CompanySettings, OauthSettings};
 use crate::secret::Secret;
 
 /// Every scope that an endpoint of the stand-in asks for.
@@ -24,12 +25,22 @@ pub const SCOPES: &[&str] = &[
 pub struct GhlSettings {
     /// The app in whose name webhooks are sent (24 hexadecimal digits); also sent as `versionId`.
     pub app_id: String,
-    /// The accepted tokens.
+    /// The agency that the locations belong to.
+    pub company: CompanySettings,
+    /// The app as an OAuth client; its id begins with `app_id`.
+    pub client: ClientSettings,
+    /// The moods of the OAuth endpoints.
+    pub oauth: OauthSettings,
+    /// The accepted Private Integration Tokens.
     pub tokens: Vec<TokenSettings>,
     /// The locations (sub-accounts).
     pub locations: Vec<LocationSettings>,
     /// The calendars of all locations.
     pub calendars: Vec<CalendarSettings>,
+    /// Whether `Version: v3` is known to all routes; to those of OAuth it always is.
+    pub v3: bool,
+    /// Whether an agency's OAuth token gets 403 from a location's endpoint, not 401 (which of the two is not known).
+    pub class_refusal_is_403: bool,
     /// Whether API writes come back as webhooks, as at the vendor.
     pub echo_webhooks: bool,
     /// Whether a tag change sends `ContactUpdate` as well as `ContactTagUpdate`.
@@ -48,9 +59,14 @@ impl Default for GhlSettings {
     fn default() -> Self {
         Self {
             app_id: "65a0b1c2d3e4f5a6b7c8d9e0".to_owned(),
+            company: CompanySettings::default(),
+            client: ClientSettings::default(),
+            oauth: OauthSettings::default(),
             tokens: Vec::new(),
             locations: Vec::new(),
             calendars: Vec::new(),
+            v3: false,
+            class_refusal_is_403: false,
             echo_webhooks: true,
             double_tag_webhook: false,
             task_create_without_contact: false,
@@ -81,6 +97,9 @@ pub struct TokenSettings {
     pub locations: Vec<String>,
     /// Its scopes, such as `contacts.write`.
     pub scopes: Vec<String>,
+    /// Whether it was made in the agency, and so opens no location's endpoint.
+    #[serde(default)]
+    pub agency: bool,
 }
 
 impl TokenSettings {
@@ -90,7 +109,13 @@ impl TokenSettings {
             token: Secret::new(token),
             locations: locations.iter().map(ToString::to_string).collect(),
             scopes: SCOPES.iter().map(ToString::to_string).collect(),
+            agency: false,
         }
+    }
+
+    /// An agency's token with every scope.
+    pub fn agency(token: &str) -> Self {
+        Self { agency: true, ..Self::full(token, &[]) }
     }
 }
 
@@ -108,6 +133,12 @@ pub struct LocationSettings {
     pub allow_duplicates: bool,
     /// By what a duplicate is recognised, first match first: `email`, `phone`.
     pub match_order: Vec<String>,
+    /// The user who installs apps in it.
+    pub user: String,
+    /// Whether the app is installed in it; without, it sends no webhooks.
+    pub installed: bool,
+    /// Whether it is active; else its tokens cannot be refreshed.
+    pub active: bool,
 }
 
 impl Default for LocationSettings {
@@ -118,6 +149,9 @@ impl Default for LocationSettings {
             timezone: "UTC".to_owned(),
             allow_duplicates: false,
             match_order: vec!["email".to_owned(), "phone".to_owned()],
+            user: some_user(),
+            installed: true,
+            active: true,
         }
     }
 }

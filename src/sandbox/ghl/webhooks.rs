@@ -78,14 +78,30 @@ pub(super) fn appointment(ghl: &Ghl, name: &str, appointment: &Fields, turn: &mu
     send(ghl, name, appointment, payload, turn);
 }
 
+/// What the app itself meets: INSTALL, UNINSTALL. Its head has no location: that is part of the payload, where it is one.
+pub(super) fn app(ghl: &Ghl, name: &str, account: &str, payload: Value, turn: &mut Turn<'_>) {
+    let app = ghl.settings.app_id.as_str();
+    let head = [("type", name), ("appId", app), ("versionId", app)];
+    let payload = if let Value::Object(payload) = payload { payload } else { Fields::new() };
+    post(account, &head, payload, turn);
+}
+
+/// Only an installed app is told of what happens in a location.
 fn send(ghl: &Ghl, name: &str, object: &Fields, payload: Fields, turn: &mut Turn<'_>) {
-    let (location, app) = (text(object, "locationId"), &ghl.settings.app_id);
-    let id = fresh_uuid(turn.rng);
+    let (location, app) = (text(object, "locationId"), ghl.settings.app_id.as_str());
+    if ghl.settings.location(location).is_some_and(|location| !location.installed) {
+        return;
+    }
     let head = [("type", name), ("locationId", location), ("versionId", app), ("appId", app)];
-    let mut body: Fields = head.map(|(key, value)| (key.to_owned(), value.into())).into_iter().collect();
+    post(location, &head, payload, turn);
+}
+
+fn post(account: &str, head: &[(&str, &str)], payload: Fields, turn: &mut Turn<'_>) {
+    let id = fresh_uuid(turn.rng);
+    let mut body: Fields = head.iter().map(|(key, value)| ((*key).to_owned(), (*value).into())).collect();
     body.extend(payload);
     body.insert("timestamp".to_owned(), turn.now.rfc3339().into());
     body.insert("webhookId".to_owned(), id.clone().into());
-    let account = location.to_owned();
-    turn.webhooks.push(Webhook { system: System::Ghl, extension: false, account, id, body: Value::Object(body) });
+    let (account, body) = (account.to_owned(), Value::Object(body));
+    turn.webhooks.push(Webhook { system: System::Ghl, extension: false, account, id, body });
 }

@@ -1,0 +1,143 @@
+//! The marketplace's page on which a person chooses where to install the app, and what their choice does.
+//!
+//! In: an authorize URL. Out: a page with one form a location and one for the agency; after the choice the app is installed
+//! and the browser sent back with a code. Nobody logs in: whoever opens the page is the user that the settings name.
+
+use std::fmt::Write;
+
+use super::installs::{self, Place};
+use super::settings::TargetUser;
+use super::tokens::Grant;
+use super::{Ask, Outcome, Said};
+use crate::sandbox::Turn;
+use crate::sandbox::ghl::Ghl;
+use crate::sandbox::ghl::rate::Meter;
+use crate::sandbox::web::Params;
+
+/// What an authorize URL carries on to the choice.
+const CARRIED: &[&str] = &["response_type", "redirect_uri", "client_id", "scope", "state", "version_id"];
+
+/// What an app asks for, found to be in order.
+struct Wish {
+    redirect: String,
+    state: Option<String>,
+    scopes: Vec<String>,
+}
+
+/// The page.
+pub(super) fn page(ghl: &mut Ghl, ask: &Ask<'_>, _: &mut Turn<'_>, _: &mut Option<Meter>) -> Outcome {
+    let params = Params::of(ask.request);
+    Ok(match wish(ghl, &params) {
+        Ok(_) => Said::Page(200, choices(ghl, &params)),
+        Err(refused) => sorry(refused),
+    })
+}
+
+/// The choice: `account` is a location, or the agency with its `location`s.
+pub(super) fn choose(ghl: &mut Ghl, ask: &Ask<'_>, turn: &mut Turn<'_>, _: &mut Option<Meter>) -> Outcome {
+    let params = Params::of(ask.request);
+    let wish = match wish(ghl, &params) {
+        Ok(wish) => wish,
+        Err(refused) => return Ok(sorry(refused)),
+    };
+    let account = params.get("account").unwrap_or_default();
+    let chosen = match Place::of(ghl, account) {
+        Some(Place::Company) => params.all("location"),
+        Some(Place::Location(_)) if ghl.settings.client.target == TargetUser::SubAccount => Vec::new(),
+        _ => return Ok(sorry("there is no such account to install the app in")),
+    };
+    if chosen.iter().any(|location| ghl.settings.location(location).is_none()) {
+        return Ok(sorry("there is no such location"));
+    }
+    let places: Vec<Place<'_>> =
+        Place::of(ghl, account).into_iter().chain(chosen.into_iter().map(Place::Location)).collect();
+    for place in &places {
+        installs::install(ghl, *place, Some(wish.scopes.clone()), turn);
+    }
+    let (location, user) = match places[0] {
+        Place::Company => (None, ghl.settings.company.user.clone()),
+        Place::Location(id) => {
+            (Some(id.to_owned()), ghl.settings.location(id).map(|one| one.user.clone()).unwrap_or_default())
+        }
+    };
+    let grant = Grant { location, scopes: wish.scopes, user };
+    let until = ghl.code_ends(turn.now);
+    let code = ghl.tokens.code(grant, Some(wish.redirect.clone()), until, turn);
+    let mut back = format!("{}{}code={code}", wish.redirect, if wish.redirect.contains('?') { '&' } else { '?' });
+    if let Some(state) = wish.state {
+        let _ = write!(back, "&state={}", encoded(&state));
+    }
+    Ok(Said::Redirect(back))
+}
+
+/// Reads an authorize URL, or says what is wrong with it. Only `error.noversionid` is known from the vendor.
+fn wish(ghl: &Ghl, params: &Params) -> Result<Wish, &'static str> {
+    let client = &ghl.settings.client;
+    if params.get("response_type") != Some("code") {
+        return Err("response_type must be code");
+    }
+    if params.get("client_id") != Some(&client.id) {
+        return Err("there is no such client_id");
+    }
+    if client.version_id.is_some() && params.get("version_id") != client.version_id.as_deref() {
+        return Err("error.noversionid");
+    }
+    let redirect = params.get("redirect_uri").unwrap_or_default().to_owned();
+    if !client.redirect_uris.contains(&redirect) {
+        return Err("redirect_uri is none of the app's");
+    }
+    let scopes = client.granted(params.get("scope").unwrap_or_default());
+    Ok(Wish { redirect, state: params.get("state").map(str::to_owned), scopes })
+}
+
+fn sorry(what: &str) -> Said {
+    Said::Page(400, format!("<!doctype html><title>Not possible</title><p>{}</p>", escaped(what)))
+}
+
+/// One form for each location, one for the agency. Links are relative: the stand-in may stand below any path.
+fn choices(ghl: &Ghl, params: &Params) -> String {
+    let hidden: String = CARRIED
+        .iter()
+        .filter_map(|name| Some((name, params.get(name)?)))
+        .map(|(name, value)| input("hidden", name, value))
+        .collect();
+    let form = |account: &str, name: &str, inner: &str| {
+        format!(
+            "<form action=\"chooselocation/choose\" method=\"get\">{hidden}{}{inner}<button>{}</button></form>\n",
+            input("hidden", "account", account),
+            escaped(name)
+        )
+    };
+    let mut page = "<!doctype html><title>Choose a location</title><h1>Where to install the app?</h1>\n".to_owned();
+    if ghl.settings.client.target == TargetUser::SubAccount {
+        for location in &ghl.settings.locations {
+            page.push_str(&form(&location.id, &location.name, ""));
+        }
+    }
+    let choice =
+        |id: &str, name: &str| format!("<label>{}{}</label>", input("checkbox", "location", id), escaped(name));
+    let choices: String = ghl.settings.locations.iter().map(|location| choice(&location.id, &location.name)).collect();
+    page.push_str(&form(&ghl.settings.company.id, &ghl.settings.company.name, &choices));
+    page
+}
+
+fn input(kind: &str, name: &str, value: &str) -> String {
+    format!("<input type=\"{kind}\" name=\"{name}\" value=\"{}\">", escaped(value))
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// A value of a query.
+fn encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
+}

@@ -1,0 +1,333 @@
+//! Where the app is installed: installing, uninstalling, listing, and the webhooks that tell of it.
+//!
+//! In: choices, requests, and edits from the control API. Out: INSTALL and UNINSTALL in the observed shapes, lists in the v2
+//! and v3 form, and tokens that end with their install. An agency's uninstall is told once, by its companyId alone.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use serde_json::{Value, json};
+
+use super::tokens::Grant;
+use super::{Ask, Outcome, Said, agency, count};
+use crate::clock::Millis;
+use crate::sandbox::ghl::answers::Refusal;
+use crate::sandbox::ghl::fields::text;
+use crate::sandbox::ghl::rate::Meter;
+use crate::sandbox::ghl::settings::LocationSettings;
+use crate::sandbox::ghl::whitelist::{self, Form, Key, opt, req};
+use crate::sandbox::ghl::{Ghl, auth, webhooks};
+use crate::sandbox::web::Params;
+use crate::sandbox::{Edit, EditRefused, Request, Turn};
+
+/// Locations on a page unless more or fewer are asked for.
+const PAGE: usize = 20;
+
+const UNINSTALL: &[Key] = &[opt("companyId", Form::Text), opt("locationId", Form::Text), opt("reason", Form::Text)];
+
+const LIST: &[Key] = &[
+    req("companyId", Form::Text),
+    req("appId", Form::Text),
+    opt("skip", Form::Text),
+    opt("limit", Form::Text),
+    opt("query", Form::Text),
+    opt("isInstalled", Form::Text),
+    opt("versionId", Form::Text),
+    opt("onTrial", Form::Text),
+    opt("planId", Form::Text),
+    opt("locationId", Form::Text),
+];
+
+const LIST_V3: &[Key] = &[
+    req("companyId", Form::Text),
+    req("appId", Form::Text),
+    opt("pageSize", Form::Text),
+    opt("pageToken", Form::Text),
+    opt("query", Form::Text),
+    opt("isInstalled", Form::Text),
+    opt("restrictToUserLocations", Form::Text),
+    opt("versionId", Form::Text),
+    opt("onTrial", Form::Text),
+    opt("planId", Form::Text),
+    opt("locationId", Form::Text),
+];
+
+/// Where an app can be installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place<'a> {
+    Company,
+    Location(&'a str),
+}
+
+impl<'a> Place<'a> {
+    /// The place that an account's id, or the word `company`, names.
+    pub(super) fn of(ghl: &Ghl, account: &'a str) -> Option<Self> {
+        if account == "company" || account == ghl.settings.company.id {
+            return Some(Self::Company);
+        }
+        ghl.settings.location(account).map(|_| Self::Location(account))
+    }
+
+    fn location(self) -> Option<&'a str> {
+        match self {
+            Self::Company => None,
+            Self::Location(id) => Some(id),
+        }
+    }
+}
+
+/// What is known of an install beyond that it is there.
+#[derive(Debug, Clone)]
+pub(in crate::sandbox::ghl) struct Installed {
+    at: Millis,
+    scopes: Option<Vec<String>>,
+}
+
+/// By location; none is the agency.
+pub(in crate::sandbox::ghl) type Installs = BTreeMap<Option<String>, Installed>;
+
+impl Ghl {
+    /// Whether the app is installed at a place.
+    fn has_app(&self, place: Place<'_>) -> bool {
+        match place {
+            Place::Company => self.settings.company.installed,
+            Place::Location(id) => self.settings.location(id).is_some_and(|location| location.installed),
+        }
+    }
+
+    fn set_app(&mut self, place: Place<'_>, installed: bool) {
+        match place {
+            Place::Company => self.settings.company.installed = installed,
+            Place::Location(id) => {
+                let location = self.settings.locations.iter_mut().find(|location| location.id == id);
+                location.into_iter().for_each(|location| location.installed = installed);
+            }
+        }
+    }
+
+    pub(super) fn must_be_installed(&self, place: Place<'_>) -> Result<(), Refusal> {
+        if self.has_app(place) { Ok(()) } else { Err(Refusal::bad_request("The app is not installed")) }
+    }
+
+    /// Refuses another agency than the token's.
+    pub(super) fn must_be_ours(&self, company: &str) -> Result<(), Refusal> {
+        if company == self.settings.company.id { Ok(()) } else { Err(Refusal::forbidden("Forbidden resource")) }
+    }
+
+    /// What an install grants: what was asked for when it was made, or all that the app may have.
+    pub(super) fn granted(&self, place: Place<'_>) -> Grant {
+        let location = place.location();
+        let asked = self.installs.get(&location.map(str::to_owned)).and_then(|install| install.scopes.clone());
+        let scopes = asked.unwrap_or_else(|| self.settings.client.granted(""));
+        Grant { location: location.map(str::to_owned), scopes, user: self.installer(place) }
+    }
+
+    pub(super) fn installer(&self, place: Place<'_>) -> String {
+        let location = place.location().and_then(|id| self.settings.location(id));
+        location.map_or_else(|| self.settings.company.user.clone(), |location| location.user.clone())
+    }
+
+    /// Whom the bearer of a request speaks for.
+    pub(super) fn bearer(&self, request: &Request, now: Millis) -> Option<&Grant> {
+        self.tokens.bearer(auth::bearer(request.headers())?, now)
+    }
+}
+
+/// Installs the app and tells of it; without `scopes`, nobody has granted any by OAuth.
+pub(super) fn install(ghl: &mut Ghl, place: Place<'_>, scopes: Option<Vec<String>>, turn: &mut Turn<'_>) {
+    ghl.set_app(place, true);
+    ghl.installs.insert(place.location().map(str::to_owned), Installed { at: turn.now, scopes });
+    let company = &ghl.settings.company;
+    let (account, payload) = match place {
+        Place::Company => (company.id.clone(), json!({"installType": "Company", "companyId": company.id, "trial": {}})),
+        Place::Location(id) => {
+            let payload = json!({
+                "installType": "Location",
+                "locationId": id,
+                "companyId": company.id,
+                "userId": ghl.installer(place),
+                "companyName": company.name,
+                "isWhitelabelCompany": false,
+                "whitelabelDetails": {"logoUrl": "", "domain": ""},
+                "trial": {},
+            });
+            (id.to_owned(), payload)
+        }
+    };
+    webhooks::app(ghl, "INSTALL", &account, payload, turn);
+}
+
+/// Takes the app out and tells of it; its tokens end. An agency's goes with those of all its locations.
+fn uninstall(ghl: &mut Ghl, place: Place<'_>, turn: &mut Turn<'_>) {
+    ghl.set_app(place, false);
+    ghl.tokens.end(place.location());
+    let (key, account) = match place {
+        Place::Location(id) => {
+            ghl.installs.remove(&Some(id.to_owned()));
+            ("locationId", id.to_owned())
+        }
+        Place::Company => {
+            ghl.installs.clear();
+            ghl.settings.locations.iter_mut().for_each(|location| location.installed = false);
+            ("companyId", ghl.settings.company.id.clone())
+        }
+    };
+    webhooks::app(ghl, "UNINSTALL", &account, json!({ key: account }), turn);
+}
+
+/// `DELETE /marketplace/app/{appId}/installations`: a location's token takes out its own, an agency's all, or one.
+pub(super) fn delete(ghl: &mut Ghl, ask: &Ask<'_>, turn: &mut Turn<'_>, meter: &mut Option<Meter>) -> Outcome {
+    auth::version_or_v3(ask.request.headers())?;
+    let caller = auth::caller(ghl, ask.request.headers(), turn.now)?;
+    caller.must_have("oauth.write")?;
+    count(ghl, &caller.resource(&ghl.settings), turn, meter)?;
+    whitelist::body(UNINSTALL, &ask.body)?;
+    must_be_app(ghl, &ask.ids[0])?;
+    let (company, location) = (text(&ask.body, "companyId"), text(&ask.body, "locationId"));
+    let place = match (caller.is_agency(), company, location) {
+        (true, "", "") => return Err(Refusal::unprocessable(vec!["companyId should not be empty".to_owned()])),
+        (false, _, "") => return Err(Refusal::unprocessable(vec!["locationId should not be empty".to_owned()])),
+        (true, _, "") => Place::Company,
+        (_, _, location) => Place::Location(location),
+    };
+    if !company.is_empty() {
+        ghl.must_be_ours(company)?;
+    }
+    if let Place::Location(location) = place {
+        caller.must_reach(location)?;
+    }
+    ghl.must_be_installed(place)?;
+    uninstall(ghl, place, turn);
+    Ok(Said::Traced(200, json!({"success": true})))
+}
+
+fn must_be_app(ghl: &Ghl, app: &str) -> Result<(), Refusal> {
+    if app == ghl.settings.app_id { Ok(()) } else { Err(Refusal::unknown("App", app)) }
+}
+
+/// `GET /oauth/installedLocations`, and its v3 form.
+pub(super) fn list(ghl: &mut Ghl, ask: &Ask<'_>, turn: &mut Turn<'_>, meter: &mut Option<Meter>) -> Outcome {
+    agency(ghl, ask, "oauth.readonly", turn, meter)?;
+    let params = Params::of(ask.request);
+    let sent = params.pairs().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    whitelist::query(if ask.v3 { LIST_V3 } else { LIST }, &sent)?;
+    ghl.must_be_ours(params.get("companyId").unwrap_or_default())?;
+    let app = params.get("appId").unwrap_or_default();
+    let found: Vec<Value> =
+        ghl.settings.locations.iter().filter(|one| wanted(one, &params)).map(|one| shown(ghl, one)).collect();
+    if ask.v3 {
+        return Ok(page_v3(ghl, app, &params, &found));
+    }
+    must_be_app(ghl, app)?;
+    let (skip, limit) = (params.number("skip").unwrap_or(0), params.number("limit").unwrap_or(PAGE));
+    let page: Vec<_> = found.iter().skip(skip).take(limit).collect();
+    Ok(Said::Traced(200, json!({"locations": page, "count": found.len(), "installToFutureLocations": false})))
+}
+
+fn wanted(location: &LocationSettings, params: &Params) -> bool {
+    let installed = params.get("isInstalled").map(|wanted| wanted == "true");
+    let words = params.get("query").unwrap_or_default().to_lowercase();
+    installed.is_none_or(|wanted| wanted == location.installed)
+        && params.get("locationId").is_none_or(|id| id == location.id)
+        && location.name.to_lowercase().contains(&words)
+}
+
+fn shown(ghl: &Ghl, location: &LocationSettings) -> Value {
+    let mut shown =
+        json!({"_id": location.id, "name": location.name, "address": "", "isInstalled": location.installed});
+    if location.installed {
+        shown["versionId"] = json!(ghl.settings.app_id);
+    }
+    if let Some(install) = ghl.installs.get(&Some(location.id.clone())) {
+        shown["installedAt"] = json!(install.at.rfc3339());
+    }
+    shown
+}
+
+/// A page under v3, or a refusal in the envelope that v3 has for this route.
+fn page_v3(ghl: &Ghl, app: &str, params: &Params, found: &[Value]) -> Said {
+    if app != ghl.settings.app_id {
+        let message = format!("The requested App '{app}' was not found.");
+        return aip(404, "RESOURCE_NOT_FOUND", &message, json!({"resource": "App", "identifier": app}));
+    }
+    let size =
+        params.get("pageSize").map_or(Some(PAGE), |size| size.parse().ok().filter(|size| (1..=100).contains(size)));
+    let Some(size) = size else {
+        return aip(400, "INVALID_ARGUMENT", "pageSize must be between 1 and 100", json!({"field": "pageSize"}));
+    };
+    let Some(skip) = params.get("pageToken").map_or(Some(0), opened) else {
+        return aip(400, "INVALID_ARGUMENT", "pageToken is invalid", json!({"field": "pageToken"}));
+    };
+    let items: Vec<_> = found.iter().skip(skip).take(size).collect();
+    let (next, before) = (skip + items.len() < found.len(), skip > 0);
+    let mut pagination = json!({
+        "totalRecords": found.len(),
+        "hasNextPage": next,
+        "hasPrevPage": before,
+        "currentPageSize": items.len(),
+    });
+    if next {
+        pagination["nextPageToken"] = json!(sealed(skip + size));
+    }
+    if before {
+        pagination["prevPageToken"] = json!(sealed(skip.saturating_sub(size)));
+    }
+    Said::Traced(200, json!({"items": items, "pagination": pagination, "installToFutureLocations": false}))
+}
+
+fn aip(status: u16, code: &str, message: &str, details: Value) -> Said {
+    let resolution = "Correct the request and send it again.";
+    let error = json!({"code": code, "message": message, "details": details, "resolution": resolution});
+    Said::Plain(status, json!({ "error": error }))
+}
+
+/// A page token says where the page begins.
+fn sealed(skip: usize) -> String {
+    BASE64.encode(json!({ "skip": skip }).to_string())
+}
+
+fn opened(token: &str) -> Option<usize> {
+    let text = BASE64.decode(token).ok()?;
+    serde_json::from_slice::<Value>(&text).ok()?.get("skip")?.as_u64()?.try_into().ok()
+}
+
+/// What people do to an app and an account, as the control API takes it; `None` for edits of other kinds. The account is a
+/// location, the agency (its id, or `company`), or, where tokens end, empty for all.
+///
+/// | kind | action | does |
+/// | --- | --- | --- |
+/// | `app` | `install` | installs from the marketplace, without OAuth: INSTALL and nothing else |
+/// | `app` | `uninstall` | ends the tokens, sends UNINSTALL |
+/// | `location` | `deactivate`, `activate` | pauses the location, and back |
+/// | `token` | `expire` | ends access tokens |
+/// | `token` | `invalidate` | ends refresh tokens |
+pub(in crate::sandbox::ghl) fn edit(
+    ghl: &mut Ghl,
+    edit: &Edit,
+    turn: &mut Turn<'_>,
+) -> Option<Result<String, EditRefused>> {
+    if !matches!(edit.kind.as_str(), "app" | "location" | "token") {
+        return None;
+    }
+    let account = edit.account.as_str();
+    let place = Place::of(ghl, account);
+    let of = place.map(Place::location);
+    let done = match (edit.kind.as_str(), edit.action.as_str(), place) {
+        ("app", "install", Some(place)) => Some(install(ghl, place, None, turn)),
+        ("app", "uninstall", Some(place)) if ghl.has_app(place) => Some(uninstall(ghl, place, turn)),
+        ("location", action @ ("activate" | "deactivate"), Some(Place::Location(id))) => {
+            Some(set_active(ghl, id, action == "activate"))
+        }
+        ("token", "expire", _) if of.is_some() || account.is_empty() => Some(ghl.tokens.expire(of)),
+        ("token", "invalidate", _) if of.is_some() || account.is_empty() => Some(ghl.tokens.invalidate(of)),
+        _ => None,
+    };
+    let refused = || EditRefused(format!("cannot {} the {} of `{account}`", edit.action, edit.kind));
+    Some(done.map(|()| account.to_owned()).ok_or_else(refused))
+}
+
+fn set_active(ghl: &mut Ghl, id: &str, active: bool) {
+    let location = ghl.settings.locations.iter_mut().find(|location| location.id == id);
+    location.into_iter().for_each(|location| location.active = active);
+}
