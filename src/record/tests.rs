@@ -165,6 +165,8 @@ fn what_was_not_read_or_is_not_mirrored_keeps_its_standing() {
     assert_eq!((unparsed.standing, unparsed.reason.as_deref()), (Standing::Unparsed, Some("no JSON")));
     let install = Envelope { standing: Standing::NotMirrored, ..envelope(None) };
     assert_eq!(placed(&GHL, install).standing, Standing::NotMirrored);
+    let new = Envelope { standing: Standing::NotMirrored, ..envelope(Some("ghl-nobody")) };
+    assert_eq!(placed(&GHL, new).standing, Standing::NotMirrored);
     let foreign = Envelope { standing: Standing::NotMirrored, ..envelope(Some("ghl-three")) };
     assert_eq!(placed(&GHL, foreign).standing, Standing::Unrouted);
 }
