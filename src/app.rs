@@ -27,7 +27,7 @@ use crate::http::{Frame, Health, Operations, Public, routes};
 use crate::ids::Ids;
 use crate::mirror::{Lanes, UnderWay};
 use crate::model::{Mode, System};
-use crate::receive::{Gate, Intake};
+use crate::receive::{Gate, Intake, Sightings};
 use crate::reconcile::{Reconciler, Scope};
 use crate::record::{Directory, Recorder, Waiting};
 use crate::resolve::Resolver;
@@ -38,6 +38,9 @@ use crate::systems::{Site, Transport};
 
 /// How long what runs may take to end when we are asked to stop.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often it is kept what webhooks are proven by.
+const SIGHTINGS: Duration = Duration::from_mins(1);
 
 /// What the service stands on; tests and the demo bring their own.
 pub struct Ground {
@@ -205,12 +208,14 @@ impl Running {
         self.supervisor.spawn(writer.run());
         let checks = config::checks(config);
         let models = config.workspaces();
-        let health = Health::new(self.store.clone(), models.clone(), &checks, self.clock.clone());
+        let looked_at = checks.clone();
         let doors = sites::doors();
         let gate = |(system, checks)| (system, Gate { checks, door: doors[&system].clone() });
         let gates = checks.into_iter().map(gate).collect();
         let directory = Directory::of(&models);
         let intake = Intake::new(gates, directory, recorder, self.clock.clone(), self.ids.clone());
+        let health = Health::new(self.store.clone(), models, &looked_at, intake.sightings(), self.clock.clone());
+        self.keep_sightings(intake.sightings());
         let frame = Frame { clock: self.clock.clone(), ids: self.ids.clone() };
         let routes = [
             (
@@ -233,6 +238,22 @@ impl Running {
                 }
             });
         }
+    }
+
+    /// Keeps what the webhooks are proven by, so that a restart does not forget what used to come.
+    fn keep_sightings(&self, sightings: Arc<Sightings>) {
+        let (store, clock, stop) = (self.store.clone(), self.clock.clone(), self.supervisor.stop().clone());
+        self.supervisor.spawn(async move {
+            loop {
+                if let Err(error) = sightings.keep(store.as_ref(), clock.now()).await {
+                    tracing::warn!(error = %error, "what webhooks are proven by was not kept");
+                }
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(SIGHTINGS) => {}
+                }
+            }
+        });
     }
 
     /// Reconciles all workspaces from time to time; those whose lease is elsewhere are left to their holder.

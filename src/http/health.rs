@@ -1,6 +1,6 @@
 //! `GET /health`: whether webhooks arrive, workspace by workspace, and how much waits.
 //!
-//! In: the workspaces, who may send for them, and the store's rows about them. Out: JSON without accounts, secrets or
+//! In: the workspaces, who may send for them, the store's rows about them, and what stays away. Out: JSON without accounts, secrets or
 //! personal values, since everybody may read it. An answer is kept for a second, so that asking costs the store little.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +16,7 @@ use tokio::sync::Mutex;
 use super::problem::Problem;
 use crate::clock::{Clock, Millis};
 use crate::model::{System, Workspace};
+use crate::receive::{Alarm, Sightings};
 use crate::store::{Load, StoreError, Workspaces};
 use crate::verify::Check;
 
@@ -27,21 +28,23 @@ pub struct Health {
     rows: Arc<dyn Workspaces>,
     workspaces: Vec<Workspace>,
     spoken_for: BTreeMap<System, BTreeSet<String>>,
+    sightings: Arc<Sightings>,
     clock: Arc<dyn Clock>,
     kept: Mutex<Option<(Millis, Value)>>,
 }
 
 impl Health {
-    /// The health of these workspaces, whose webhooks these checks prove.
+    /// The health of these workspaces, whose webhooks these checks prove and these sightings watch.
     pub fn new(
         rows: Arc<dyn Workspaces>,
         workspaces: Vec<Workspace>,
         checks: &BTreeMap<System, Vec<Check>>,
+        sightings: Arc<Sightings>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let names = |checks: &Vec<Check>| checks.iter().flat_map(|check| check.speaks_for.clone()).collect();
         let spoken_for = checks.iter().map(|(system, checks)| (*system, names(checks))).collect();
-        Self { rows, workspaces, spoken_for, clock, kept: Mutex::new(None) }
+        Self { rows, workspaces, spoken_for, sightings, clock, kept: Mutex::new(None) }
     }
 
     /// The present health, or that of the last second.
@@ -55,7 +58,10 @@ impl Health {
         for workspace in &self.workspaces {
             workspaces.push(self.workspace(workspace).await?);
         }
-        let told = json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "workspaces": workspaces});
+        let alarms: Vec<Value> = self.sightings.alarms().iter().map(alarm_json).collect();
+        let told = json!({
+            "status": "ok", "version": env!("CARGO_PKG_VERSION"), "alarms": alarms, "workspaces": workspaces
+        });
         *kept = Some((now, told.clone()));
         Ok(told)
     }
@@ -88,6 +94,11 @@ impl std::fmt::Debug for Health {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Health").field("workspaces", &self.workspaces.len()).finish_non_exhaustive()
     }
+}
+
+fn alarm_json(alarm: &Alarm) -> Value {
+    let Alarm { system, header, last_seen, text } = alarm;
+    json!({"system": system, "header": header, "last_seen": last_seen.rfc3339(), "text": text})
 }
 
 /// A workspace's load, in JSON.

@@ -4,6 +4,8 @@
 //! route, proof, envelope, place, record. Only the proof can refuse; once a sender is proven, whatever it sends is kept
 //! (law 1): no JSON, a truncated body, another content type, an unknown type, an unknown workspace.
 
+mod sightings;
+
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -17,6 +19,8 @@ use crate::model::{Appended, System};
 use crate::record::{Directory, NotStored, Recorder, place};
 use crate::systems::{Door, Envelope};
 use crate::verify::{Check, RawWebhook, Refusal, VerifiedWebhook, verify};
+
+pub use sightings::{Alarm, Sightings};
 
 /// A system's route: who may come in, and who reads what they bring.
 #[derive(Clone)]
@@ -71,6 +75,7 @@ pub struct Intake {
     recorder: Recorder,
     clock: Arc<dyn Clock>,
     ids: Arc<Ids>,
+    sightings: Arc<Sightings>,
 }
 
 impl Intake {
@@ -82,8 +87,14 @@ impl Intake {
         clock: Arc<dyn Clock>,
         ids: Arc<Ids>,
     ) -> Self {
-        let gates = gates.into_iter().filter(|(_, gate)| !gate.checks.is_empty()).collect();
-        Self { gates, directory, recorder, clock, ids }
+        let gates: BTreeMap<_, _> = gates.into_iter().filter(|(_, gate)| !gate.checks.is_empty()).collect();
+        let sightings = Arc::new(Sightings::new(&gates));
+        Self { gates, directory, recorder, clock, ids, sightings }
+    }
+
+    /// Which ways of proving a webhook still come.
+    pub fn sightings(&self) -> Arc<Sightings> {
+        self.sightings.clone()
     }
 
     /// Whether webhooks of a system are accepted at all.
@@ -99,7 +110,9 @@ impl Intake {
         let raw = RawWebhook { system, workspace, headers, body, received: now };
         let webhook = verify(&gate.checks, raw, now).inspect_err(|refusal| {
             tracing::info!(%system, %refusal, "webhook refused");
+            self.sightings.refused(system, *refusal, now);
         })?;
+        self.sightings.proven(&gate.checks, &webhook, now);
         let change = place(&webhook, envelope(gate.door.as_ref(), &webhook), &self.directory, self.ids.uuid(now));
         let standing = change.standing;
         let credential = webhook.credential();

@@ -98,6 +98,7 @@ fn webhook(sent: &Sent<'_>) -> VerifiedWebhook {
         extension: sent.extension,
         header: HeaderName::from_static("x-token"),
         keys: Keys::StaticToken(vec![TokenDigest::of(&Secret::new("token"))]),
+        until: None,
         rule: None,
     };
     let mut headers = HeaderMap::new();
