@@ -26,9 +26,9 @@ use crate::dispatch::worker::Worker;
 use crate::http::{Frame, Health, Operations, Public, routes};
 use crate::ids::Ids;
 use crate::mirror::{Lanes, UnderWay};
-use crate::model::{Mode, System};
+use crate::model::{Kind, Mode, System};
 use crate::receive::{Gate, Intake, Sightings};
-use crate::reconcile::{Reconciler, Scope};
+use crate::reconcile::{Poll, Reconciler, Scope};
 use crate::record::{Directory, Recorder, Waiting};
 use crate::resolve::Resolver;
 use crate::store::{Load, Store, sql};
@@ -124,6 +124,9 @@ pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
     running.spawn_workers(&budget);
     running.listen(config, public, ops);
     running.reconcile_every(config.reconcile.every);
+    for site in running.sites.values() {
+        running.poll_tasks(site.clone(), config.systems.ghl.poll_tasks);
+    }
     tracing::info!(public = %running.public, ops = %running.ops, workspaces = running.sites.len(), "lockstep serves");
     Ok(running)
 }
@@ -271,6 +274,37 @@ impl Running {
                 if let Err(error) = ops::start_reconcile(&running, None, Scope::default()) {
                     tracing::warn!(error = %error, "a reconcile was left out");
                 }
+            }
+        });
+    }
+
+    /// Lists a workspace's open tasks in GHL, which sends no webhook when one is edited, while its lease is ours.
+    fn poll_tasks(self: &Arc<Self>, site: Arc<Site>, every: Duration) {
+        if every.is_zero() || !site.targets.contains_key(&System::Ghl) {
+            return;
+        }
+        let (running, stop) = (self.clone(), self.supervisor.stop().clone());
+        self.supervisor.spawn(async move {
+            let mut poll = Poll::new(System::Ghl, Kind::Task);
+            let rounds = async {
+                loop {
+                    tokio::time::sleep(every).await;
+                    if running.holder.lease(&site.workspace.name).is_none() {
+                        poll = Poll::new(System::Ghl, Kind::Task);
+                        continue;
+                    }
+                    match running.reconciler.poll(&site, &mut poll).await {
+                        Ok(0) => {}
+                        Ok(_) => running.wake(),
+                        Err(error) => {
+                            tracing::warn!(workspace = %site.workspace.name, error = %error, "a poll was left out");
+                        }
+                    }
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = rounds => {}
             }
         });
     }
