@@ -7,6 +7,7 @@ mod installs;
 mod ops;
 mod preview;
 mod roster;
+mod rounds;
 mod sites;
 mod stages;
 
@@ -38,7 +39,6 @@ use crate::dispatch::worker::Worker;
 use crate::http::{Frame, Operations, Public, routes};
 use crate::ids::Ids;
 use crate::model::{Mode, System};
-use crate::reconcile::Scope;
 use crate::record::{Recorder, Waiting};
 use crate::store::{Load, Store, sql};
 use crate::supervisor::Supervisor;
@@ -144,7 +144,7 @@ pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
     running.lead_on(&recorder);
     running.listen(config, public, ops);
     running.look_after_installs();
-    running.reconcile_every(config.reconcile.every);
+    running.go_round(config);
     tracing::info!(public = %running.public, ops = %running.ops, workspaces = served.sites.len(), "lockstep serves");
     Ok(running)
 }
@@ -260,25 +260,6 @@ impl Running {
                 }
             });
         }
-    }
-
-    /// Reconciles all workspaces from time to time; those whose lease is elsewhere are left to their holder.
-    fn reconcile_every(self: &Arc<Self>, every: Duration) {
-        if every.is_zero() {
-            return;
-        }
-        let (running, stop) = (self.clone(), self.supervisor.stop().clone());
-        self.supervisor.spawn(async move {
-            loop {
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = tokio::time::sleep(every) => {}
-                }
-                if let Err(error) = ops::start_reconcile(&running, None, Scope::default()) {
-                    tracing::warn!(error = %error, "a reconcile was left out");
-                }
-            }
-        });
     }
 
     /// Leases are renewed, and workers need not poll for what was just recorded.

@@ -26,8 +26,9 @@ impl Doorway {
     pub fn new(config: &Config, recorder: &Recorder, accounts: Accounts, ids: &Arc<Ids>) -> Self {
         let (models, checks) = (config.workspaces(), config::checks(config));
         let (store, clock) = (accounts.store.clone(), accounts.clock.clone());
-        let health = Health::new(store, models.clone(), &checks, Arc::new(accounts), clock.clone());
-        let intake = Intake::new(gates(checks), Directory::of(&models), recorder.clone(), clock, ids.clone());
+        let directory = Directory::of(&models);
+        let intake = Intake::new(gates(checks.clone()), directory, recorder.clone(), clock.clone(), ids.clone());
+        let health = Health::new(store, models, &checks, Arc::new(accounts), intake.sightings(), clock);
         Self { intake: Arc::new(intake), health: Arc::new(health) }
     }
 

@@ -42,18 +42,19 @@ fn ghl_checks(config: &Config, rule: &BodyRule) -> Vec<Check> {
     let speaks_for = names(config.workspaces.iter().filter(has_location));
     let ghl = &config.systems.ghl;
     let schemes = [
-        ("x-ghl-signature", Keys::Ed25519(ghl.ed25519_keys.clone()), ghl.ed25519_keys.is_empty()),
-        ("x-wh-signature", Keys::RsaSha256(ghl.rsa_keys.clone()), ghl.rsa_keys.is_empty()),
+        ("x-ghl-signature", Keys::Ed25519(ghl.ed25519_keys.clone()), None, ghl.ed25519_keys.is_empty()),
+        ("x-wh-signature", Keys::RsaSha256(ghl.rsa_keys.clone()), Some(ghl.rsa_until), ghl.rsa_keys.is_empty()),
     ];
-    let check = |(header, keys, _)| Check {
+    let check = |(header, keys, until, _)| Check {
         credential: "app:ghl".to_owned(),
         speaks_for: speaks_for.clone(),
         extension: false,
         header: HeaderName::from_static(header),
         keys,
+        until,
         rule: Some(rule.clone()),
     };
-    schemes.into_iter().filter(|(_, _, none)| !none).map(check).collect()
+    schemes.into_iter().filter(|(.., none)| !none).map(check).collect()
 }
 
 /// A connection speaks for the workspaces that use it.
@@ -75,6 +76,7 @@ fn connection_checks(config: &Config, name: &str, connection: &Connection, rule:
             extension: false,
             header: header?,
             keys,
+            until: None,
             rule: rule.cloned(),
         })
     };
@@ -91,6 +93,7 @@ fn extension_checks(workspace: &WorkspaceEntry) -> impl Iterator<Item = (System,
             extension: true,
             header: HeaderName::from_static("webhook-signature"),
             keys: Keys::StandardWebhooks(secrets),
+            until: None,
             rule: None,
         };
         (*system, check)

@@ -1,6 +1,6 @@
 //! `GET /health`: whether webhooks arrive, workspace by workspace, and how much waits.
 //!
-//! In: the workspaces, who may send for them, and the store's rows about them. Out: JSON without accounts, secrets or
+//! In: the workspaces, who may send for them, the store's rows about them, and what stays away. Out: JSON without accounts, secrets or
 //! personal values, since everybody may read it. An answer is kept for a second, so that asking costs the store little.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +17,7 @@ use tokio::sync::Mutex;
 use super::problem::Problem;
 use crate::clock::{Clock, Millis};
 use crate::model::{Install, System, Workspace};
+use crate::receive::{Alarm, Sightings};
 use crate::store::{Load, StoreError, Workspaces};
 use crate::verify::Check;
 
@@ -28,6 +29,7 @@ pub struct Health {
     rows: Arc<dyn Workspaces>,
     access: Arc<dyn Access>,
     served: RwLock<Arc<Served>>,
+    sightings: Arc<Sightings>,
     clock: Arc<dyn Clock>,
     kept: Mutex<Option<(Millis, Value)>>,
 }
@@ -57,16 +59,17 @@ pub struct Lacks {
 }
 
 impl Health {
-    /// The health of these workspaces, whose webhooks these checks prove.
+    /// The health of these workspaces, whose webhooks these checks prove and these sightings watch.
     pub fn new(
         rows: Arc<dyn Workspaces>,
         workspaces: Vec<Workspace>,
         checks: &BTreeMap<System, Vec<Check>>,
         access: Arc<dyn Access>,
+        sightings: Arc<Sightings>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let served = RwLock::new(Arc::new(Served::new(workspaces, checks)));
-        Self { rows, access, served, clock, kept: Mutex::new(None) }
+        Self { rows, access, served, sightings, clock, kept: Mutex::new(None) }
     }
 
     /// Tells of these from now on.
@@ -86,7 +89,10 @@ impl Health {
         for workspace in &served.workspaces {
             workspaces.push(self.workspace(&served, workspace).await?);
         }
-        let told = json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "workspaces": workspaces});
+        let alarms: Vec<Value> = self.sightings.alarms().iter().map(alarm_json).collect();
+        let told = json!({
+            "status": "ok", "version": env!("CARGO_PKG_VERSION"), "alarms": alarms, "workspaces": workspaces
+        });
         *kept = Some((now, told.clone()));
         Ok(told)
     }
@@ -152,6 +158,11 @@ impl std::fmt::Debug for Health {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Health").finish_non_exhaustive()
     }
+}
+
+fn alarm_json(alarm: &Alarm) -> Value {
+    let Alarm { system, header, last_seen, text } = alarm;
+    json!({"system": system, "header": header, "last_seen": last_seen.rfc3339(), "text": text})
 }
 
 /// A workspace's load, in JSON.

@@ -181,8 +181,15 @@ fn world_with(waiting: Waiting) -> World {
     };
     let gates = checks.iter().map(gate).collect();
     let directory = Directory::of(&workspaces);
-    let health = Health::new(Arc::new(QuietRows), workspaces, &checks, Arc::new(ReadOnly), Arc::clone(&clock));
     let intake = Intake::new(gates, directory, recorder, Arc::clone(&clock), Arc::clone(&ids));
+    let health = Health::new(
+        Arc::new(QuietRows),
+        workspaces,
+        &checks,
+        Arc::new(ReadOnly),
+        intake.sightings(),
+        Arc::clone(&clock),
+    );
     let router = public(Public {
         intake: Arc::new(intake),
         health: Arc::new(health),

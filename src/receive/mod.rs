@@ -4,6 +4,8 @@
 //! route, proof, envelope, place, record. Only the proof can refuse; once a sender is proven, whatever it sends is kept
 //! (law 1): no JSON, a truncated body, another content type, an unknown type, an unknown workspace.
 
+mod sightings;
+
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -17,6 +19,8 @@ use crate::model::{Appended, System};
 use crate::record::{Directory, NotStored, Recorder, place};
 use crate::systems::{Door, Envelope};
 use crate::verify::{Check, RawWebhook, Refusal, VerifiedWebhook, verify};
+
+pub use sightings::{Alarm, Sightings};
 
 /// A system's route: who may come in, and who reads what they bring.
 #[derive(Clone)]
@@ -83,6 +87,7 @@ pub struct Intake {
     recorder: Recorder,
     clock: Arc<dyn Clock>,
     ids: Arc<Ids>,
+    sightings: Arc<Sightings>,
 }
 
 impl Intake {
@@ -94,8 +99,14 @@ impl Intake {
         clock: Arc<dyn Clock>,
         ids: Arc<Ids>,
     ) -> Self {
-        let entries = Arc::new(RwLock::new(Arc::new(Entries::new(gates, directory))));
-        Self { entries, recorder, clock, ids }
+        let entries = Entries::new(gates, directory);
+        let sightings = Arc::new(Sightings::new(&entries.gates));
+        Self { entries: Arc::new(RwLock::new(Arc::new(entries))), recorder, clock, ids, sightings }
+    }
+
+    /// Which ways of proving a webhook still come.
+    pub fn sightings(&self) -> Arc<Sightings> {
+        self.sightings.clone()
     }
 
     /// Lets these in from now on.
@@ -121,7 +132,9 @@ impl Intake {
         let raw = RawWebhook { system, workspace, headers, body, received: now };
         let webhook = verify(&gate.checks, raw, now).inspect_err(|refusal| {
             tracing::info!(%system, %refusal, "webhook refused");
+            self.sightings.refused(system, *refusal, now);
         })?;
+        self.sightings.proven(&gate.checks, &webhook, now);
         let change = place(&webhook, envelope(gate.door.as_ref(), &webhook), &entries.directory, self.ids.uuid(now));
         let standing = change.standing;
         let credential = webhook.credential();

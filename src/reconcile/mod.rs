@@ -1,7 +1,10 @@
 //! Reconciling: what a system lists is compared with what it is known to hold; differences go the way of every change.
 //!
 //! In: a site. Out: rows of the change log (claims: a list page proves nothing, the lane reads), and a report of the drift.
-//! A dry run reports only. A full run lists everything, and doubts linked objects that are not listed.
+//! A dry run reports only. A full run lists everything, and doubts linked objects that are not listed. Between runs, what
+//! no webhook tells of is polled (`poll`).
+
+mod poll;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
@@ -19,6 +22,8 @@ use crate::model::{
 use crate::resolve::claim::{self, Weight};
 use crate::store::{ChangeLog, Entities, StoreError, Workspaces};
 use crate::systems::{Site, SystemError, Target};
+
+pub use poll::Poll;
 
 /// Listings start this much before the last run, for clocks and search indexes that lag.
 const OVERLAP: Duration = Duration::from_mins(10);

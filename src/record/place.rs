@@ -57,12 +57,17 @@ fn stand(
         Ok(name) => (Some(name.to_owned()), envelope.standing, envelope.reason.clone()),
         // What could not be read names no account either; where it belongs is then the smaller question.
         Err(_) if envelope.standing == Standing::Unparsed => (None, envelope.standing, envelope.reason.clone()),
-        // A webhook about the app as a whole (an install) names no account and is nothing that we mirror.
-        Err(_) if envelope.standing == Standing::NotMirrored && envelope.account.is_none() => {
+        // A webhook about the app itself (an install) names no account, or one that no workspace has yet.
+        Err(_) if envelope.standing == Standing::NotMirrored && !is_known(webhook, envelope, directory) => {
             (None, envelope.standing, envelope.reason.clone())
         }
         Err(reason) => unrouted(reason),
     }
+}
+
+fn is_known(webhook: &VerifiedWebhook, envelope: &Envelope, directory: &Directory) -> bool {
+    let account = envelope.account.as_deref();
+    account.is_some_and(|account| directory.workspace(webhook.raw().system, account).is_some())
 }
 
 fn route<'a>(

@@ -98,6 +98,7 @@ fn webhook(sent: &Sent<'_>) -> VerifiedWebhook {
         extension: sent.extension,
         header: HeaderName::from_static("x-token"),
         keys: Keys::StaticToken(vec![TokenDigest::of(&Secret::new("token"))]),
+        until: None,
         rule: None,
     };
     let mut headers = HeaderMap::new();
@@ -165,6 +166,8 @@ fn what_was_not_read_or_is_not_mirrored_keeps_its_standing() {
     assert_eq!((unparsed.standing, unparsed.reason.as_deref()), (Standing::Unparsed, Some("no JSON")));
     let install = Envelope { standing: Standing::NotMirrored, ..envelope(None) };
     assert_eq!(placed(&GHL, install).standing, Standing::NotMirrored);
+    let new = Envelope { standing: Standing::NotMirrored, ..envelope(Some("ghl-nobody")) };
+    assert_eq!(placed(&GHL, new).standing, Standing::NotMirrored);
     let foreign = Envelope { standing: Standing::NotMirrored, ..envelope(Some("ghl-three")) };
     assert_eq!(placed(&GHL, foreign).standing, Standing::Unrouted);
 }

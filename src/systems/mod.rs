@@ -111,6 +111,13 @@ pub struct Page {
     pub next: Option<String>,
 }
 
+impl Page {
+    /// The last page, with nothing on it.
+    pub fn empty() -> Self {
+        Self { observations: Vec::new(), next: None }
+    }
+}
+
 /// Calls a system for one workspace. Each method is one HTTP call where the vendor allows it.
 #[async_trait]
 pub trait Target: Terms {
@@ -125,6 +132,9 @@ pub trait Target: Terms {
     fn granted(&self, kind: Kind, action: Action) -> Result<(), SystemError>;
     /// Lists what changed since an instant (our clock; `None`: everything), a page at a time.
     async fn changed(&self, kind: Kind, since: Option<Millis>, page: Option<&str>) -> Result<Page, SystemError>;
+    /// Lists the objects of a kind that are edited without a webhook (GHL's open tasks), a page at a time. Of a kind whose
+    /// edits are all told, none.
+    async fn untold(&self, kind: Kind, page: Option<&str>) -> Result<Page, SystemError>;
 }
 
 /// A system that people can ask by hand, to set a workspace up or to look into something. Reads only.

@@ -54,6 +54,8 @@ pub struct Check {
     pub header: HeaderName,
     /// What is accepted.
     pub keys: Keys,
+    /// From when on it proves nothing any more, if it ends (GHL's older signature).
+    pub until: Option<Millis>,
     /// What the body must say besides.
     pub rule: Option<BodyRule>,
 }
@@ -70,8 +72,13 @@ impl Check {
         }
     }
 
+    /// Whether it has ended.
+    pub fn is_over(&self, now: Millis) -> bool {
+        self.until.is_some_and(|until| now >= until)
+    }
+
     /// Whether its header is there. Empty and `N/A` (GHL's word for unsigned) count as not there.
-    pub(super) fn is_offered(&self, headers: &HeaderMap) -> bool {
+    pub fn is_offered(&self, headers: &HeaderMap) -> bool {
         headers.get_all(&self.header).iter().any(|value| {
             let text = value.as_bytes().trim_ascii();
             !text.is_empty() && !text.eq_ignore_ascii_case(b"N/A")

@@ -82,6 +82,9 @@ pub enum Refusal {
     /// None of the keys or secrets of the scheme fits.
     #[error("the signature or token is wrong")]
     Bad,
+    /// Only a scheme that has ended is there (GHL's older signature after its announced end).
+    #[error("it is signed only in a way that no longer counts; `rsa_until` in [systems.ghl] says until when")]
+    Ended,
     /// It is signed well, and made too long ago or too far ahead.
     #[error("the timestamp is outside the accepted time")]
     TooOld,
@@ -91,14 +94,14 @@ pub enum Refusal {
 }
 
 /// Checks a webhook. The first scheme whose header is present decides, without falling back to another; within it any of
-/// the keys and secrets of any of its checks may pass.
+/// the keys and secrets of any of its checks may pass. A check that has ended is as if it were not there.
 pub fn verify(checks: &[Check], raw: RawWebhook, now: Millis) -> Result<VerifiedWebhook, Refusal> {
-    let deciding = |scheme: &Scheme| {
-        let with_header: Vec<_> =
-            checks.iter().filter(|check| check.scheme() == *scheme && check.is_offered(&raw.headers)).collect();
-        (!with_header.is_empty()).then_some(with_header)
-    };
-    let deciding = Scheme::ALL.iter().find_map(deciding).ok_or(Refusal::Missing)?;
+    let (over, offered): (Vec<_>, Vec<_>) =
+        checks.iter().filter(|check| check.is_offered(&raw.headers)).partition(|check| check.is_over(now));
+    let first = Scheme::ALL.iter().find(|scheme| offered.iter().any(|check| check.scheme() == **scheme));
+    let nothing = if over.is_empty() { Refusal::Missing } else { Refusal::Ended };
+    let first = *first.ok_or(nothing)?;
+    let deciding = offered.into_iter().filter(|check| check.scheme() == first);
     let mut refusal = Refusal::Bad;
     for check in deciding {
         match schemes::prove(check, &raw, now) {

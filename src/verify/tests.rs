@@ -49,6 +49,7 @@ fn check(header: &'static str, keys: Keys) -> Check {
         extension: false,
         header: HeaderName::from_static(header),
         keys,
+        until: None,
         rule: None,
     }
 }
@@ -151,6 +152,29 @@ fn the_first_scheme_with_a_header_decides_without_falling_back() {
     let mut webhook = good(Scheme::RsaSha256);
     webhook.headers.insert("x-ghl-signature", HeaderValue::from_static("N/A"));
     assert_eq!(verify(&all_checks(), webhook, NOW).unwrap().credential(), "test:x-wh-signature");
+}
+
+#[test]
+fn a_scheme_that_has_ended_proves_nothing() {
+    let mut checks = all_checks();
+    checks[3].until = Some(NOW);
+    let just_before = NOW - Duration::from_millis(1);
+    assert_eq!(verify(&checks, good(Scheme::RsaSha256), just_before).unwrap().credential(), "test:x-wh-signature");
+    for moment in [NOW, NOW + Duration::from_hours(1)] {
+        assert_eq!(verify(&checks, good(Scheme::RsaSha256), moment).unwrap_err(), Refusal::Ended);
+    }
+    // GHL's word for unsigned beside it makes no difference; a newer signature decides as if it were alone.
+    let mut webhook = good(Scheme::RsaSha256);
+    webhook.headers.insert("x-ghl-signature", HeaderValue::from_static("N/A"));
+    assert!(verify(&checks, webhook.clone(), just_before).is_ok());
+    assert_eq!(verify(&checks, webhook.clone(), NOW).unwrap_err(), Refusal::Ended);
+    let newer = good(Scheme::Ed25519).headers["x-ghl-signature"].clone();
+    webhook.headers.insert("x-ghl-signature", newer);
+    assert_eq!(verify(&checks, webhook.clone(), NOW).unwrap().credential(), "test:x-ghl-signature");
+    // Nor does one that is wrong fall back, before or after.
+    webhook.headers.insert("x-ghl-signature", HeaderValue::from_static("AAAA"));
+    assert_eq!(verify(&checks, webhook.clone(), just_before).unwrap_err(), Refusal::Bad);
+    assert_eq!(verify(&checks, webhook, NOW).unwrap_err(), Refusal::Bad);
 }
 
 #[test]

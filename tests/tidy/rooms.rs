@@ -73,8 +73,9 @@ pub const ROOMS: &[Room] = &[
     // The loop asks resolve and mirror in turn, and beats for the supervisor.
     room(&["dispatch"], &["clock", "mirror", "model", "resolve", "store", "supervisor", "systems"]),
     room(&["reconcile"], &["clock", "dispatch/budget", "ids", "model", "resolve/decide", "store", "systems"]),
-    // HTTP. Health says which senders have a check; the operator names a reconcile `Scope`.
-    room(&["receive"], &["clock", "ids", "model", "record", "systems", "verify"]),
+    // HTTP. What a webhook is proven by is remembered over restarts. Health says which senders have a check; the operator
+    // names a reconcile `Scope`.
+    room(&["receive"], &["clock", "ids", "model", "record", "store", "systems", "verify"]),
     room(&["http"], &["clock", "ids", "model", "receive", "reconcile", "secret", "store", "verify"]),
     // The stand-ins: a pure core, and a shell that has the sockets.
     room(&["sandbox"], &["clock", "model", "secret"]),

@@ -180,4 +180,8 @@ impl<N: Target> Target for Combined<N> {
         let observations = observations.into_iter().map(wire::partial).collect();
         Ok(Page { observations, next: next.or_else(|| Some(TAGS.to_owned())) })
     }
+
+    async fn untold(&self, kind: Kind, page: Option<&str>) -> Result<Page, SystemError> {
+        self.owner(kind).untold(kind, page).await
+    }
 }

@@ -66,10 +66,18 @@ impl Api {
         Ok((status, wire::listed(Kind::Appointment, &body).to_vec()))
     }
 
-    /// A page of all tasks of the location. It has no filter by time.
-    pub(super) async fn tasks(&self, limit: usize, skip: usize) -> Result<Vec<Value>, SystemError> {
+    /// A page of all tasks of the location, or of those of one state. It has no filter by time.
+    pub(super) async fn tasks(
+        &self,
+        completed: Option<bool>,
+        limit: usize,
+        skip: usize,
+    ) -> Result<Vec<Value>, SystemError> {
         let path = format!("/locations/{}/tasks/search", encode(&self.location));
-        let body = json!({ "limit": limit, "skip": skip });
+        let mut body = json!({ "limit": limit, "skip": skip });
+        if let Some(completed) = completed {
+            body["completed"] = completed.into();
+        }
         let (_, body) = self.look(Kind::Task, Method::POST, &path, Some(body)).await?;
         Ok(wire::listed(Kind::Task, &body).to_vec())
     }

@@ -33,7 +33,7 @@ impl Ghl {
         let since = since.map(|since| self.api.caller.offset().to_theirs(since));
         match kind {
             Kind::Contact => self.changed_contacts(since, page).await,
-            Kind::Task => self.all_tasks(page).await,
+            Kind::Task => self.tasks(None, page).await,
             Kind::Note => Ok(Page { observations: Vec::new(), next: None }),
             Kind::Appointment => self.changed_appointments(since, page).await,
         }
@@ -60,10 +60,10 @@ impl Ghl {
         Ok(Page { observations: self.claims(Kind::Contact, status, contacts)?, next: after.map(ToString::to_string) })
     }
 
-    /// The page's name is how many tasks to skip.
-    async fn all_tasks(&self, page: Option<&str>) -> Result<Page, SystemError> {
+    /// All tasks, or those of one state. The page's name is how many tasks to skip.
+    pub(super) async fn tasks(&self, completed: Option<bool>, page: Option<&str>) -> Result<Page, SystemError> {
         let skip: usize = number(page)?;
-        let tasks = self.api.tasks(TASKS_PER_PAGE, skip).await?;
+        let tasks = self.api.tasks(completed, TASKS_PER_PAGE, skip).await?;
         let next = (tasks.len() == TASKS_PER_PAGE).then(|| (skip + TASKS_PER_PAGE).to_string());
         Ok(Page { observations: self.claims(Kind::Task, 200, &tasks)?, next })
     }

@@ -99,6 +99,10 @@ impl Target for Ghl {
     async fn changed(&self, kind: Kind, since: Option<Millis>, page: Option<&str>) -> Result<Page, SystemError> {
         self.list_changed(kind, since, page).await
     }
+
+    async fn untold(&self, kind: Kind, page: Option<&str>) -> Result<Page, SystemError> {
+        if kind == Kind::Task { self.tasks(Some(false), page).await } else { Ok(Page::empty()) }
+    }
 }
 
 impl Ghl {
@@ -138,7 +142,7 @@ impl Ghl {
     /// may be too new for its index, so that is no proof of absence.
     async fn contact_of_task(&self, id: &ExternalId) -> Result<ExternalId, SystemError> {
         for page in 0..SEARCHED_PAGES {
-            let tasks = self.api.tasks(TASKS_PER_PAGE, page * TASKS_PER_PAGE).await?;
+            let tasks = self.api.tasks(None, TASKS_PER_PAGE, page * TASKS_PER_PAGE).await?;
             let found = tasks.iter().find(|task| wire::id(task).as_ref() == Some(id));
             if let Some(contact) = found.and_then(|task| wire::parent(Kind::Task, task)) {
                 return Ok(contact);

@@ -44,7 +44,7 @@ const MIRRORED: &[(&str, Kind, Told)] = &[
     ("AppointmentDelete", Kind::Appointment, Told::Deleted),
 ];
 
-/// How the types begin that we know of and do not mirror: app lifecycle, accounts, other objects.
+/// How the types begin that we know of and do not mirror: the app's own life, accounts, other objects.
 const NOT_MIRRORED: &[&str] = &[
     "INSTALL",
     "UNINSTALL",
@@ -94,7 +94,7 @@ fn envelope(body: &[u8]) -> Envelope {
     let Some(label) = label(&body) else { return Envelope::unparsed("the body has no `type`") };
     let mut envelope = Envelope {
         delivery: wire::text(&body, "webhookId").map(str::to_owned),
-        account: wire::text(&body, "locationId").map(str::to_owned),
+        account: account_of(label, &body).map(str::to_owned),
         label: label.to_owned(),
         kind: None,
         object: None,
@@ -122,6 +122,14 @@ fn label(body: &Value) -> Option<&str> {
     wire::text(body, "type").or_else(unnamed)
 }
 
+/// The location; of what is about an agency and not mirrored, the company.
+fn account_of<'a>(label: &str, body: &'a Value) -> Option<&'a str> {
+    let named = |key: &str, named: bool| if named { wire::text(body, key) } else { None };
+    wire::text(body, "locationId")
+        .or_else(|| named("id", label.starts_with("Location")))
+        .or_else(|| named("companyId", mirrored(label).is_none()))
+}
+
 fn mirrored(label: &str) -> Option<(Kind, Told)> {
     MIRRORED.iter().find(|(known, ..)| *known == label).map(|(_, kind, told)| (*kind, *told))
 }
@@ -146,7 +154,7 @@ pub(super) fn observe(
     let (kind, told) = told.ok_or_else(|| Unreadable("its `type` is nothing that is mirrored".to_owned()))?;
     let object = payload(kind, &body);
     let id = wire::id(object).ok_or_else(|| Unreadable(format!("the {kind} has no `id`")))?;
-    let (class, shape) = told_of(mapping, kind, told, object)?;
+    let (class, shape) = told_of(mapping, kind, told, object);
     let sent = wire::instant(&body["timestamp"]);
     let edited = if let Class::Versioned(version) = class { Some(version) } else { sent };
     let mut observation = Observation::new(kind, id, class, shape);
@@ -155,22 +163,23 @@ pub(super) fn observe(
     Ok(vec![observation])
 }
 
-fn told_of(mapping: &Mapping, kind: Kind, told: Told, object: &Value) -> Result<(Class, Shape), Unreadable> {
-    let shape = match (told, kind) {
-        (Told::Deleted, _) => Shape::Gone,
+fn told_of(mapping: &Mapping, kind: Kind, told: Told, object: &Value) -> (Class, Shape) {
+    let said = match (told, kind) {
+        (Told::Deleted, _) => Ok(Shape::Gone),
         // Which contact it belongs to must be found out first (a known fault of real TaskCreate bodies).
-        (_, Kind::Task) if wire::parent(kind, object).is_none() => Shape::Hint,
-        (Told::Done, _) => {
-            let mut fields = mapping.stated(kind, object)?;
+        (_, Kind::Task | Kind::Appointment) if wire::parent(kind, object).is_none() => Ok(Shape::Hint),
+        (Told::Done, _) => mapping.stated(kind, object).map(|mut fields| {
             fields.insert(Field::COMPLETED, Held::Flag(true));
             Shape::Partial(fields)
-        }
+        }),
         // No task webhook has the flag, so its absence says nothing.
-        (Told::Stands, Kind::Task) => Shape::Partial(mapping.stated(kind, object)?),
+        (Told::Stands, Kind::Task) => mapping.stated(kind, object).map(Shape::Partial),
         // Whole, but for empty fields: a field that a snapshot knows and that is absent here raises a doubt.
-        (Told::Stands, _) => Shape::Full(mapping.whole(kind, object)?),
+        (Told::Stands, _) => mapping.whole(kind, object).map(Shape::Full),
     };
-    Ok((class_of(kind, object, &shape), shape))
+    // A field in a form that nobody documents: the object is read instead.
+    let shape = said.unwrap_or(Shape::Hint);
+    (class_of(kind, object, &shape), shape)
 }
 
 /// An appointment proves something by its version, unless a field is absent: that may be emptied or left out.

@@ -143,4 +143,8 @@ impl Target for Timerex {
         };
         Ok(Page { observations, next })
     }
+
+    async fn untold(&self, _kind: Kind, _page: Option<&str>) -> Result<Page, SystemError> {
+        Ok(Page::empty())
+    }
 }

@@ -263,4 +263,8 @@ impl Target for Timify {
         let (observations, more) = self.page(kind, &[], number).await?;
         Ok(Page { observations, next: more.then(|| (number + 1).to_string()) })
     }
+
+    async fn untold(&self, _kind: Kind, _page: Option<&str>) -> Result<Page, SystemError> {
+        Ok(Page::empty())
+    }
 }

@@ -13,5 +13,6 @@ mod connectors;
 mod endpoints;
 mod events;
 mod lies;
+mod polling;
 mod stand;
 mod traps;

@@ -3,8 +3,6 @@ use crate::clock::ManualClock;
 use crate::model::{ChangeId, NewChange, System};
 use bytes::Bytes;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 fn mapping() -> Mapping {
@@ -42,43 +40,77 @@ fn observed(body: &Value) -> Observation {
     observe(&mapping(), &no_offset(), &change).unwrap().remove(0)
 }
 
-fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/ghl/events")
-}
-
-fn files(folder: &str) -> Vec<String> {
-    let entries = std::fs::read_dir(fixtures().join(folder)).unwrap().map(|entry| entry.unwrap().path());
-    let json = entries.filter(|path| path.extension().is_some_and(|ending| ending == "json"));
-    let mut names: Vec<String> =
-        json.map(|path| format!("{folder}{}", path.file_name().unwrap().to_str().unwrap())).collect();
-    // Beside the bodies stand the documents' schemas of them.
-    names.retain(|name| !name.ends_with(".schema.json"));
-    names.sort();
-    names
-}
-
-/// Every documented and observed body, with what is made of it: reviewed by hand.
+/// The catalogue, with what is mirrored of it.
 #[test]
-fn every_known_body_is_read_as_its_documents_say() {
-    let mut all = String::new();
-    for name in files("").into_iter().chain(files("observed/")) {
-        let body = std::fs::read(fixtures().join(&name)).unwrap();
-        let Envelope { delivery, account, label, kind, object, at, standing, reason } = envelope(&body);
-        let _ = writeln!(all, "{name}: {standing} {label}");
-        if let Some(reason) = reason {
-            let _ = writeln!(all, "  because {reason}");
-        }
-        let (account, object) = (account.unwrap_or_default(), object.map(|id| id.0).unwrap_or_default());
-        let kind = kind.map_or("-", Kind::word);
-        let _ = writeln!(all, "  account {account} {kind} {object} delivery {delivery:?} at {at:?}");
-        if standing == Standing::Routed {
-            for seen in observe(&mapping(), &no_offset(), &change(Origin::Webhook, &body)).unwrap() {
-                let Observation { class, parent, at, shape, .. } = seen;
-                let _ = writeln!(all, "  {class:?} of {:?} at {at:?}\n  {shape:?}", parent.map(|id| id.0));
-            }
+fn every_type_of_the_catalogue_is_known() {
+    let mirrored = [
+        (Kind::Contact, &["Create", "Update", "Delete", "DndUpdate", "TagUpdate"][..]),
+        (Kind::Note, &["Create", "Update", "Delete"]),
+        (Kind::Task, &["Create", "Complete", "Delete"]),
+        (Kind::Appointment, &["Create", "Update", "Delete"]),
+    ];
+    for (kind, endings) in mirrored {
+        for ending in endings {
+            let (first, rest) = kind.word().split_at(1);
+            let label = format!("{}{rest}{ending}", first.to_uppercase());
+            let body = serde_json::json!({"type": label, "locationId": "L", "id": "1"}).to_string();
+            let Envelope { standing, kind: found, account, .. } = envelope(body.as_bytes());
+            assert_eq!((standing, found, account.as_deref()), (Standing::Routed, Some(kind), Some("L")), "{label}");
         }
     }
-    insta::assert_snapshot!(all);
+    let others = "INSTALL UNINSTALL UPDATE PLAN_CHANGE LocationCreate LocationUpdate UserCreate UserUpdate UserDelete \
+                  RecordCreate RecordUpdate RecordDelete RelationCreate RelationDelete OpportunityCreate InvoiceUpdate";
+    for label in others.split(' ') {
+        let body = serde_json::json!({"type": label, "id": "1"}).to_string();
+        let Envelope { standing, kind, reason, .. } = envelope(body.as_bytes());
+        assert_eq!((standing, kind, reason), (Standing::NotMirrored, None, None), "{label}");
+    }
+}
+
+#[test]
+fn the_account_is_the_location_and_of_an_agency_the_company() {
+    let account = |body: Value| envelope(body.to_string().as_bytes()).account;
+    let own = serde_json::json!({"type": "INSTALL", "locationId": "L", "companyId": "C"});
+    assert_eq!(account(own).as_deref(), Some("L"));
+    assert_eq!(account(serde_json::json!({"type": "UNINSTALL", "companyId": "C"})).as_deref(), Some("C"));
+    let location = serde_json::json!({"type": "LocationUpdate", "id": "L", "companyId": "C"});
+    assert_eq!(account(location).as_deref(), Some("L"));
+    assert_eq!(account(serde_json::json!({"type": "ContactUpdate", "id": "1", "companyId": "C"})), None);
+}
+
+#[test]
+fn an_appointment_may_be_wrapped_or_flat() {
+    let flat = serde_json::json!({"id": "A", "contactId": "C", "title": "t"});
+    let mut body = serde_json::json!({"type": "AppointmentUpdate", "locationId": "L", "appointment": flat.clone()});
+    let wrapped = observed(&body);
+    body.as_object_mut().unwrap().remove("appointment");
+    body.as_object_mut().unwrap().extend(flat.as_object().unwrap().clone());
+    assert_eq!(observed(&body), wrapped);
+    assert_eq!((wrapped.id.as_str(), wrapped.parent.unwrap().as_str()), ("A", "C"));
+}
+
+#[test]
+fn what_a_body_leaves_out_or_says_in_an_unknown_form_is_read_back() {
+    let bare = |label: &str, more: Value| {
+        let mut body = serde_json::json!({"type": label, "locationId": "L", "id": "1"});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let Observation { class, shape, .. } = observed(&body);
+        assert_eq!(class, Class::Claim, "{label}");
+        shape
+    };
+    assert_eq!(bare("ContactUpdate", serde_json::json!({})), Shape::Full(crate::model::Fields::new()));
+    assert_eq!(bare("NoteUpdate", serde_json::json!({"contactId": "C"})), Shape::Full(crate::model::Fields::new()));
+    for label in ["TaskCreate", "TaskComplete", "AppointmentCreate", "AppointmentUpdate"] {
+        assert_eq!(bare(label, serde_json::json!({"title": "t"})), Shape::Hint, "{label}");
+    }
+    let odd = [
+        ("ContactUpdate", serde_json::json!({"email": {"primary": "a@example.com"}})),
+        ("TaskComplete", serde_json::json!({"contactId": "C", "dueDate": "tomorrow"})),
+        ("NoteCreate", serde_json::json!({"contactId": "C", "body": ["a"]})),
+    ];
+    for (label, more) in odd {
+        assert_eq!(bare(label, more), Shape::Hint, "{label}");
+    }
 }
 
 #[test]

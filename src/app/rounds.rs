@@ -1,0 +1,107 @@
+//! What is done from time to time: everything is reconciled, open tasks are listed, what webhooks are proven by is kept.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use super::{Running, ops};
+use crate::config::Config;
+use crate::model::{Kind, System};
+use crate::reconcile::{Poll, Scope};
+use crate::systems::Site;
+
+/// How often it is kept what webhooks are proven by.
+const SIGHTINGS: Duration = Duration::from_mins(1);
+
+/// Waits for the next round. `false`: there is none, the service stops.
+async fn next(pause: Duration, stop: &CancellationToken) -> bool {
+    tokio::select! {
+        () = stop.cancelled() => false,
+        () = tokio::time::sleep(pause) => true,
+    }
+}
+
+impl Running {
+    /// Starts the rounds; one with a pause of zero is left out.
+    pub(super) fn go_round(self: &Arc<Self>, config: &Config) {
+        self.keep_sightings();
+        let (every, poll) = (config.reconcile.every, config.systems.ghl.poll_tasks);
+        if !every.is_zero() {
+            self.reconcile_every(every);
+        }
+        if !poll.is_zero() {
+            self.poll_tasks(poll);
+        }
+    }
+
+    /// Keeps what the webhooks are proven by, so that a restart does not forget what used to come.
+    fn keep_sightings(&self) {
+        let (sightings, store, clock) = (self.doorway.intake.sightings(), self.store.clone(), self.clock.clone());
+        let stop = self.supervisor.stop().clone();
+        self.supervisor.spawn(async move {
+            loop {
+                if let Err(error) = sightings.keep(store.as_ref(), clock.now()).await {
+                    tracing::warn!(error = %error, "what webhooks are proven by was not kept");
+                }
+                if !next(SIGHTINGS, &stop).await {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Reconciles all workspaces; those whose lease is elsewhere are left to their holder.
+    fn reconcile_every(self: &Arc<Self>, every: Duration) {
+        let (running, stop) = (self.clone(), self.supervisor.stop().clone());
+        self.supervisor.spawn(async move {
+            while next(every, &stop).await {
+                if let Err(error) = ops::start_reconcile(&running, None, Scope::default()) {
+                    tracing::warn!(error = %error, "a reconcile was left out");
+                }
+            }
+        });
+    }
+
+    /// Lists the open tasks in GHL, which sends no webhook when one is edited, of each workspace whose lease is ours.
+    fn poll_tasks(self: &Arc<Self>, every: Duration) {
+        let (running, stop) = (self.clone(), self.supervisor.stop().clone());
+        self.supervisor.spawn(async move {
+            let mut polls = BTreeMap::new();
+            while next(every, &stop).await {
+                running.poll_each(&mut polls);
+            }
+        });
+    }
+
+    /// Each workspace by itself: one that answers slowly holds nobody else up, and is left out until it has ended.
+    fn poll_each(self: &Arc<Self>, polls: &mut BTreeMap<String, Arc<Mutex<Poll>>>) {
+        for (name, site) in &self.roster.served().sites {
+            if self.holder.lease(name).is_none() || !site.targets.contains_key(&System::Ghl) {
+                // What another process has seen meanwhile is not known.
+                polls.remove(name);
+                continue;
+            }
+            let poll = polls.entry(name.clone());
+            let poll = poll.or_insert_with(|| Arc::new(Mutex::new(Poll::new(System::Ghl, Kind::Task))));
+            let Ok(mut poll) = poll.clone().try_lock_owned() else { continue };
+            let (running, site, stop) = (self.clone(), site.clone(), self.supervisor.stop().clone());
+            self.supervisor.spawn(async move {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = running.poll(&site, &mut poll) => {}
+                }
+            });
+        }
+    }
+
+    async fn poll(&self, site: &Site, poll: &mut Poll) {
+        match self.stages.reconciler.poll(site, poll).await {
+            Ok(0) => {}
+            Ok(_) => self.wake(),
+            Err(error) => tracing::warn!(workspace = %site.workspace.name, error = %error, "a poll was left out"),
+        }
+    }
+}

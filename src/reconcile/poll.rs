@@ -1,0 +1,112 @@
+//! Polling: objects that people edit without a webhook (GHL's open tasks) are listed every few minutes, and what differs
+//! from what is known becomes rows of the change log.
+//!
+//! In: a site, and what its last poll found. Out: claims, as from a reconcile; its position is not touched. A page is one
+//! call. A poll yields: when the budget is spent, the round ends, and the calls are left to the lanes.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+use super::{Reconciler, judge};
+use crate::clock::Millis;
+use crate::model::{ExternalId, Kind, NewChange, Observation, Shape, System};
+use crate::store::StoreError;
+use crate::systems::{Page, Site, SystemError, Target};
+
+/// The polling of one kind in one system of one workspace. It is lent to each round, so no two can run at once.
+#[derive(Debug)]
+pub struct Poll {
+    system: System,
+    kind: Kind,
+    /// When the last round that listed everything began.
+    last: Option<Millis>,
+    /// What was listed differently from what is known and has become a row. While it is listed just so, it is not said
+    /// again: a listing may show a field in another form than a read for ever.
+    said: BTreeMap<ExternalId, Shape>,
+    /// The last round failed, and that was logged.
+    failing: bool,
+}
+
+impl Poll {
+    /// The polling of a kind in a system; nothing was listed yet.
+    pub fn new(system: System, kind: Kind) -> Self {
+        Self { system, kind, last: None, said: BTreeMap::new(), failing: false }
+    }
+
+    /// What was seen, if it is not said yet. An edit that the round before did not see was made in between, so that now is
+    /// not before it (R7); what the first round sees may be old.
+    fn news(&self, mut seen: Observation, started: Millis) -> Option<Observation> {
+        if self.said.get(&seen.id) == Some(&seen.shape) {
+            return None;
+        }
+        seen.at = seen.at.or(self.last.map(|_| started));
+        Some(seen)
+    }
+
+    /// Says once that it does not work, until it works again: a scope that was not granted, a vendor that is away.
+    fn failed(&mut self, workspace: &str, error: &SystemError) {
+        if !self.failing {
+            let (system, kind) = (self.system, self.kind);
+            tracing::warn!(workspace, %system, %kind, %error, "polling failed; edits are found when reconciling only");
+        }
+        self.failing = true;
+    }
+}
+
+impl Reconciler {
+    /// One round. Gives how many differences became rows.
+    pub async fn poll(&self, site: &Site, poll: &mut Poll) -> Result<usize, StoreError> {
+        let Some(target) = site.targets.get(&poll.system) else { return Ok(0) };
+        let workspace = &site.workspace.name;
+        let started = self.clock.now();
+        let (mut differing, mut rows, mut page) = (BTreeMap::new(), 0, None);
+        let ended = loop {
+            let listed = match self.untold_page(workspace, target.as_ref(), poll, page.as_deref()).await {
+                Ok(Some(listed)) => listed,
+                Ok(None) => break false,
+                Err(error) => {
+                    poll.failed(workspace, &error);
+                    break false;
+                }
+            };
+            let mut changes: Vec<NewChange> = Vec::new();
+            for seen in listed.observations {
+                let link = self.entities.link(workspace, poll.system, poll.kind, &seen.id).await?;
+                if judge(link.as_ref(), &seen).is_some() {
+                    differing.insert(seen.id.clone(), seen.shape.clone());
+                    changes.extend(poll.news(seen, started).map(|seen| self.row(workspace, poll.system, &seen)));
+                }
+            }
+            if !changes.is_empty() {
+                self.log.append(&changes).await?;
+                rows += changes.len();
+            }
+            page = listed.next;
+            if page.is_none() {
+                break true;
+            }
+        };
+        if ended {
+            (poll.last, poll.failing) = (Some(started), false);
+            poll.said.clear();
+        }
+        poll.said.extend(differing);
+        Ok(rows)
+    }
+
+    /// One page; `None`: the budget is spent.
+    async fn untold_page(
+        &self,
+        workspace: &str,
+        target: &dyn Target,
+        poll: &Poll,
+        page: Option<&str>,
+    ) -> Result<Option<Page>, SystemError> {
+        if let Err(wait) = self.budget.take(workspace, poll.system, NonZeroU32::MIN) {
+            let wait_ms = wait.as_millis();
+            tracing::debug!(workspace, system = %poll.system, wait_ms, "a poll was left out: the budget is spent");
+            return Ok(None);
+        }
+        target.untold(poll.kind, page).await.map(Some)
+    }
+}
