@@ -9,6 +9,7 @@ mod intake;
 mod kill;
 mod lanes;
 mod limits;
+mod oauth;
 mod outcomes;
 mod task_edits;
 mod tenants;
