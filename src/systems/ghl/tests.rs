@@ -20,6 +20,8 @@ fn ghl(told: impl IntoIterator<Item = Told>) -> (Ghl, Arc<Script>) {
         location: "Loc".to_owned(),
         contacts_version: "2021-07-28".to_owned(),
         calendars_version: "2021-04-15".to_owned(),
+        locations_version: "2021-07-28".to_owned(),
+        businesses_version: "2021-07-28".to_owned(),
         custom_fields: [("shoe".to_owned(), "FieldA".to_owned())].into(),
     };
     let row = |name: &str, id: &str| CalendarRow {

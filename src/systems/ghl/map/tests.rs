@@ -1,13 +1,14 @@
 use super::*;
 use proptest::prelude::*;
 use rstest::rstest;
+use serde_json::json;
 
 fn mapping() -> Mapping {
     let calendars = vec![
         CalendarRow { name: "cut".to_owned(), ghl: Some("CalA".to_owned()), ..CalendarRow::default() },
         CalendarRow { name: "dye".to_owned(), ..CalendarRow::default() },
     ];
-    let custom = [("shoe".to_owned(), "FieldA".to_owned())].into();
+    let custom = [("shoe".to_owned(), "FieldA".to_owned()), ("status".to_owned(), "FieldS".to_owned())].into();
     Mapping::new(Some("JP".to_owned()), calendars, custom, "2021-07-28")
 }
 
@@ -29,12 +30,14 @@ fn shown(kind: Kind, fields: &Fields) -> Fields {
 
 fn plain_fields() -> impl Strategy<Value = (Kind, Field)> {
     let all = Kind::ALL.iter().flat_map(|kind| {
-        let text = |form: Form| !matches!(form, Form::Instant | Form::Due | Form::Flag | Form::Calendar | Form::Status);
+        let text = |form: Form| {
+            !matches!(form, Form::Instant | Form::Due | Form::Flag | Form::Calendar | Form::Status | Form::Tie)
+        };
         let columns = wire::columns(*kind).iter().filter(move |column| text(column.form));
         columns.map(|column| (*kind, column.field.clone()))
     });
     let mut all: Vec<(Kind, Field)> = all.collect();
-    all.push((Kind::Contact, Field::custom("shoe")));
+    all.extend([(Kind::Contact, Field::custom("shoe")), (Kind::Contact, Field::STATUS)]);
     proptest::sample::select(all)
 }
 
