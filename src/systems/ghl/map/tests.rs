@@ -154,3 +154,23 @@ fn fields_that_ghl_does_not_have_stay_out() {
     assert_eq!(held(Kind::Contact, &Field::tag("VIP"), &Value::Flag(false)), Value::Blank);
     assert_eq!(held(Kind::Task, &Field::COMPLETED, &Value::Blank), Value::Flag(false));
 }
+
+#[rstest]
+#[case(Field::START)]
+#[case(Field::END)]
+#[case(Field::CALENDAR)]
+#[case(Field::STATUS)]
+fn half_an_appointment_is_refused_and_never_a_cleared_value(#[case] field: Field) {
+    match mapping().express(Kind::Appointment, &field, &Value::Blank) {
+        Expressed::Refused(reason) => assert!(reason.contains(&format!("`{field}` is empty")), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(held(Kind::Contact, &Field::STATUS, &Value::Blank), Value::Blank);
+}
+
+#[test]
+fn a_business_is_read_with_the_contact_and_written_elsewhere() {
+    let fields = mapping().whole(Kind::Contact, &json!({ "businessId": "B1" })).unwrap();
+    assert_eq!(fields, [(Field::BUSINESS, Value::text("B1"))].into());
+    assert_eq!(mapping().json(Kind::Contact, &fields), Map::new());
+}
