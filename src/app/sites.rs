@@ -109,7 +109,13 @@ impl Builder {
                     location: workspace.accounts.get(&system).cloned().with_context(none)?,
                     contacts_version: systems.contacts_version.clone(),
                     calendars_version: systems.calendars_version.clone(),
-                    custom_fields: BTreeMap::new(),
+                    locations_version: systems.locations_version.clone(),
+                    businesses_version: systems.businesses_version.clone(),
+                    custom_fields: entry
+                        .accounts
+                        .get(&system)
+                        .map(|account| account.fields.clone())
+                        .unwrap_or_default(),
                 };
                 Arc::new(Ghl::new(settings, workspace.calendars.clone(), workspace.policy.region.clone(), caller))
             }

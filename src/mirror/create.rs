@@ -33,7 +33,7 @@ impl Lane<'_> {
         }
         let now = self.lanes.clock.now();
         let Some(intent) = case.mirror(self.system).intent.clone() else {
-            let intent = Intent { id: self.lanes.ids.uuid(now), since: now, sent: None };
+            let intent = Intent { id: self.lanes.ids.uuid(now), since: now, sent: None, refused: None };
             case.mirror(self.system).intent = Some(intent);
             return Ok(self.settle(case, None).await?.into());
         };
@@ -83,6 +83,8 @@ impl Lane<'_> {
             return self.look_again(case, attempt).await;
         };
         match (free.as_slice(), taken) {
+            // It was looked for, once it could be there: the refusal stands, and would be the same again.
+            ([], None) if intent.refused.is_some() => self.give_up(case, intent, attempt).await,
             ([], None) => self.make(case, step, intent, attempt).await,
             ([], Some(owner)) => {
                 let reason = format!("{} has it already as {owner}, which is another entity here", self.system);
@@ -95,6 +97,12 @@ impl Lane<'_> {
                 self.park(case, &reason, Some(attempt)).await
             }
         }
+    }
+
+    /// What was refused is not there either: it is for a person. An edit makes it due again, as a new intent.
+    async fn give_up(&self, mut case: Case, intent: &Intent, attempt: Attempt) -> Result<Flow> {
+        case.mirror(self.system).intent = None;
+        self.park(case, intent.refused.as_deref().unwrap_or_default(), Some(attempt)).await
     }
 
     /// Nobody knows yet whose one of those is that were found. A placeholder's lane tells when it reads it.
@@ -218,6 +226,7 @@ impl Lane<'_> {
             let unclear = matches!(error, SystemError::Unclear { .. });
             if let Some(intent) = case.mirror(self.system).intent.as_mut() {
                 intent.sent = intent.sent.take().filter(|_| unclear);
+                intent.refused = refused(error);
             }
             if unclear {
                 let mirror = case.mirror(self.system);
@@ -264,5 +273,16 @@ impl Lane<'_> {
             }
         }
         Ok(rest_unless_moved(settled))
+    }
+}
+
+/// A refusal that may have been carried out all the same. A 4xx is unclear only where a connector knows its vendor to do so;
+/// 408 is no refusal but a request that was not taken in.
+fn refused(error: &SystemError) -> Option<String> {
+    match error {
+        SystemError::Unclear { status: Some(400..=407 | 409..=499), reason, system } => {
+            Some(format!("{system} refuses it: {reason}"))
+        }
+        _ => None,
     }
 }

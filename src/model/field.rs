@@ -43,6 +43,8 @@ fields! {
     COUNTRY = "country",
     /// Contact: date of birth, `YYYY-MM-DD`.
     BIRTHDAY = "birthday",
+    /// Contact: the business it belongs to, by the id that GHL gave that business.
+    BUSINESS = "business",
     /// Task, appointment: title.
     TITLE = "title",
     /// Task, note: text.
@@ -57,7 +59,7 @@ fields! {
     START = "start",
     /// Appointment: last instant.
     END = "end",
-    /// Appointment: `new`, `confirmed`, `cancelled`, `showed`, `noshow`, `invalid`.
+    /// Appointment: `new`, `confirmed`, `cancelled`, `showed`, `noshow`, `invalid`. Contact: a word of the business's own.
     STATUS = "status",
 }
 

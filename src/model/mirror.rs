@@ -35,6 +35,10 @@ pub struct Intent {
     pub since: Millis,
     /// The create that was sent, as long as its outcome is not known.
     pub sent: Option<super::Sent>,
+    /// What the system said if it refused what was sent and may have made it all the same: it is looked for once, and if it is
+    /// not there, it is not sent again.
+    #[serde(default)]
+    pub refused: Option<String>,
 }
 
 /// Work on one entity in one system.
@@ -108,6 +112,8 @@ words! {
         AddTags = "add_tags",
         /// Removes tags.
         RemoveTags = "remove_tags",
+        /// Puts a contact into a business, or takes it out.
+        SetBusiness = "set_business",
         /// Cancels a booking.
         Cancel = "cancel",
         /// Deletes it.

@@ -204,6 +204,8 @@ mod tests {
             location: "L".to_owned(),
             contacts_version: "2021-07-28".to_owned(),
             calendars_version: "2021-04-15".to_owned(),
+            locations_version: "2021-07-28".to_owned(),
+            businesses_version: "2021-07-28".to_owned(),
             custom_fields: BTreeMap::new(),
         };
         let ghl = Ghl::new(settings, Vec::new(), None, caller(System::Ghl, []).0);

@@ -26,6 +26,16 @@ pub fn text(json: &Json) -> Value {
     }
 }
 
+/// What stands between the items of a list that is held as one text.
+pub const LIST: &str = ", ";
+
+/// As [`text`]; a list is one line of its items. What it was before is not to be told from that.
+pub fn line(json: &Json) -> Value {
+    let Json::Array(items) = json else { return text(json) };
+    let items: Vec<Value> = items.iter().map(text).collect();
+    Value::text(items.iter().filter_map(Value::as_text).collect::<Vec<_>>().join(LIST))
+}
+
 /// An id; ids are opaque, some senders write them as numbers.
 pub fn id(json: &Json) -> Option<ExternalId> {
     text(json).as_text().map(ExternalId::new)

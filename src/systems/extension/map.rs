@@ -32,6 +32,7 @@ const CONTACT: &[Slot] = &[
     (Field::STATE, "/address/state", Form::Text),
     (Field::POSTAL_CODE, "/address/postalCode", Form::Text),
     (Field::COUNTRY, "/address/country", Form::Country),
+    (Field::STATUS, "/status", Form::Text),
 ];
 const TASK: &[Slot] = &[
     (Field::TITLE, "/title", Form::Text),
@@ -77,7 +78,7 @@ pub(super) fn fields(kind: Kind, object: &Json, region: Option<&str>) -> Fields 
     if kind == Kind::Contact {
         fields.extend(tags(object));
         let custom = object["custom"].as_object().into_iter().flatten();
-        fields.extend(custom.map(|(key, value)| (Field::custom(key), wire::text(value))));
+        fields.extend(custom.map(|(key, value)| (Field::custom(key), wire::line(value))));
         name_parts(object, &mut fields);
     }
     fields

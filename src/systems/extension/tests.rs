@@ -105,6 +105,19 @@ fn a_list_of_tags_is_the_whole_list() {
     assert!(!silent.all_tags);
 }
 
+#[test]
+fn the_status_and_the_custom_values_of_a_contact_are_read_a_list_as_one_line() {
+    let data = json!({ "id": "c1", "status": "lead", "custom": { "size": 42, "hats": ["red", "green"], "old": null } });
+    let [one] = seen("contact.updated", &data).try_into().unwrap();
+    let said = fields([
+        (Field::STATUS, Value::text("lead")),
+        (Field::custom("size"), Value::text("42")),
+        (Field::custom("hats"), Value::text("red, green")),
+        (Field::custom("old"), Value::Blank),
+    ]);
+    assert_eq!(one.shape, Shape::Partial(said));
+}
+
 #[rstest]
 #[case(json!({ "type": "task.updated", "data": { "id": "t1" } }), Some(Kind::Task), Standing::Routed)]
 #[case(json!({ "type": "appointment.updated", "data": { "id": "a1" } }), None, Standing::NotMirrored)]
@@ -136,6 +149,7 @@ proptest! {
             (Field::PHONE, Value::text("+819012345678")),
             (Field::COUNTRY, Value::text("JP")),
             (Field::custom("size"), texts[0].clone()),
+            (Field::STATUS, texts[1].clone()),
             (Field::tag("vip"), Value::Flag(true)),
         ]);
         let task = fields([

@@ -1,52 +1,141 @@
-//! Requests to GHL's API: routes, versions, and what its refusals mean.
+//! Requests to GHL's API: an operation of the table is filled in, sent, and its refusal understood.
 //!
-//! In: what to ask. Out: status and JSON, or a [`SystemError`]. Base URL `https://services.leadconnectorhq.com`; the
-//! `Version` header differs between calendars and all the rest. What the JSON says is read in `map`.
+//! In: an operation, ids, query and body. Out: status and JSON, or a [`SystemError`]. Base URL
+//! `https://services.leadconnectorhq.com`; each family of operations has its `Version` header. What is known not to be granted
+//! is not sent. What the JSON says is read in `map`.
 
 use http::Method;
 use serde_json::{Value, json};
 
+use super::operations::{self, Family, LOCATION, Located, Operation};
 use super::wire;
-use crate::model::{ExternalId, Kind, Step, System};
+use crate::model::{ExternalId, Kind, System};
 use crate::systems::SystemError;
 use crate::systems::call::{Caller, Reply, encode};
 
 const SYSTEM: System = System::Ghl;
 
+/// The version that renamed keys and dropped the plain list of contacts.
+pub(super) const V3: &str = "v3";
+
 /// Status and JSON of a success.
 pub(super) type Answered = Result<(u16, Value), SystemError>;
+
+/// Names and values for a path or a query.
+pub(super) type Pairs<'a> = &'a [(&'a str, &'a str)];
+
+/// What a 401 says when the owner granted the token less than the operation needs.
+const NOT_GRANTED: &str = "not authorized for this scope";
+
+/// What GHL says of a token that is none of this location, and what helps. Renewing the token does not.
+const OTHER_TOKENS: &[(&str, &str)] = &[
+    ("this authclass type is not allowed", "the token is an agency's: this needs one of the location itself"),
+    ("user type mismatch", "the token is an agency's: this needs one of the location itself"),
+    ("does not have access to this location", "the token is another location's: check `location` and `connection`"),
+];
+
+/// The flags of an answer that tell whether it was done: misspelt in v2, right in v3, and that of bulk calls.
+const DONE: [&str; 3] = ["succeded", "succeeded", "success"];
+
+/// The `Version` header of each family.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Versions {
+    pub(super) contacts: String,
+    pub(super) calendars: String,
+    pub(super) locations: String,
+    pub(super) businesses: String,
+}
+
+impl Versions {
+    pub(super) fn of(&self, family: Family) -> &str {
+        match family {
+            Family::Contacts => &self.contacts,
+            Family::Calendars => &self.calendars,
+            Family::Locations => &self.locations,
+            Family::Businesses => &self.businesses,
+        }
+    }
+}
 
 /// GHL's API for one location.
 #[derive(Clone)]
 pub(super) struct Api {
     pub(super) caller: Caller,
     pub(super) location: String,
-    pub(super) contacts_version: String,
-    pub(super) calendars_version: String,
+    pub(super) versions: Versions,
 }
 
 impl Api {
-    /// A read (also one that is a POST).
-    pub(super) async fn look(&self, kind: Kind, method: Method, path: &str, body: Option<Value>) -> Answered {
-        self.ask(kind, method, path, body, false).await
+    /// One operation. `ids` fill its path in (others are left); the location goes where the operation names it.
+    pub(super) async fn call(
+        &self,
+        operation: &Operation,
+        ids: Pairs<'_>,
+        query: Pairs<'_>,
+        body: Option<Value>,
+    ) -> Answered {
+        self.caller.granted(operation.scope)?;
+        let path = self.path(operation, ids, query)?;
+        let body = self.body(operation, body);
+        let headers = [("version", self.versions.of(operation.family))];
+        let asked = self.caller.ask(operation.method(), &path, &headers, body, operation.writes).await;
+        judge(operation, asked.map_err(|error| self.refused(operation, error))?)
     }
 
-    /// A write.
-    pub(super) async fn write(&self, kind: Kind, method: Method, path: &str, body: Option<Value>) -> Answered {
-        self.ask(kind, method, path, body, true).await
+    /// The path with its ids, and the query.
+    fn path(&self, operation: &Operation, ids: Pairs<'_>, query: Pairs<'_>) -> Result<String, SystemError> {
+        let mut path = String::new();
+        for part in operation.path.split('/').skip(1) {
+            path.push('/');
+            match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
+                Some(name) => path.push_str(&encode(self.id(operation, ids, name)?)),
+                None => path.push_str(part),
+            }
+        }
+        let location = (operation.located == Located::Query).then_some((LOCATION, self.location.as_str()));
+        for (at, (name, value)) in location.iter().chain(query).enumerate() {
+            path.extend([if at == 0 { "?" } else { "&" }, name, "=", &encode(value)]);
+        }
+        Ok(path)
     }
 
-    async fn ask(&self, kind: Kind, method: Method, path: &str, body: Option<Value>, writes: bool) -> Answered {
-        let version = if kind == Kind::Appointment { &self.calendars_version } else { &self.contacts_version };
-        let creates = method == Method::POST;
-        let reply = self.caller.ask(method, path, &[("version", version)], body, writes).await?;
-        judge(reply, creates)
+    /// An id for the path. One that a URL would swallow makes another request than the one meant.
+    fn id<'a>(&'a self, operation: &Operation, ids: Pairs<'a>, name: &str) -> Result<&'a str, SystemError> {
+        if name == LOCATION {
+            return Ok(&self.location);
+        }
+        let given = ids.iter().find(|(given, _)| *given == name).map(|(_, value)| *value);
+        let given = given.ok_or_else(|| unasked(format!("`{}` needs `{name}`, which is not known", operation.name)))?;
+        if matches!(given, "" | "." | "..") {
+            return Err(unasked(format!("`{name}` of `{}` is no id", operation.name)));
+        }
+        Ok(given)
     }
 
-    /// The contact ids that a duplicate search by one key finds: none or one.
+    fn body(&self, operation: &Operation, body: Option<Value>) -> Option<Value> {
+        if operation.located != Located::Body {
+            return body;
+        }
+        let mut body = body.unwrap_or_else(|| json!({}));
+        body[LOCATION] = self.location.as_str().into();
+        Some(body)
+    }
+
+    /// A scope that is missing is told apart from a token that is wrong.
+    fn refused(&self, operation: &Operation, error: SystemError) -> SystemError {
+        let SystemError::Unauthorized { system, status, reason } = error else { return error };
+        let said = reason.to_lowercase();
+        if said.contains(NOT_GRANTED) {
+            return self.caller.denied(operation.scope);
+        }
+        let help = OTHER_TOKENS.iter().find(|(known, _)| said.contains(known)).map(|(_, help)| *help);
+        let reason = help.map_or_else(|| reason.clone(), |help| format!("{reason}: {help}"));
+        SystemError::Unauthorized { system, status, reason }
+    }
+
+    /// The contact id that a duplicate search by one key finds, if any.
     pub(super) async fn duplicate(&self, key: &str, value: &str) -> Result<Option<ExternalId>, SystemError> {
-        let path = format!("/contacts/search/duplicate?locationId={}&{key}={}", encode(&self.location), encode(value));
-        let (_, body) = self.look(Kind::Contact, Method::GET, &path, None).await?;
+        let (_, body) = self.call(operations::CONTACTS_DUPLICATE, &[], &[(key, value)], None).await?;
         Ok(wire::id(&body["contact"]))
     }
 
@@ -57,12 +146,9 @@ impl Api {
         from: i64,
         to: i64,
     ) -> Result<(u16, Vec<Value>), SystemError> {
-        let path = format!(
-            "/calendars/events?locationId={}&calendarId={}&startTime={from}&endTime={to}",
-            encode(&self.location),
-            encode(calendar)
-        );
-        let (status, body) = self.look(Kind::Appointment, Method::GET, &path, None).await?;
+        let (from, to) = (from.to_string(), to.to_string());
+        let span = [("calendarId", calendar), ("startTime", &from), ("endTime", &to)];
+        let (status, body) = self.call(operations::APPOINTMENTS_LIST, &[], &span, None).await?;
         Ok((status, wire::listed(Kind::Appointment, &body).to_vec()))
     }
 
@@ -73,53 +159,30 @@ impl Api {
         limit: usize,
         skip: usize,
     ) -> Result<Vec<Value>, SystemError> {
-        let path = format!("/locations/{}/tasks/search", encode(&self.location));
         let mut body = json!({ "limit": limit, "skip": skip });
         if let Some(completed) = completed {
             body["completed"] = completed.into();
         }
-        let (_, body) = self.look(Kind::Task, Method::POST, &path, Some(body)).await?;
+        let (_, body) = self.call(operations::TASKS_SEARCH, &[], &[], Some(body)).await?;
         Ok(wire::listed(Kind::Task, &body).to_vec())
     }
 }
 
-/// Where the objects of a kind are made and listed. Tasks and notes are addressed through their contact.
-pub(super) fn shelf(kind: Kind, parent: Option<&ExternalId>) -> Result<String, SystemError> {
-    let below = |name: &str| {
-        let parent = parent.ok_or_else(|| orphan(kind))?;
-        Ok(format!("/contacts/{}/{name}", encode(parent.as_str())))
+/// What the ids of an object are called in a path. Tasks and notes are addressed through their contact.
+pub(super) fn ids<'a>(
+    kind: Kind,
+    id: Option<&'a ExternalId>,
+    parent: Option<&'a ExternalId>,
+) -> Vec<(&'static str, &'a str)> {
+    let (own, above) = match kind {
+        Kind::Contact => ("contactId", None),
+        Kind::Task => ("taskId", Some("contactId")),
+        Kind::Note => ("id", Some("contactId")),
+        Kind::Appointment => ("eventId", None),
     };
-    match kind {
-        Kind::Contact => Ok("/contacts/".to_owned()),
-        Kind::Task => below("tasks"),
-        Kind::Note => below("notes"),
-        Kind::Appointment => Ok("/calendars/events/appointments".to_owned()),
-    }
-}
-
-/// Where one object is.
-pub(super) fn place(kind: Kind, id: &ExternalId, parent: Option<&ExternalId>) -> Result<String, SystemError> {
-    let shelf = shelf(kind, parent)?;
-    Ok(format!("{}/{}", shelf.trim_end_matches('/'), encode(id.as_str())))
-}
-
-/// Where the object of a step is.
-pub(super) fn place_of(step: &Step) -> Result<String, SystemError> {
-    place(step.kind, id_of(step)?, step.parent.as_ref())
-}
-
-/// Where the appointment of a step is deleted: not where it is read and updated.
-pub(super) fn deletion_of(step: &Step) -> Result<String, SystemError> {
-    Ok(format!("/calendars/events/{}", encode(id_of(step)?.as_str())))
-}
-
-fn id_of(step: &Step) -> Result<&ExternalId, SystemError> {
-    step.id.as_ref().ok_or_else(|| unasked("the step names no object"))
-}
-
-/// The contact of an object is not known, so that it cannot be addressed yet.
-pub(super) fn orphan(kind: Kind) -> SystemError {
-    unasked(format!("a {kind} is addressed through its contact, which is not known"))
+    let own = id.map(|id| (own, id.as_str()));
+    let above = above.zip(parent).map(|(above, parent)| (above, parent.as_str()));
+    own.into_iter().chain(above).collect()
 }
 
 /// Nothing was sent.
@@ -132,20 +195,40 @@ pub(super) fn garbled(status: u16, reason: impl Into<String>) -> SystemError {
     SystemError::Garbled { system: SYSTEM, status, reason: reason.into() }
 }
 
-/// What a 4xx means at GHL: an unknown object is 400 (`Contact with id X not found`), an unknown route is 404, and a
-/// contact that would double another one is 400 with the other's id.
-fn judge(reply: Reply, creates: bool) -> Answered {
+/// It was answered, and it is not known whether it was done.
+pub(super) fn unclear(status: u16, reason: impl Into<String>) -> SystemError {
+    SystemError::Unclear { system: SYSTEM, status: Some(status), reason: reason.into() }
+}
+
+fn refusal(status: u16, reason: String) -> SystemError {
+    SystemError::Refused { system: SYSTEM, status, reason }
+}
+
+/// What an answer means at GHL: an unknown object is 400 (`Contact with id X not found`), an unknown route is 404, a contact
+/// that would double another one is 400 with the other's id, and a 2xx may say that nothing was done.
+fn judge(operation: &Operation, reply: Reply) -> Answered {
     let (status, message) = (reply.status, reply.message());
+    let said = message.to_lowercase();
     let existing = reply.body["meta"]["contactId"].as_str().filter(|id| !id.is_empty());
-    if let Some(existing) = existing.filter(|_| status == 400 && creates) {
+    if let Some(existing) = existing.filter(|_| status == 400 && operation.creates()) {
         return Err(SystemError::Exists { system: SYSTEM, status, existing: ExternalId::new(existing) });
     }
-    if status == 400 && message.to_lowercase().contains("not found") {
-        return Err(SystemError::Gone { system: SYSTEM, status });
+    match status {
+        200..=299 if operation.writes && DONE.iter().any(|flag| reply.body[flag] == false) => {
+            Err(unclear(status, "the answer says that it was not done"))
+        }
+        400 if said.contains("api version") => Err(refusal(status, format!("{message}: check the versions"))),
+        // What is gone is then the business or the calendar, not the object that is written.
+        400 if said.contains("not found") && is_about_another(operation, &said) => Err(refusal(status, message)),
+        400 if said.contains("not found") => Err(SystemError::Gone { system: SYSTEM, status }),
+        404 if message.starts_with("Cannot ") => Err(refusal(status, format!("{message}: check base_url"))),
+        // It may have been made all the same (the vendor's issue 64), so it has to be looked for.
+        422 if operation.creates() => Err(unclear(status, message)),
+        _ => reply.success(SYSTEM),
     }
-    if status == 404 && message.starts_with("Cannot ") {
-        let reason = format!("{message}: check base_url");
-        return Err(SystemError::Refused { system: SYSTEM, status, reason });
-    }
-    reply.success(SYSTEM)
+}
+
+fn is_about_another(operation: &Operation, said: &str) -> bool {
+    let other = if operation.family == Family::Calendars { "calendar" } else { "business" };
+    operation.method() != Method::GET && said.starts_with(other)
 }

@@ -6,13 +6,17 @@
 //! | task | `POST /locations/{id}/tasks/search` | no filter by time: all tasks, each time |
 //! | note | none | GHL lists notes per contact only; a page is always empty |
 //! | appointment | `GET /calendars/events` per mapped calendar | 30 days back, 180 days ahead; unmapped calendars unseen |
+//!
+//! A page is named by where it starts, so that a run that was stopped goes on from there, also with another configuration: it
+//! may see an object twice, and misses none that stood still. The deprecated `GET /contacts/`, which v3 drops, is not needed.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use http::Method;
 use serde_json::{Value, json};
 
-use super::api::unasked;
+use super::api::{garbled, unasked};
+use super::operations::CONTACTS_SEARCH;
 use super::target::TASKS_PER_PAGE;
 use super::{Ghl, wire};
 use crate::clock::Millis;
@@ -42,7 +46,6 @@ impl Ghl {
     /// Oldest change first. The page's name is the `searchAfter` of the last contact on the page before.
     async fn changed_contacts(&self, since: Option<Millis>, page: Option<&str>) -> Result<Page, SystemError> {
         let mut body = json!({
-            "locationId": self.api.location,
             "pageLimit": CONTACTS_PER_PAGE,
             "sort": [{ "field": "dateUpdated", "direction": "asc" }],
         });
@@ -53,11 +56,16 @@ impl Ghl {
         if let Some(page) = page {
             body["searchAfter"] = serde_json::from_str(page).map_err(|_| unasked("this is no page of contacts"))?;
         }
-        let (status, body) = self.api.look(Kind::Contact, Method::POST, "/contacts/search", Some(body)).await?;
+        let (status, body) = self.api.call(CONTACTS_SEARCH, &[], &[], Some(body)).await?;
         let contacts = wire::listed(Kind::Contact, &body);
-        let more = contacts.len() == CONTACTS_PER_PAGE;
-        let after = contacts.last().map(|last| &last["searchAfter"]).filter(|after| more && after.is_array());
-        Ok(Page { observations: self.claims(Kind::Contact, status, contacts)?, next: after.map(ToString::to_string) })
+        let mut next = None;
+        if let Some(last) = contacts.last().filter(|_| contacts.len() >= CONTACTS_PER_PAGE) {
+            // Without it the rest of the list could not be reached, and would seem not to be there.
+            let after = Some(&last["searchAfter"]).filter(|after| after.is_array());
+            next =
+                Some(after.ok_or_else(|| garbled(status, "a full page of contacts has no `searchAfter`"))?.to_string());
+        }
+        Ok(Page { observations: self.claims(Kind::Contact, status, contacts)?, next })
     }
 
     /// All tasks, or those of one state. The page's name is how many tasks to skip.
@@ -68,14 +76,15 @@ impl Ghl {
         Ok(Page { observations: self.claims(Kind::Task, 200, &tasks)?, next })
     }
 
-    /// The page's name is the place of its calendar in the table.
+    /// The page's name is its calendar's id; calendars are listed in the order of their ids.
     async fn changed_appointments(&self, since: Option<Millis>, page: Option<&str>) -> Result<Page, SystemError> {
-        let (at, calendars) = (number(page)?, self.mapping.calendar_ids());
-        let Some(calendar) = calendars.get(at) else { return Ok(Page { observations: Vec::new(), next: None }) };
+        let calendars: BTreeSet<&str> = self.mapping.mapped_calendars().map(|(_, id)| id).collect();
+        let mut left = calendars.range(page.unwrap_or_default()..);
+        let Some(calendar) = left.next() else { return Ok(Page { observations: Vec::new(), next: None }) };
         let now = self.api.caller.offset().to_theirs(self.api.caller.offset().now());
         let (status, mut listed) = self.api.appointments(calendar, (now - LOOK_BACK).0, (now + LOOK_AHEAD).0).await?;
         listed.retain(|one| since.is_none_or(|since| wire::updated(one).is_none_or(|updated| updated >= since)));
-        let next = (at + 1 < calendars.len()).then(|| (at + 1).to_string());
+        let next = left.next().map(|id| (*id).to_owned());
         Ok(Page { observations: self.claims(Kind::Appointment, status, &listed)?, next })
     }
 

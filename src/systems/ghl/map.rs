@@ -1,12 +1,13 @@
 //! GHL's JSON to our fields, and back. Pure.
 //!
 //! In: JSON objects as GHL writes them, or fields in GHL's terms. Out: fields in GHL's terms, or JSON to send. Knows a
-//! workspace's calendars, custom fields and region; knows nothing of routes.
+//! workspace's calendars and region (its custom fields are in `custom`); knows nothing of routes.
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, Value as Json};
 
+use super::custom::CustomFields;
 use super::wire::{self, Form};
 use crate::clock::Millis;
 use crate::model::{CalendarRow, Field, Fields, Kind, Value, normal};
@@ -36,10 +37,7 @@ const STATUSES: &[&str] = &["new", "confirmed", "cancelled", "showed", "noshow",
 pub(super) struct Mapping {
     region: Option<String>,
     calendars: Vec<CalendarRow>,
-    /// Our key of a custom field, and its id in GHL.
-    custom_fields: BTreeMap<String, String>,
-    /// The key of a custom field's value in a request: `field_value`, in v3 `fieldValue`.
-    custom_value: &'static str,
+    pub(super) custom: CustomFields,
 }
 
 impl Mapping {
@@ -49,8 +47,7 @@ impl Mapping {
         custom_fields: BTreeMap<String, String>,
         contacts_version: &str,
     ) -> Self {
-        let custom_value = if contacts_version == "v3" { "fieldValue" } else { "field_value" };
-        Self { region, calendars, custom_fields, custom_value }
+        Self { region, calendars, custom: CustomFields::new(custom_fields, contacts_version) }
     }
 
     /// The fields that the object states: absent keys are left out.
@@ -65,7 +62,7 @@ impl Mapping {
         }
         if kind == Kind::Contact {
             fields.extend(tags(json).map(|tag| (tag, Value::Flag(true))));
-            fields.extend(self.custom(json));
+            fields.extend(self.custom.read(json));
         }
         Ok(fields)
     }
@@ -101,7 +98,7 @@ impl Mapping {
             Form::Due => due(wire::instant(value)?),
             Form::Calendar => self.calendar(&text),
             Form::Status => Value::text(text.to_lowercase()),
-            Form::Text | Form::Email | Form::Phone | Form::Country | Form::Day => self.normal(form, &text),
+            Form::Text | Form::Email | Form::Phone | Form::Country | Form::Day | Form::Tie => self.normal(form, &text),
         })
     }
 
@@ -120,27 +117,21 @@ impl Mapping {
         row.map_or_else(|| Value::text(format!("{UNMAPPED}{id}")), |row| Value::text(&row.name))
     }
 
-    fn custom<'a>(&'a self, json: &'a Json) -> impl Iterator<Item = (Field, Value)> + 'a {
-        let list = json["customFields"].as_array().map_or(&[] as &[Json], Vec::as_slice);
-        list.iter().filter_map(|entry| {
-            let id = entry["id"].as_str()?;
-            let (key, _) = self.custom_fields.iter().find(|(_, known)| *known == id)?;
-            Some((Field::custom(key), custom_text(&entry["value"])))
-        })
-    }
-
     /// A canonical value in GHL's terms.
     pub(super) fn express(&self, kind: Kind, field: &Field, value: &Value) -> Expressed {
         if kind == Kind::Contact && field.as_tag().is_some() {
             return Expressed::Holds(if value.is_set() { Value::Flag(true) } else { Value::Blank });
         }
-        if let Some(key) = field.as_custom() {
-            let known = kind == Kind::Contact && self.custom_fields.contains_key(key);
-            return if known { Expressed::Holds(value.clone()) } else { Expressed::Absent };
+        if kind == Kind::Contact && self.custom.has(field) {
+            return Expressed::Holds(value.clone());
         }
         let Some(column) = wire::column_of(kind, field) else { return Expressed::Absent };
         let unfit = || Expressed::Refused(format!("`{field}` has a form that GHL cannot hold"));
         match (column.form, value) {
+            // Only appointments have these. GHL would refuse an empty text, and half an appointment helps nobody.
+            (Form::Instant | Form::Calendar | Form::Status, Value::Blank) => {
+                Expressed::Refused(format!("`{field}` is empty, and an appointment in GHL cannot be without it"))
+            }
             (Form::Flag, Value::Blank) => Expressed::Holds(Value::Flag(false)),
             (_, Value::Blank) | (Form::Flag, Value::Flag(_)) | (Form::Instant, Value::Instant(_)) => {
                 Expressed::Holds(value.clone())
@@ -172,22 +163,20 @@ impl Mapping {
         name.strip_prefix(UNMAPPED).or_else(|| row?.ghl.as_deref())
     }
 
-    /// The calendars that the workspace maps.
-    pub(super) fn calendar_ids(&self) -> Vec<&str> {
-        self.calendars.iter().filter_map(|row| row.ghl.as_deref()).collect()
+    /// The rows of the workspace's table that name a calendar of GHL: name and id.
+    pub(super) fn mapped_calendars(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.calendars.iter().filter_map(|row| Some((row.name.as_str(), row.ghl.as_deref()?)))
     }
 
-    /// The JSON that sets these fields (GHL's terms); blank ones are cleared. Tags have calls of their own.
+    /// The JSON that sets these fields (GHL's terms); blank ones are cleared. Tags and the business have calls of their own.
     pub(super) fn json(&self, kind: Kind, fields: &Fields) -> Map<String, Json> {
         let mut object = Map::new();
-        let mut custom = Vec::new();
         for (field, value) in fields {
-            if let Some(column) = wire::column_of(kind, field) {
+            if let Some(column) = wire::column_of(kind, field).filter(|column| column.form != Form::Tie) {
                 object.insert(column.key.to_owned(), self.write(column.form, value));
-            } else if let Some(id) = field.as_custom().and_then(|key| self.custom_fields.get(key)) {
-                custom.push(json!({ "id": id, self.custom_value: self.write(Form::Text, value) }));
             }
         }
+        let custom = if kind == Kind::Contact { self.custom.entries(fields) } else { Vec::new() };
         if !custom.is_empty() {
             object.insert("customFields".to_owned(), custom.into());
         }
@@ -200,6 +189,8 @@ impl Mapping {
             Value::Blank if form == Form::Flag => false.into(),
             Value::Blank => CLEARED.into(),
             Value::Flag(flag) => (*flag).into(),
+            // In UTC: which offset a booking was made in is not part of what we hold. GHL wants the offset of its free slots
+            // back only where it checks the slot, and a mirror tells it not to (`ignoreFreeSlotValidation`).
             Value::Instant(instant) => instant.rfc3339().into(),
             Value::Text(name) if form == Form::Calendar => self.calendar_id(name).unwrap_or(name).into(),
             Value::Text(text) => text.as_str().into(),
@@ -226,17 +217,6 @@ fn express_status(status: &str) -> Expressed {
         return Expressed::Holds(Value::text(status));
     }
     Expressed::Refused(format!("GHL knows no appointment status `{status}`, only {}", STATUSES.join(", ")))
-}
-
-/// A custom field's value as text; GHL has texts, numbers, flags and lists.
-fn custom_text(value: &Json) -> Value {
-    match value {
-        Json::String(text) => Value::text(text),
-        Json::Number(number) => Value::text(number.to_string()),
-        Json::Bool(flag) => Value::text(flag.to_string()),
-        Json::Array(list) => Value::text(list.iter().filter_map(Json::as_str).collect::<Vec<_>>().join(", ")),
-        Json::Null | Json::Object(_) => Value::Blank,
-    }
 }
 
 #[cfg(test)]

@@ -1,15 +1,20 @@
 //! GoHighLevel: contacts with tags, tasks, notes and appointments, all of them in the vendor's own API.
 //!
-//! In: webhooks and places. Out: observations, readings, answers. `webhook` reads deliveries, `wire` and `map` translate
-//! (pure), `api` knows routes and refusals, `target` reads, looks and writes, `listing` lists what changed.
+//! In: webhooks and places. Out: observations, readings, answers. `webhook` reads deliveries; `wire`, `map` and `custom`
+//! translate; `operations` is the table of all that can be asked, `api` sends it and knows its refusals; `target` reads, looks
+//! and writes, `listing` lists what changed; `ask` and `inspect` serve people.
 //!
 //! What GHL cannot do: it has no webhook for an edited task and no location-wide list of notes, so that edits of tasks are
 //! found by [`Target::changed`](crate::systems::Target::changed) and an edited note whose webhook was lost is found only
 //! when the note is read for another reason.
 
 mod api;
+mod ask;
+mod custom;
+mod inspect;
 mod listing;
 mod map;
+mod operations;
 mod target;
 mod webhook;
 mod wire;
@@ -20,6 +25,9 @@ use crate::model::{Action, CalendarRow, Change, Entity, Field, Kind, Observation
 use crate::systems::call::Caller;
 use crate::systems::{Expressed, Home, Terms, Unreadable};
 
+pub use ask::{AskError, takes};
+pub use inspect::Finding;
+pub use operations::{Family, OPERATIONS, Operation, named, scopes};
 pub use webhook::GhlDoor;
 
 /// What a workspace says about its GHL account.
@@ -27,11 +35,15 @@ pub use webhook::GhlDoor;
 pub struct GhlSettings {
     /// The location id.
     pub location: String,
-    /// The `Version` header of all calls but those about calendars, `2021-07-28`.
+    /// The `Version` header of contacts, tasks, notes and tags, `2021-07-28`.
     pub contacts_version: String,
-    /// The `Version` header of calls about calendars, `2021-04-15`.
+    /// The `Version` header of calendars and appointments, `2021-04-15`.
     pub calendars_version: String,
-    /// Our key of a custom field (`custom:KEY`) and its id in GHL.
+    /// The `Version` header of locations, `2021-07-28`.
+    pub locations_version: String,
+    /// The `Version` header of businesses, `2021-07-28`.
+    pub businesses_version: String,
+    /// Our name of a contact's custom field and its id in GHL: `status`, or the `KEY` of a `custom:KEY`.
     pub custom_fields: BTreeMap<String, String>,
 }
 
@@ -45,9 +57,14 @@ pub struct Ghl {
 impl Ghl {
     /// `calendars` and `region` are the workspace's table of calendars and its policy's default country of phone numbers.
     pub fn new(settings: GhlSettings, calendars: Vec<CalendarRow>, region: Option<String>, caller: Caller) -> Self {
-        let GhlSettings { location, contacts_version, calendars_version, custom_fields } = settings;
-        let mapping = map::Mapping::new(region, calendars, custom_fields, &contacts_version);
-        Self { api: api::Api { caller, location, contacts_version, calendars_version }, mapping }
+        let mapping = map::Mapping::new(region, calendars, settings.custom_fields, &settings.contacts_version);
+        let versions = api::Versions {
+            contacts: settings.contacts_version,
+            calendars: settings.calendars_version,
+            locations: settings.locations_version,
+            businesses: settings.businesses_version,
+        };
+        Self { api: api::Api { caller, location: settings.location, versions }, mapping }
     }
 }
 
@@ -73,6 +90,8 @@ impl Terms for Ghl {
             return &[];
         }
         match (field.as_tag(), kind) {
+            // A create has no key for it: it follows under the id that the contact then has.
+            _ if *field == Field::BUSINESS => &[Action::SetBusiness],
             _ if making => &[Action::Create],
             (Some(_), _) if value.is_set() => &[Action::AddTags],
             (Some(_), _) => &[Action::RemoveTags],

@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use http::Method;
 use serde_json::{Map, Value as Json, json};
 
-use super::api::{self, garbled, unasked};
+use super::api::{self, garbled, unasked, unclear};
+use super::operations::{self, Operation};
 use super::{Ghl, map, wire};
 use crate::clock::Millis;
 use crate::model::{Action, Class, ExternalId, Field, Fields, Kind, Observation, Place, Shape, Step, System, Value};
+use crate::systems::wire::not_sent;
 use crate::systems::{Answer, Page, Reading, SystemError, Target, Wanted};
 
 /// How far round its start an existing appointment is looked for.
@@ -35,8 +36,8 @@ impl Target for Ghl {
             }
             known => known.as_ref(),
         };
-        let path = api::place(place.kind, &place.id, parent)?;
-        let mut reading = match self.api.look(place.kind, Method::GET, &path, None).await {
+        let ids = api::ids(place.kind, Some(&place.id), parent);
+        let mut reading = match self.api.call(operation(place.kind, Action::Read)?, &ids, &[], None).await {
             Ok((status, body)) => self.reading(place.kind, status, wire::unwrapped(place.kind, &body))?,
             Err(SystemError::Gone { status, .. }) => {
                 let gone = Observation::new(place.kind, place.id.clone(), Class::Current, Shape::Gone);
@@ -74,26 +75,34 @@ impl Target for Ghl {
     }
 
     async fn apply(&self, step: &Step) -> Result<Answer, SystemError> {
-        let kind = step.kind;
-        let (method, path, body) = match step.action {
-            Action::Create => (Method::POST, api::shelf(kind, step.parent.as_ref())?, Some(self.creation(step))),
-            Action::Update | Action::Cancel => (Method::PUT, api::place_of(step)?, Some(self.changes(step))),
+        if let Some(field) = self.mapping.custom.unwritable(&step.fields) {
+            let reason = format!("`{field}` is a list or a file in GHL that a text would destroy: edit it there");
+            return Err(not_sent(System::Ghl, &reason));
+        }
+        let body = match step.action {
+            Action::Create => Some(self.creation(step)),
+            Action::Update | Action::Cancel => Some(self.changes(step)),
             Action::Complete => {
                 let done = step.fields.get(&Field::COMPLETED).is_some_and(Value::is_set);
-                (Method::PUT, format!("{}/completed", api::place_of(step)?), Some(json!({ "completed": done })))
+                Some(json!({ "completed": done }))
             }
-            Action::AddTags => (Method::POST, format!("{}/tags", api::place_of(step)?), Some(tags(step))),
-            Action::RemoveTags => (Method::DELETE, format!("{}/tags", api::place_of(step)?), Some(tags(step))),
-            Action::Delete if kind == Kind::Appointment => (Method::DELETE, api::deletion_of(step)?, Some(json!({}))),
-            Action::Delete => (Method::DELETE, api::place_of(step)?, None),
+            Action::AddTags | Action::RemoveTags => Some(json!({ "tags": map::tag_names(&step.fields) })),
+            Action::SetBusiness => {
+                let business = step.fields.get(&Field::BUSINESS).and_then(Value::as_text);
+                Some(json!({ "ids": [step.id.as_ref().map(ExternalId::as_str)], "businessId": business }))
+            }
+            // The body is declared as required.
+            Action::Delete if step.kind == Kind::Appointment => Some(json!({})),
+            Action::Delete => None,
             Action::Read | Action::Find => return Err(unasked("reading is no step of a plan")),
         };
-        let (status, body) = self.api.write(kind, method, &path, body).await?;
+        let ids = api::ids(step.kind, step.id.as_ref(), step.parent.as_ref());
+        let (status, body) = self.api.call(operation(step.kind, step.action)?, &ids, &[], body).await?;
         self.answer(step, status, &body)
     }
 
-    fn granted(&self, _kind: Kind, _action: Action) -> Result<(), SystemError> {
-        Ok(())
+    fn granted(&self, kind: Kind, action: Action) -> Result<(), SystemError> {
+        operations::of(kind, action).map_or(Ok(()), |operation| self.api.caller.granted(operation.scope))
     }
 
     async fn changed(&self, kind: Kind, since: Option<Millis>, page: Option<&str>) -> Result<Page, SystemError> {
@@ -174,8 +183,8 @@ impl Ghl {
 
     /// All tasks or notes of the contact (one page, GHL has no paging here).
     async fn listed_below(&self, wanted: &Wanted) -> Result<Vec<Reading>, SystemError> {
-        let path = api::shelf(wanted.kind, wanted.parent.as_ref())?;
-        let (status, body) = self.api.look(wanted.kind, Method::GET, &path, None).await?;
+        let ids = api::ids(wanted.kind, None, wanted.parent.as_ref());
+        let (status, body) = self.api.call(operation(wanted.kind, Action::Find)?, &ids, &[], None).await?;
         let listed = wire::listed(wanted.kind, &body).iter().map(|object| {
             let mut reading = self.reading(wanted.kind, status, object)?;
             reading.observation.parent = reading.observation.parent.or_else(|| wanted.parent.clone());
@@ -196,7 +205,7 @@ impl Ghl {
         Ok(readings?.into_iter().filter(|reading| reading.observation.shape != Shape::Gone).collect())
     }
 
-    /// The body of a create. GHL demands a due date and a completion of each task, and the location of the rest.
+    /// The body of a create. GHL demands a due date and a completion of each task.
     fn creation(&self, step: &Step) -> Json {
         let mut fields = step.fields.clone();
         fields.retain(|_, value| !value.is_blank());
@@ -212,10 +221,8 @@ impl Ghl {
                 if !names.is_empty() {
                     body.insert("tags".to_owned(), names.into());
                 }
-                body.insert("locationId".to_owned(), self.api.location.clone().into());
             }
             Kind::Appointment => {
-                body.insert("locationId".to_owned(), self.api.location.clone().into());
                 body.insert("contactId".to_owned(), step.parent.as_ref().map(ExternalId::as_str).into());
                 mirrored(&mut body);
             }
@@ -241,6 +248,9 @@ impl Ghl {
     /// What an answer shows: the object where it carries one. The answer to a tag call may hold all tags or only those
     /// concerned (not documented), so it shows nothing.
     fn answer(&self, step: &Step, status: u16, body: &Json) -> Result<Answer, SystemError> {
+        if step.action == Action::SetBusiness && !names_contact(body, step) {
+            return Err(unclear(status, "the answer does not name the contact"));
+        }
         let plain = matches!(step.action, Action::Create | Action::Update | Action::Cancel | Action::Complete);
         let object = Some(wire::unwrapped(step.kind, body)).filter(|_| plain);
         let id = object.and_then(wire::id).or_else(|| step.id.clone());
@@ -260,8 +270,16 @@ impl Ghl {
     }
 }
 
-fn tags(step: &Step) -> Json {
-    json!({ "tags": map::tag_names(&step.fields) })
+/// By which operation an action is done.
+fn operation(kind: Kind, action: Action) -> Result<&'static Operation, SystemError> {
+    let none = || not_sent(System::Ghl, &format!("GHL has no call to {action} a {kind}"));
+    operations::of(kind, action).ok_or_else(none)
+}
+
+/// Whether the answer to a bulk call lists the contact, as far as it lists any.
+fn names_contact(body: &Json, step: &Step) -> bool {
+    let id = step.id.as_ref().map(ExternalId::as_str);
+    body["ids"].as_array().is_none_or(|ids| ids.iter().any(|listed| listed.as_str() == id))
 }
 
 /// A mirror repeats what was booked elsewhere: no slot is claimed again, and nobody is notified twice.

@@ -1,3 +1,6 @@
+mod asking;
+mod quirks;
+
 use super::*;
 use crate::clock::{Clock, ManualClock, Millis};
 use crate::credentials::static_token::StaticToken;
@@ -5,29 +8,57 @@ use crate::model::{Class, ExternalId, Fields, Place, Shape, Step};
 use crate::secret::Secret;
 use crate::systems::offset::ClockOffset;
 use crate::systems::testing::{Script, Told, told, told_with};
-use crate::systems::{Reading, SystemError, Target, Wanted};
+use crate::systems::{Credential, Reading, SystemError, Target, Wanted};
 use rstest::rstest;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
 
+/// What a client is made of, where a test wants something other than usual.
+#[derive(Default)]
+struct Made {
+    /// The version of all families; empty: the usual ones.
+    version: &'static str,
+    /// Each family's version is its name.
+    apart: bool,
+    region: Option<&'static str>,
+    /// Custom fields by our name.
+    fields: &'static [(&'static str, &'static str)],
+    credential: Option<Arc<dyn Credential>>,
+}
+
+impl Made {
+    fn ghl(self, told: impl IntoIterator<Item = Told>) -> (Ghl, Arc<Script>) {
+        let script = Arc::new(Script::new(told));
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Millis::parse("2026-01-02T00:00:00Z").unwrap()));
+        let token = || Arc::new(StaticToken::bearer(&Secret::new("pit-1")).unwrap()) as Arc<dyn Credential>;
+        let offset = Arc::new(ClockOffset::new(clock));
+        let credential = self.credential.unwrap_or_else(token);
+        let caller = Caller::new(System::Ghl, "http://ghl", script.clone(), credential, offset);
+        let version = |family: &str, usual: &str| match (self.apart, self.version) {
+            (true, _) => family.to_owned(),
+            (false, "") => usual.to_owned(),
+            (false, version) => version.to_owned(),
+        };
+        let settings = GhlSettings {
+            location: "Loc".to_owned(),
+            contacts_version: version("contacts", "2021-07-28"),
+            calendars_version: version("calendars", "2021-04-15"),
+            locations_version: version("locations", "2021-07-28"),
+            businesses_version: version("businesses", "2021-07-28"),
+            custom_fields: self.fields.iter().map(|(name, id)| ((*name).to_owned(), (*id).to_owned())).collect(),
+        };
+        let row = |name: &str, id: &str| CalendarRow {
+            name: name.to_owned(),
+            ghl: Some(id.to_owned()),
+            ..CalendarRow::default()
+        };
+        let region = self.region.map(str::to_owned);
+        (Ghl::new(settings, vec![row("cut", "CalA"), row("dye", "CalB")], region, caller), script)
+    }
+}
+
 fn ghl(told: impl IntoIterator<Item = Told>) -> (Ghl, Arc<Script>) {
-    let script = Arc::new(Script::new(told));
-    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Millis::parse("2026-01-02T00:00:00Z").unwrap()));
-    let token = Arc::new(StaticToken::bearer(&Secret::new("pit-1")).unwrap());
-    let offset = Arc::new(ClockOffset::new(clock));
-    let caller = Caller::new(System::Ghl, "http://ghl", script.clone(), token, offset);
-    let settings = GhlSettings {
-        location: "Loc".to_owned(),
-        contacts_version: "2021-07-28".to_owned(),
-        calendars_version: "2021-04-15".to_owned(),
-        custom_fields: [("shoe".to_owned(), "FieldA".to_owned())].into(),
-    };
-    let row = |name: &str, id: &str| CalendarRow {
-        name: name.to_owned(),
-        ghl: Some(id.to_owned()),
-        ..CalendarRow::default()
-    };
-    (Ghl::new(settings, vec![row("cut", "CalA"), row("dye", "CalB")], None, caller), script)
+    Made { fields: &[("shoe", "FieldA")], ..Made::default() }.ghl(told)
 }
 
 fn id(text: &str) -> ExternalId {
@@ -324,7 +355,10 @@ async fn changed_appointments_are_paged_by_calendar_and_old_ones_left_out() {
 #[case(Kind::Contact, Field::CITY, Value::text("Rome"), &[Action::Update])]
 #[case(Kind::Contact, Field::tag("vip"), Value::Flag(true), &[Action::AddTags])]
 #[case(Kind::Contact, Field::tag("vip"), Value::Blank, &[Action::RemoveTags])]
+#[case(Kind::Contact, Field::custom("shoe"), Value::text("x"), &[Action::Update])]
 #[case(Kind::Contact, Field::custom("hat"), Value::text("x"), &[])]
+#[case(Kind::Contact, Field::STATUS, Value::text("x"), &[])]
+#[case(Kind::Task, Field::BUSINESS, Value::text("x"), &[])]
 #[case(Kind::Task, Field::COMPLETED, Value::Flag(true), &[Action::Complete, Action::Update])]
 #[case(Kind::Appointment, Field::STATUS, Value::text("cancelled"), &[Action::Update])]
 #[case(Kind::Note, Field::TITLE, Value::text("x"), &[])]
@@ -333,4 +367,15 @@ fn each_field_has_its_calls(#[case] kind: Kind, #[case] field: Field, #[case] va
     assert_eq!(ghl.carriers(kind, &field, &value, false), calls);
     let making: &[Action] = if calls.is_empty() { &[] } else { &[Action::Create] };
     assert_eq!(ghl.carriers(kind, &field, &value, true), making);
+}
+
+#[test]
+fn a_business_has_a_call_of_its_own_also_when_the_contact_is_made() {
+    let (ghl, _) = ghl([]);
+    for making in [true, false] {
+        let calls = ghl.carriers(Kind::Contact, &Field::BUSINESS, &Value::text("B1"), making);
+        assert_eq!(calls, [Action::SetBusiness]);
+    }
+    let held = ghl.express(Kind::Contact, &Field::BUSINESS, &Value::text("B1"));
+    assert_eq!(held, Expressed::Holds(Value::text("B1")));
 }

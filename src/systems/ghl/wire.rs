@@ -29,6 +29,8 @@ pub(super) enum Form {
     Calendar,
     /// An appointment status.
     Status,
+    /// The id of another object. It is read with the contact and written by a call of its own.
+    Tie,
 }
 
 /// One field and where it stands.
@@ -43,7 +45,7 @@ const fn column(field: Field, key: &'static str, form: Form) -> Column {
     Column { field, key, form }
 }
 
-static CONTACT: [Column; 10] = [
+static CONTACT: [Column; 11] = [
     column(Field::FIRST_NAME, "firstName", Form::Text),
     column(Field::LAST_NAME, "lastName", Form::Text),
     column(Field::EMAIL, "email", Form::Email),
@@ -54,6 +56,7 @@ static CONTACT: [Column; 10] = [
     column(Field::POSTAL_CODE, "postalCode", Form::Text),
     column(Field::COUNTRY, "country", Form::Country),
     column(Field::BIRTHDAY, "dateOfBirth", Form::Day),
+    column(Field::BUSINESS, "businessId", Form::Tie),
 ];
 
 static TASK: [Column; 4] = [

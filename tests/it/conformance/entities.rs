@@ -43,7 +43,8 @@ async fn an_entity_comes_back_as_it_was_with_all_that_hangs_on_it(db: &Database)
     let gone = Link { state: LinkState::Gone, ..link(1, System::Ghl, "g0") };
     let mut due = mirror(1, System::Timify);
     (due.state, due.due, due.tries, due.doubt, due.answered) = (MirrorState::Due, Millis(11), 3, 2, 1);
-    due.intent = Some(Intent { id: Uuid::from_u128(5), since: NOW, sent: Some(sent()) });
+    due.intent =
+        Some(Intent { id: Uuid::from_u128(5), since: NOW, sent: Some(sent()), refused: Some("a key".to_owned()) });
     (due.reason, due.since) = (Some("why".to_owned()), Some(Millis(12)));
     db.put(|s| {
         s.entities.push(entity.clone());
@@ -189,7 +190,7 @@ async fn live_links_are_those_of_one_system_and_kind(db: &Database) {
 }
 
 async fn open_intents_are_those_of_one_system_and_kind(db: &Database) {
-    let intent = Intent { id: Uuid::from_u128(1), since: NOW, sent: None };
+    let intent = Intent { id: Uuid::from_u128(1), since: NOW, sent: None, refused: None };
     let with_intent = |n, system| {
         let mut mirror = mirror(n, system);
         mirror.intent = Some(intent.clone());

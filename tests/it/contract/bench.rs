@@ -140,6 +140,8 @@ impl Bench {
             location: self.account.ghl_location.clone(),
             contacts_version: "2021-07-28".to_owned(),
             calendars_version: "2021-04-15".to_owned(),
+            locations_version: "2021-07-28".to_owned(),
+            businesses_version: "2021-07-28".to_owned(),
             custom_fields: BTreeMap::from([("shoe".to_owned(), "cf1".to_owned())]),
         };
         Ghl::new(settings, self.calendars(), None, self.caller(System::Ghl, "ghl", token))

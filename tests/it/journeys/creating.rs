@@ -112,10 +112,28 @@ async fn two_candidates_are_parked_as_ambiguous(place: &mut Place) {
     world.stop().await;
 }
 
+/// GHL may have made what it refuses with 422, so it is looked for; it is not there, and is not sent again.
+async fn a_create_that_was_refused_is_looked_for_once_and_then_parked(place: &mut Place) {
+    let world = world(place).await;
+    let mut bad = contact("timerex+", "Wim");
+    bad["email"] = "wim at example".into();
+    world.edit(0, "timerex+", "create contact", json!({ "fields": bad })).await;
+    world.settle().await;
+    let to_ghl: Vec<_> = world.calls(0).await.into_iter().filter(|call| call.system() == "ghl").collect();
+    assert_eq!(to_ghl.iter().filter(|call| call.write).count(), 1, "{to_ghl:?}");
+    assert!(!to_ghl.last().unwrap().write, "the last call looks for it: {to_ghl:?}");
+    assert_eq!(world.app.load("main").await.unwrap().parked, 1);
+    let status = world.ops(Method::GET, "/status", Value::Null).await.body;
+    let text = status["workspaces"][0]["reviews"][0]["text"].as_str().unwrap().to_owned();
+    assert!(text.contains("ghl refuses it") && text.contains("email"), "{text}");
+    world.stop().await;
+}
+
 on_both!(
     Place: a_create_whose_answer_is_lost_makes_no_second_object,
     a_task_and_a_booking_whose_answer_is_lost_are_not_doubled,
     the_one_existing_object_is_linked_and_not_doubled,
     one_person_entered_in_two_systems_at_once_is_one,
     two_candidates_are_parked_as_ambiguous,
+    a_create_that_was_refused_is_looked_for_once_and_then_parked,
 );

@@ -1,13 +1,14 @@
 use super::*;
 use proptest::prelude::*;
 use rstest::rstest;
+use serde_json::json;
 
 fn mapping() -> Mapping {
     let calendars = vec![
         CalendarRow { name: "cut".to_owned(), ghl: Some("CalA".to_owned()), ..CalendarRow::default() },
         CalendarRow { name: "dye".to_owned(), ..CalendarRow::default() },
     ];
-    let custom = [("shoe".to_owned(), "FieldA".to_owned())].into();
+    let custom = [("shoe".to_owned(), "FieldA".to_owned()), ("status".to_owned(), "FieldS".to_owned())].into();
     Mapping::new(Some("JP".to_owned()), calendars, custom, "2021-07-28")
 }
 
@@ -29,12 +30,14 @@ fn shown(kind: Kind, fields: &Fields) -> Fields {
 
 fn plain_fields() -> impl Strategy<Value = (Kind, Field)> {
     let all = Kind::ALL.iter().flat_map(|kind| {
-        let text = |form: Form| !matches!(form, Form::Instant | Form::Due | Form::Flag | Form::Calendar | Form::Status);
+        let text = |form: Form| {
+            !matches!(form, Form::Instant | Form::Due | Form::Flag | Form::Calendar | Form::Status | Form::Tie)
+        };
         let columns = wire::columns(*kind).iter().filter(move |column| text(column.form));
         columns.map(|column| (*kind, column.field.clone()))
     });
     let mut all: Vec<(Kind, Field)> = all.collect();
-    all.push((Kind::Contact, Field::custom("shoe")));
+    all.extend([(Kind::Contact, Field::custom("shoe")), (Kind::Contact, Field::STATUS)]);
     proptest::sample::select(all)
 }
 
@@ -150,4 +153,24 @@ fn fields_that_ghl_does_not_have_stay_out() {
     }
     assert_eq!(held(Kind::Contact, &Field::tag("VIP"), &Value::Flag(false)), Value::Blank);
     assert_eq!(held(Kind::Task, &Field::COMPLETED, &Value::Blank), Value::Flag(false));
+}
+
+#[rstest]
+#[case(Field::START)]
+#[case(Field::END)]
+#[case(Field::CALENDAR)]
+#[case(Field::STATUS)]
+fn half_an_appointment_is_refused_and_never_a_cleared_value(#[case] field: Field) {
+    match mapping().express(Kind::Appointment, &field, &Value::Blank) {
+        Expressed::Refused(reason) => assert!(reason.contains(&format!("`{field}` is empty")), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(held(Kind::Contact, &Field::STATUS, &Value::Blank), Value::Blank);
+}
+
+#[test]
+fn a_business_is_read_with_the_contact_and_written_elsewhere() {
+    let fields = mapping().whole(Kind::Contact, &json!({ "businessId": "B1" })).unwrap();
+    assert_eq!(fields, [(Field::BUSINESS, Value::text("B1"))].into());
+    assert_eq!(mapping().json(Kind::Contact, &fields), Map::new());
 }

@@ -1,0 +1,147 @@
+//! Whether a workspace's account in GHL is as the configuration says; for a person who sets it up.
+//!
+//! In: nothing but the settings. Out: findings in plain lines. Reads only, a handful of calls: the location, its calendars and
+//! custom fields, and one harmless question for each scope that mirroring reads by.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::Ghl;
+use super::api::{Answered, Pairs};
+use super::operations::{self, Operation};
+use super::wire;
+use crate::model::Kind;
+use crate::systems::SystemError;
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Whether it is as it should be.
+    pub ok: bool,
+    /// What was found, in one line.
+    pub line: String,
+}
+
+fn fine(line: impl Into<String>) -> Finding {
+    Finding { ok: true, line: line.into() }
+}
+
+fn problem(line: impl Into<String>) -> Finding {
+    Finding { ok: false, line: line.into() }
+}
+
+/// What has been found so far.
+#[derive(Default)]
+struct Report {
+    findings: Vec<Finding>,
+    /// The scopes that turned out missing.
+    missing: BTreeSet<String>,
+}
+
+impl Report {
+    /// The JSON of an answer; a failure is a finding, a missing scope is found once.
+    fn take(&mut self, operation: &Operation, answered: Answered) -> Option<Value> {
+        match answered {
+            Ok((_, body)) => return Some(body),
+            Err(SystemError::NotGranted { scope, .. }) => self.lacks(&scope),
+            Err(error) => self.findings.push(problem(format!("`{}`: {error}", operation.name))),
+        }
+        None
+    }
+
+    fn lacks(&mut self, scope: &str) {
+        if self.missing.insert(scope.to_owned()) {
+            self.findings.push(problem(format!("the scope `{scope}` is not granted: connect again with it")));
+        }
+    }
+}
+
+impl Ghl {
+    /// Whether the token works for the location, which scopes turn out missing, and whether each calendar and custom field
+    /// that is mapped exists there.
+    pub async fn inspect(&self) -> Vec<Finding> {
+        let mut report = Report::default();
+        let location = &self.api.location;
+        let answered = self.api.call(operations::LOCATIONS_GET, &[], &[], None).await;
+        if let Err(error @ SystemError::Unauthorized { .. }) = answered {
+            return vec![problem(format!("the token does not work for location {location}: {error}"))];
+        }
+        if let Some(body) = report.take(operations::LOCATIONS_GET, answered) {
+            let zone = wire::text(&body["location"], "timezone").unwrap_or("not set");
+            report.findings.push(fine(format!("the token works for location {location} (timezone {zone})")));
+        }
+        self.inspect_calendars(&mut report).await;
+        self.inspect_fields(&mut report).await;
+        self.inspect_scopes(&mut report).await;
+        report.findings
+    }
+
+    async fn inspect_calendars(&self, report: &mut Report) {
+        let answered = self.api.call(operations::CALENDARS_LIST, &[], &[], None).await;
+        let Some(body) = report.take(operations::CALENDARS_LIST, answered) else { return };
+        for (row, id) in self.mapping.mapped_calendars() {
+            let found = items(&body["calendars"]).iter().find(|calendar| calendar["id"] == id);
+            report.findings.push(match found {
+                Some(found) => {
+                    let name = wire::text(found, "name").unwrap_or("no name");
+                    fine(format!("calendar `{row}` is {id} (\"{name}\")"))
+                }
+                None => problem(format!("calendar `{row}`: the location has no calendar {id}")),
+            });
+        }
+    }
+
+    async fn inspect_fields(&self, report: &mut Report) {
+        let model = [("model", "contact")];
+        let answered = self.api.call(operations::LOCATIONS_CUSTOM_FIELDS, &[], &model, None).await;
+        let Some(body) = report.take(operations::LOCATIONS_CUSTOM_FIELDS, answered) else { return };
+        for (field, id) in self.mapping.custom.mapped() {
+            let ours = field.as_custom().unwrap_or(field.name());
+            let found = items(&body["customFields"]).iter().find(|custom| custom["id"] == id);
+            report.findings.push(match found {
+                Some(found) => {
+                    let (name, form) = (wire::text(found, "name"), wire::text(found, "dataType"));
+                    let (name, form) = (name.unwrap_or("no name"), form.unwrap_or("no type"));
+                    fine(format!("field `{ours}` is custom field {id} (\"{name}\", {form})"))
+                }
+                None => problem(format!("field `{ours}`: the location's contacts have no custom field {id}")),
+            });
+        }
+    }
+
+    /// Asks what each scope for reading lets ask; writing is not tried, but what is known of it is told.
+    async fn inspect_scopes(&self, report: &mut Report) {
+        let now = self.api.caller.offset().now().0.to_string();
+        let calendar = self.mapping.mapped_calendars().next().map(|(_, id)| id).unwrap_or_default();
+        let span = [("calendarId", calendar), ("startTime", &now), ("endTime", &now)];
+        let one = [("limit", "1")];
+        let mut probes: Vec<(&'static Operation, Pairs<'_>, Option<Value>)> = vec![
+            (operations::CONTACTS_SEARCH, &[], Some(json!({ "pageLimit": 1 }))),
+            (operations::TASKS_SEARCH, &[], Some(json!({ "limit": 1, "skip": 0 }))),
+            (operations::LOCATIONS_TAGS, &[], None),
+            (operations::BUSINESSES_LIST, &one, None),
+        ];
+        if !calendar.is_empty() {
+            probes.push((operations::APPOINTMENTS_LIST, &span, None));
+        }
+        for (operation, query, body) in probes {
+            let answered = self.api.call(operation, &[], query, body).await;
+            report.take(operation, answered);
+        }
+        for kind in Kind::ALL {
+            for scope in [false, true].into_iter().flat_map(|writes| operations::scopes(*kind, writes)) {
+                if self.api.caller.granted(scope).is_err() {
+                    report.lacks(scope);
+                }
+            }
+        }
+        if report.missing.is_empty() {
+            report.findings.push(fine("no scope is known to be missing (writing was not tried)"));
+        }
+    }
+}
+
+fn items(list: &Value) -> &[Value] {
+    list.as_array().map_or(&[], Vec::as_slice)
+}
