@@ -122,6 +122,102 @@ fn a_failed_delivery_is_repeated_with_the_same_id_and_body_and_then_given_up() {
     assert_eq!((delivery.state, delivery.attempts.len(), outbox.pending()), (DeliveryState::Failed, 3, 0));
 }
 
+fn of_ghl(word: &str) -> Webhook {
+    let body = json!({ "type": word, "webhookId": "w1" });
+    Webhook { system: System::Ghl, extension: false, account: "loc".to_owned(), id: "w1".to_owned(), body }
+}
+
+/// An outbox of GHL with its default URL, and one for the account `loc`.
+fn ghl_outbox(settings: delivery::DeliverySettings) -> Outbox {
+    let to = |account: Option<&str>, url: &str| Receiver {
+        system: System::Ghl,
+        extension: false,
+        account: account.map(str::to_owned),
+        url: url.to_owned(),
+    };
+    Outbox::new(settings, vec![to(None, "http://default/"), to(Some("loc"), "http://own/")])
+}
+
+#[test]
+fn ghl_repeats_twelve_times_ever_later_with_jitter_under_the_same_id() {
+    let settings = delivery::DeliverySettings::default();
+    let plain = settings.ghl;
+    let mut outbox = ghl_outbox(settings);
+    outbox.accept(&of_ghl("ContactCreate"), NOW);
+    let (mut now, mut sent, mut waits) = (NOW, Vec::new(), Vec::new());
+    while let Some(sending) = outbox.take_due(now).pop() {
+        sent.push((sending.id, sending.body));
+        outbox.settle(sending.number, [Some(500), None, Some(302), Some(404)][sent.len() % 4], now);
+        let next = outbox.next_due(now).unwrap_or(now);
+        waits.push(next.since(now));
+        now = next;
+    }
+    assert_eq!(sent.len(), 13, "the first try and twelve more");
+    assert!(sent.iter().all(|one| *one == sent[0]));
+    let mut without = plain.first;
+    for wait in &waits[..12] {
+        assert!((without..=without * 5 / 4).contains(wait), "{wait:?} after {without:?}");
+        without = (without * plain.factor).min(plain.longest);
+    }
+    assert!(waits[..4].iter().any(|wait| !wait.as_millis().is_multiple_of(200)), "no jitter in {waits:?}");
+    assert_eq!(outbox.list(0)[0].state, DeliveryState::Failed);
+}
+
+#[test]
+fn ghl_stops_repeating_at_the_first_success() {
+    let mut outbox = ghl_outbox(delivery::DeliverySettings::default());
+    outbox.accept(&of_ghl("ContactCreate"), NOW);
+    for (status, pending) in [(Some(503), 1), (Some(202), 0)] {
+        let now = outbox.next_due(NOW).unwrap_or(NOW);
+        let sending = outbox.take_due(now).pop().unwrap();
+        outbox.settle(sending.number, status, now);
+        assert_eq!(outbox.pending(), pending);
+    }
+}
+
+#[test]
+fn ghl_tells_of_installs_at_the_default_url_only_and_late_when_asked() {
+    let ghl_install_delay = Duration::from_secs(5);
+    let mut outbox = ghl_outbox(delivery::DeliverySettings { ghl_install_delay, ..Default::default() });
+    for word in ["INSTALL", "UNINSTALL", "ContactCreate"] {
+        outbox.accept(&of_ghl(word), NOW);
+    }
+    let mut urls = |now: Millis| {
+        let mut urls = Vec::new();
+        while let Some(sending) = outbox.take_due(now).pop() {
+            outbox.settle(sending.number, Some(200), now);
+            urls.push(sending.url);
+        }
+        urls
+    };
+    assert_eq!(urls(NOW), ["http://default/", "http://own/"]);
+    assert_eq!(urls(NOW + ghl_install_delay), ["http://default/"]);
+}
+
+#[test]
+fn an_install_by_oauth_works_below_the_stand_ins_path_and_its_calls_are_of_its_location() {
+    let settings = SandboxSettings::example();
+    let (client, location) = (&settings.ghl.client, settings.workspaces[0].ghl_location.as_str());
+    let mut sandbox = Sandbox::new(&settings);
+    let query = format!("response_type=code&client_id={}&redirect_uri={}", client.id, client.redirect_uris[0]);
+    let target = format!("/ghl/v2/oauth/chooselocation/choose?{query}&state=s&account={location}");
+    let chosen = sandbox.answer(NOW, http::Request::get(target).body(Bytes::new()).unwrap());
+    assert_eq!((chosen.response.status().as_u16(), chosen.webhooks.len()), (302, 1));
+    let back = chosen.response.headers()["location"].to_str().unwrap();
+    let code = back.split("code=").nth(1).unwrap().strip_suffix("&state=s").unwrap();
+    let secret = client.secret.expose();
+    let form = format!("client_id={}&client_secret={secret}&grant_type=authorization_code&code={code}", client.id);
+    let asked = http::Request::post("/ghl/oauth/token").header("content-type", "application/x-www-form-urlencoded");
+    let tokens = sandbox.answer(NOW, asked.body(form.into()).unwrap());
+    let tokens: Value = serde_json::from_slice(tokens.response.body()).unwrap();
+    let read = http::Request::get(format!("/ghl/locations/{location}")).header("version", "2021-07-28");
+    let read = read.header("authorization", format!("Bearer {}", tokens["access_token"].as_str().unwrap()));
+    assert_eq!(sandbox.answer(NOW, read.body(Bytes::new()).unwrap()).response.status(), 200);
+    let rows = sandbox.requests(0);
+    assert_eq!(rows[2].account.as_deref(), Some(location));
+    assert!(rows.iter().all(|row| !row.write), "none of it changes objects");
+}
+
 #[test]
 fn held_deliveries_go_in_reverse_when_asked_and_duplicates_and_losses_are_on_demand() {
     let mut outbox = outbox();

@@ -42,9 +42,12 @@ impl Ghl {
     }
 }
 
-/// `POST /oauth/token`.
+/// `POST /oauth/token`. The `userType` asked for decides nothing: who installed the app does.
 pub(super) fn token(ghl: &mut Ghl, ask: &Ask<'_>, turn: &mut Turn<'_>, _: &mut Option<Meter>) -> Outcome {
     let (client, secret) = (ask.must("clientId")?, ask.must("clientSecret")?);
+    if ask.one("userType").is_some_and(|kind| !matches!(kind, "Company" | "Location")) {
+        return Err(invalid("userType"));
+    }
     match ask.must("grantType")? {
         "authorization_code" => by_code(ghl, ask, client, secret, turn),
         "refresh_token" => by_refresh(ghl, ask, client, secret, turn),
@@ -99,7 +102,7 @@ pub(super) fn location_token(ghl: &mut Ghl, ask: &Ask<'_>, turn: &mut Turn<'_>, 
     let mut body = shown(ghl, &grant, &pair, ask.v3);
     if let Some(body) = body.as_object_mut() {
         for absent in ["refreshTokenId", "isBulkInstallation"] {
-            body.remove(absent);
+            body.shift_remove(absent);
         }
     }
     Ok(Said::Traced(ghl.settings.oauth.location_token_status, body))

@@ -7,6 +7,7 @@
 mod consent;
 mod exchange;
 mod installs;
+mod listing;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -71,8 +72,8 @@ const ROUTES: &[(&str, &str, There, Act)] = &[
     ("POST", "oauth/locationToken", There::Always, exchange::location_token),
     ("POST", "oauth/location-token", There::V3, exchange::location_token),
     ("POST", "oauth/reconnect", There::Reconnect, exchange::reconnect),
-    ("GET", "oauth/installedLocations", There::Always, installs::list),
-    ("GET", "oauth/installed-locations", There::V3, installs::list),
+    ("GET", "oauth/installedLocations", There::Always, listing::list),
+    ("GET", "oauth/installed-locations", There::V3, listing::list),
     ("DELETE", "marketplace/app/{}/installations", There::Always, installs::delete),
 ];
 
