@@ -16,6 +16,12 @@ pub const SCOPES: &[&str] = &[
     "locations.readonly",
     "locations/tags.readonly",
     "locations/tasks.readonly",
+    "locations/tags.write",
+    "locations/customFields.readonly",
+    "locations/customFields.write",
+    "users.readonly",
+    "businesses.readonly",
+    "businesses.write",
 ];
 
 /// A stand-in account and its switches.
@@ -42,6 +48,16 @@ pub struct GhlSettings {
     pub burst: u32,
     /// Requests allowed per location in a day (UTC).
     pub daily: u32,
+    /// Whether `v3` is spoken to callers that ask for it in the `Version` header; refused otherwise.
+    pub v3: bool,
+    /// Whether `POST /contacts/` that is refused for its keys has made the contact all the same (vendor issue #64).
+    pub refused_create_creates: bool,
+    /// Whether each refusal's `message` is a list, not only that of 422.
+    pub listed_messages: bool,
+    /// Whether businesses send `RecordCreate`, `RecordUpdate`, `RecordDelete`.
+    pub business_webhooks: bool,
+    /// The webhook of a restored contact (unknown at the vendor); empty for none.
+    pub restore_webhook: String,
 }
 
 impl Default for GhlSettings {
@@ -57,6 +73,11 @@ impl Default for GhlSettings {
             search_lag_ms: 0,
             burst: 100,
             daily: 200_000,
+            v3: false,
+            refused_create_creates: false,
+            listed_messages: false,
+            business_webhooks: false,
+            restore_webhook: "ContactCreate".to_owned(),
         }
     }
 }
@@ -108,6 +129,20 @@ pub struct LocationSettings {
     pub allow_duplicates: bool,
     /// By what a duplicate is recognised, first match first: `email`, `phone`.
     pub match_order: Vec<String>,
+    /// The custom fields of its contacts that are there from the start.
+    pub custom_fields: Vec<CustomFieldSettings>,
+}
+
+/// A custom field of a location's contacts.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CustomFieldSettings {
+    /// Its id, 20 characters.
+    pub id: String,
+    /// Its name; its key is `contact.` and the name in lower case with underscores.
+    pub name: String,
+    /// Its type in the vendor's words, such as `TEXT`, `NUMERICAL`.
+    pub data_type: String,
 }
 
 impl Default for LocationSettings {
@@ -118,6 +153,7 @@ impl Default for LocationSettings {
             timezone: "UTC".to_owned(),
             allow_duplicates: false,
             match_order: vec!["email".to_owned(), "phone".to_owned()],
+            custom_fields: Vec::new(),
         }
     }
 }
@@ -145,6 +181,9 @@ pub struct CalendarSettings {
     /// The user who takes its appointments unless another is named.
     #[serde(default = "some_user")]
     pub user: String,
+    /// Whether an appointment must name its `assignedUserId` (vendor issue #23).
+    #[serde(default)]
+    pub demands_user: bool,
 }
 
 impl CalendarSettings {
@@ -156,6 +195,7 @@ impl CalendarSettings {
             location: location.to_owned(),
             group: some_group(),
             user: some_user(),
+            demands_user: false,
         }
     }
 }

@@ -164,7 +164,7 @@ fn a_slot_is_given_once_unless_validation_is_waived() {
     let mut stand = Stand::new();
     let contact = stand.contact(json!({"email": "a@example.com"}));
     let mut body = json!({"calendarId": CALENDAR, "locationId": LOCATION, "contactId": contact,
-        "startTime": "2026-12-01T10:00:00Z", "endTime": "2026-12-01T11:00:00Z"});
+        "startTime": "2026-12-01T11:00:00+01:00", "endTime": "2026-12-01T12:00:00+01:00"});
     stand.done(200, "POST", "/calendars/events/appointments", body.clone());
     let reply = stand.call("POST", "/calendars/events/appointments", body.clone());
     assert_eq!((reply.status, stand.sent.len()), (400, 0));
