@@ -13,5 +13,8 @@ mod connectors;
 mod endpoints;
 mod events;
 mod lies;
+mod rows;
+mod semantics;
 mod stand;
 mod traps;
+mod v3;
