@@ -23,12 +23,14 @@ pub(super) type Answer = Result<Value, Refusal>;
 pub(super) struct Refusal {
     status: StatusCode,
     messages: Vec<String>,
+    /// Whether the message is shown as a list.
+    listed: bool,
     meta: Option<Box<Value>>,
 }
 
 impl Refusal {
     fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, messages: vec![message.into()], meta: None }
+        Self { status, messages: vec![message.into()], listed: false, meta: None }
     }
 
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
@@ -64,7 +66,7 @@ impl Refusal {
     }
 
     pub(super) fn unprocessable(messages: Vec<String>) -> Self {
-        Self { status: StatusCode::UNPROCESSABLE_ENTITY, messages, meta: None }
+        Self { status: StatusCode::UNPROCESSABLE_ENTITY, messages, listed: true, meta: None }
     }
 
     pub(super) fn too_many() -> Self {
@@ -86,12 +88,16 @@ impl Refusal {
         self.messages.join(", ")
     }
 
-    /// The message is a list for 422 only.
+    /// The same refusal with its message as a list.
+    pub(super) fn in_a_list(self) -> Self {
+        Self { listed: true, ..self }
+    }
+
+    /// The message is a list for 422 only, unless asked otherwise.
     fn body(self) -> Value {
         let mut body = Fields::new();
         body.insert("statusCode".to_owned(), self.status.as_u16().into());
-        let listed = self.status == StatusCode::UNPROCESSABLE_ENTITY;
-        let message = if listed { self.messages.into() } else { self.messages.join(", ").into() };
+        let message = if self.listed { self.messages.into() } else { self.messages.join(", ").into() };
         body.insert("message".to_owned(), message);
         match self.meta {
             Some(meta) => body.insert("meta".to_owned(), *meta),

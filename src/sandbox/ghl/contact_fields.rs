@@ -39,6 +39,9 @@ const READ: &[&str] = &[
     "dateOfBirth",
     "dateUpdated",
     "customFields",
+    "businessId",
+    "additionalEmails",
+    "followers",
 ];
 const CREATED: &[&str] = &[
     "id",
@@ -93,6 +96,9 @@ const PLAIN: &[&str] = &[
     "country",
     "postalCode",
     "website",
+    // No document lets an API caller write these; a person can.
+    "businessId",
+    "additionalEmails",
 ];
 
 /// What a write asks to store. A null or empty text clears its field. `Err` names a field that cannot be read.

@@ -7,10 +7,15 @@ use serde_json::{Value, json};
 
 use super::answers::{Answer, Refusal};
 use super::contact_fields::{self, created, full_name, merge_custom_fields, read, written};
-use super::fields::{Fields, apply, flag, fresh_id, text, texts};
+use super::fields::{Fields, apply, flag, fresh_id, only, text, texts};
 use super::routes::Call;
 use super::{Ghl, webhooks};
 use crate::sandbox::Turn;
+
+const TAGS: &[&str] = &["tags"];
+const DND: &[&str] = &["dnd", "dndSettings"];
+/// What changes without a webhook: followers, and what a person asked for by answering (vendor issue #264).
+const SILENT: &[&str] = &["followers", "inboundDndSettings"];
 
 pub(super) fn post(ghl: &mut Ghl, call: &Call, turn: &mut Turn<'_>) -> Answer {
     let id = ghl.create_contact(text(&call.body, "locationId"), &call.body, turn)?;
@@ -72,24 +77,14 @@ impl Ghl {
         self.contacts.get(id).ok_or_else(|| Refusal::unknown("Contact", id))
     }
 
-    /// What every new task and note of a contact begins with.
-    pub(super) fn new_beside(&self, contact: &str, turn: &mut Turn<'_>) -> Result<Fields, Refusal> {
-        let location = text(self.contact(contact)?, "locationId");
-        Ok(Fields::from_iter([
-            ("id".to_owned(), fresh_id(turn.rng).into()),
-            ("locationId".to_owned(), location.into()),
-            ("contactId".to_owned(), contact.into()),
-            ("dateAdded".to_owned(), turn.now.rfc3339().into()),
-        ]))
-    }
-
     pub(super) fn create_contact(
         &mut self,
         location: &str,
         input: &Fields,
         turn: &mut Turn<'_>,
     ) -> Result<String, Refusal> {
-        let change = written(input).map_err(unreadable)?;
+        let mut change = written(input).map_err(unreadable)?;
+        self.name_custom_fields(location, &mut change);
         if ["email", "phone", "firstName", "lastName"].iter().all(|key| text(&change, key).is_empty()) {
             return Err(Refusal::bad_request("Pass at least one of email, phone, name"));
         }
@@ -110,58 +105,59 @@ impl Ghl {
     pub(super) fn update_contact(&mut self, id: &str, input: &Fields, turn: &mut Turn<'_>) -> Result<(), Refusal> {
         let before = self.contact(id)?.clone();
         let mut after = before.clone();
-        set(&mut after, written(input).map_err(unreadable)?);
+        let mut change = written(input).map_err(unreadable)?;
+        self.name_custom_fields(text(&before, "locationId"), &mut change);
+        set(&mut after, change);
         self.change_contact(&before, after, turn)
     }
 
-    /// Puts `after` in the place of `before` and tells what changed; an update without a difference says nothing.
+    /// Puts `after` in the place of `before` and tells what changed, tags and "do not disturb" each in their own words; an
+    /// update without a difference says nothing.
     pub(super) fn change_contact(
         &mut self,
         before: &Fields,
         mut after: Fields,
         turn: &mut Turn<'_>,
     ) -> Result<(), Refusal> {
-        let tagged = before.get("tags") != after.get("tags");
-        let edited = without_tags(before) != without_tags(&after);
-        if !tagged && !edited {
+        if *before == after {
             return Ok(());
         }
+        let tagged = only(before, TAGS) != only(&after, TAGS);
+        let disturbed = only(before, DND) != only(&after, DND);
+        let edited = without(before, &[TAGS, DND, SILENT]) != without(&after, &[TAGS, DND, SILENT]);
         self.refuse_duplicate(before, &after)?;
         after.insert("dateUpdated".to_owned(), turn.now.rfc3339().into());
         self.learn_tags(text(&after, "locationId"), &texts(&after, "tags"), turn);
-        if edited || self.settings.double_tag_webhook {
-            webhooks::contact(self, "ContactUpdate", &after, turn);
-        }
-        if tagged {
-            webhooks::contact(self, "ContactTagUpdate", &after, turn);
+        let told = [
+            (edited || (tagged && self.settings.double_tag_webhook), "ContactUpdate"),
+            (disturbed, "ContactDndUpdate"),
+            (tagged, "ContactTagUpdate"),
+        ];
+        for (_, name) in told.iter().filter(|(due, _)| *due) {
+            webhooks::contact(self, name, &after, turn);
         }
         self.keep_contact(after, turn);
         Ok(())
     }
 
-    pub(super) fn delete_contact(&mut self, id: &str, turn: &mut Turn<'_>) -> Result<(), Refusal> {
-        self.contact(id)?;
-        for shelf in [&mut self.tasks, &mut self.notes, &mut self.appointments] {
-            shelf.retain(|_, object| text(object, "contactId") != id);
-        }
-        if let Some(contact) = self.contacts.remove(id) {
-            webhooks::contact(self, "ContactDelete", &contact, turn);
-            self.index.forget(id, turn.now, self.settings.search_lag_ms);
-        }
-        Ok(())
-    }
-
-    fn keep_contact(&mut self, contact: Fields, turn: &Turn<'_>) {
+    /// Stores a contact and lets search learn of it.
+    pub(super) fn keep_contact(&mut self, contact: Fields, turn: &Turn<'_>) {
         self.index.learn(read(&contact), turn.now, self.settings.search_lag_ms);
         self.contacts.insert(text(&contact, "id").to_owned(), contact);
     }
 
-    /// The oldest contact of a location whose e-mail or phone is this one.
+    /// The oldest contact of a location whose e-mail (a secondary one, too) or phone is this one.
     fn matching(&self, location: &str, field: &str, value: &str) -> Option<&Fields> {
         let normal = |value: &str| if field == "phone" { contact_fields::e164(value) } else { value.to_lowercase() };
         let wanted = normal(value);
-        let fits =
-            |contact: &&Fields| text(contact, "locationId") == location && normal(text(contact, field)) == wanted;
+        let others = |contact: &Fields| contact.get("additionalEmails").and_then(Value::as_array).cloned();
+        let secondary = |contact: &Fields| {
+            let mut others = others(contact).into_iter().flatten();
+            field == "email" && others.any(|other| other["email"].as_str().is_some_and(|other| normal(other) == wanted))
+        };
+        let fits = |contact: &&Fields| {
+            text(contact, "locationId") == location && (normal(text(contact, field)) == wanted || secondary(contact))
+        };
         self.contacts
             .values()
             .filter(|_| !wanted.is_empty())
@@ -169,7 +165,7 @@ impl Ghl {
             .min_by_key(|contact| text(contact, "dateAdded"))
     }
 
-    fn refuse_duplicate(&self, before: &Fields, after: &Fields) -> Result<(), Refusal> {
+    pub(super) fn refuse_duplicate(&self, before: &Fields, after: &Fields) -> Result<(), Refusal> {
         let location = self.settings.location(text(after, "locationId")).ok_or_else(Refusal::foreign_location)?;
         let changed = |field: &&String| text(before, field) != text(after, field);
         for field in location.match_order.iter().filter(|_| !location.allow_duplicates).filter(changed) {
@@ -188,10 +184,17 @@ fn set(contact: &mut Fields, mut change: Fields) {
         merge_custom_fields(held, entries);
     }
     apply(contact, change);
+    // A secondary address that becomes the primary one is secondary no more (vendor issue #337).
+    let email = text(contact, "email").to_lowercase();
+    if let Some(Value::Array(others)) = contact.get_mut("additionalEmails") {
+        others.retain(|other| other["email"].as_str().is_none_or(|other| other.to_lowercase() != email));
+    }
 }
 
-fn without_tags(contact: &Fields) -> Fields {
-    contact.iter().filter(|(key, _)| *key != "tags").map(|(key, value)| (key.clone(), value.clone())).collect()
+fn without(contact: &Fields, parts: &[&[&str]]) -> Fields {
+    let mut rest = contact.clone();
+    rest.retain(|key, _| !parts.iter().any(|part| part.contains(&key.as_str())));
+    rest
 }
 
 fn unreadable(field: &str) -> Refusal {

@@ -1,13 +1,17 @@
 //! A user's edits, as made in the vendor's own pages: the same changes as through the API, without its whitelist.
 //!
 //! In: an [`Edit`]. Out: the object's id, webhooks. A contact takes `tags` (the whole list), `addTags`, `removeTags`; an
-//! appointment's contact is the edit's parent or its `contactId`. What is done to the app and its tokens is `oauth`'s.
+//! appointment's contact is the edit's parent or its `contactId`. A deleted contact can be restored (`restore`). What is done
+//! to the app and its tokens is `oauth`'s.
 
 use serde_json::json;
 
 use super::answers::Refusal;
+use super::attached::{create as attach, remove, update};
 use super::contact_fields::changed_tags;
 use super::fields::{Fields, text, texts};
+use super::notes::Notes;
+use super::tasks::Tasks;
 use super::{Ghl, oauth};
 use crate::sandbox::{Edit, EditRefused, Turn};
 
@@ -21,15 +25,19 @@ pub(super) fn make(ghl: &mut Ghl, edit: &Edit, turn: &mut Turn<'_>) -> Result<St
         return create(ghl, edit, &fields, turn).map_err(refused);
     }
     let id = edit.id.as_deref().ok_or_else(|| EditRefused(format!("`{}` needs an id", edit.action)))?;
+    if (edit.kind.as_str(), edit.action.as_str()) == ("contact", "restore") {
+        ghl.restore_contact(&edit.account, id, turn).map_err(refused)?;
+        return Ok(id.to_owned());
+    }
     let parent = parent_of(ghl, edit, id)?;
     let done = match (edit.kind.as_str(), edit.action.as_str()) {
         ("contact", "update") => update_contact(ghl, id, &fields, turn),
         ("contact", "delete") => ghl.delete_contact(id, turn),
-        ("task", "update") => ghl.update_task(&parent, id, &fields, turn),
-        ("task", "complete") => ghl.update_task(&parent, id, &one("completed", true), turn),
-        ("task", "delete") => ghl.delete_task(&parent, id, turn),
-        ("note", "update") => ghl.update_note(&parent, id, &fields, turn),
-        ("note", "delete") => ghl.delete_note(&parent, id, turn),
+        ("task", "update") => update::<Tasks>(ghl, &parent, id, &fields, turn),
+        ("task", "complete") => update::<Tasks>(ghl, &parent, id, &one("completed", true), turn),
+        ("task", "delete") => remove::<Tasks>(ghl, &parent, id, turn),
+        ("note", "update") => update::<Notes>(ghl, &parent, id, &fields, turn),
+        ("note", "delete") => remove::<Notes>(ghl, &parent, id, turn),
         ("appointment", "update" | "move") => ghl.update_appointment(id, &fields, false, turn),
         ("appointment", "cancel") => ghl.update_appointment(id, &one("appointmentStatus", "cancelled"), false, turn),
         ("appointment", "delete") => ghl.delete_appointment(id, turn),
@@ -48,8 +56,8 @@ fn create(ghl: &mut Ghl, edit: &Edit, fields: &Fields, turn: &mut Turn<'_>) -> R
         return Err(Refusal::foreign_location());
     }
     match edit.kind.as_str() {
-        "task" => ghl.create_task(&parent, fields, turn),
-        "note" => ghl.create_note(&parent, fields, turn),
+        "task" => attach::<Tasks>(ghl, &parent, fields, turn),
+        "note" => attach::<Notes>(ghl, &parent, fields, turn),
         "appointment" => ghl.create_appointment(&parent, fields, false, turn),
         _ => Err(Refusal::bad_request(unknown(edit).0)),
     }

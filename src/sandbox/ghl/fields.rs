@@ -68,6 +68,11 @@ pub(super) fn fresh_id(rng: &mut fastrand::Rng) -> String {
     std::iter::repeat_with(|| rng.alphanumeric()).take(20).collect()
 }
 
+/// A fresh id of 24 hexadecimal digits, as the vendor's businesses have.
+pub(super) fn fresh_record_id(rng: &mut fastrand::Rng) -> String {
+    std::iter::repeat_with(|| rng.digit(16)).take(24).collect()
+}
+
 /// A fresh UUID of version 4.
 pub(super) fn fresh_uuid(rng: &mut fastrand::Rng) -> String {
     uuid::Builder::from_random_bytes(rng.u128(..).to_be_bytes()).into_uuid().to_string()

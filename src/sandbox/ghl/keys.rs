@@ -1,8 +1,10 @@
-//! The keys of each body and query, as the vendor's v2 documents list them (contacts, calendars, locations).
+//! The keys of each body and query, as the vendor's v2 documents list them.
 //!
 //! Tables only; `whitelist` checks requests against them.
 
-use super::whitelist::Form::{Email, Flag, Instant, List, Number, Object, OneOf, Phone, Text, TextOrNull, Texts};
+use super::whitelist::Form::{
+    Email, Flag, Instant, List, Number, Object, OneOf, Phone, Short, Text, TextOrNull, Texts, UpTo,
+};
 use super::whitelist::{Key, opt, req};
 
 /// The words an appointment's status may be written with in v2.
@@ -157,3 +159,104 @@ pub(super) const EVENTS_QUERY: &[Key] = &[
 ];
 
 pub(super) const CALENDARS_QUERY: &[Key] = &[req("locationId", Text), opt("groupId", Text), opt("showDrafted", Text)];
+
+pub(super) const CONTACTS_QUERY: &[Key] = &[
+    req("locationId", Text),
+    opt("startAfterId", Text),
+    opt("startAfter", Number),
+    opt("query", Text),
+    opt("limit", UpTo(100)),
+];
+
+pub(super) const BUSINESS_CONTACTS_QUERY: &[Key] =
+    &[req("locationId", Text), opt("limit", Number), opt("skip", Number), opt("query", Text)];
+
+pub(super) const BULK_BUSINESS: &[Key] = &[req("locationId", Text), req("ids", Texts), req("businessId", TextOrNull)];
+
+pub(super) const BULK_TAGS: &[Key] =
+    &[req("contacts", Texts), req("tags", Texts), req("locationId", Text), opt("removeAllTags", Flag)];
+
+pub(super) const FOLLOWERS: &[Key] = &[req("followers", Texts)];
+
+/// No `locationId`: sending it is refused.
+pub(super) const SLOTS_QUERY: &[Key] = &[
+    req("startDate", Number),
+    req("endDate", Number),
+    opt("timezone", Text),
+    opt("userId", Text),
+    opt("userIds", Texts),
+];
+
+pub(super) const BLOCK: &[Key] = &[
+    opt("title", Text),
+    req("calendarId", Text),
+    opt("assignedUserId", Text),
+    req("locationId", Text),
+    opt("startTime", Instant),
+    opt("endTime", Instant),
+];
+
+pub(super) const APPOINTMENT_NOTES_QUERY: &[Key] = &[req("limit", UpTo(20)), req("offset", Number)];
+
+pub(super) const APPOINTMENT_NOTE: &[Key] = &[opt("userId", Text), req("body", Short(5_000))];
+
+pub(super) const LOCATION_TAG: &[Key] = &[req("name", Text)];
+
+pub(super) const CUSTOM_FIELDS_QUERY: &[Key] = &[opt("model", OneOf(&["contact", "opportunity", "all"]))];
+
+pub(super) const CUSTOM_FIELD: &[Key] = &[
+    req("name", Text),
+    req("dataType", Text),
+    opt("placeholder", Text),
+    opt("acceptedFormat", Texts),
+    opt("isMultipleFile", Flag),
+    opt("maxNumberOfFiles", Number),
+    opt("textBoxListOptions", List),
+    opt("position", Number),
+    opt("model", OneOf(&["contact", "opportunity"])),
+];
+
+pub(super) const BUSINESSES_QUERY: &[Key] = &[req("locationId", Text), opt("limit", Number), opt("skip", Number)];
+
+pub(super) const BUSINESS_CREATE: &[Key] = &[
+    req("name", Text),
+    req("locationId", Text),
+    opt("phone", Text),
+    opt("email", Text),
+    opt("website", Text),
+    opt("address", Text),
+    opt("city", Text),
+    opt("postalCode", Text),
+    opt("state", Text),
+    opt("country", Text),
+    opt("description", Text),
+];
+
+pub(super) const BUSINESS_UPDATE: &[Key] = &[
+    opt("name", Text),
+    opt("phone", Text),
+    opt("email", Text),
+    opt("postalCode", Text),
+    opt("website", Text),
+    opt("address", Text),
+    opt("state", Text),
+    opt("city", Text),
+    opt("country", Text),
+    opt("description", Text),
+];
+
+pub(super) const USERS_QUERY: &[Key] = &[req("locationId", Text)];
+
+pub(super) const USER_SEARCH_QUERY: &[Key] = &[
+    req("companyId", Text),
+    opt("query", Text),
+    opt("skip", Number),
+    opt("limit", Number),
+    opt("locationId", Text),
+    opt("type", Text),
+    opt("role", Text),
+    opt("ids", Text),
+    opt("sort", Text),
+    opt("sortDirection", Text),
+    opt("enabled2waySync", Flag),
+];

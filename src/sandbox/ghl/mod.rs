@@ -2,17 +2,22 @@
 //!
 //! In: API requests and users' edits. Out: answers in the vendor's v2 shapes and the webhooks that follow. Both ways of
 //! changing an object go through the same functions. Signing, sending and repeating webhooks is left to the shell.
-//! A deleted contact takes its tasks, notes and
-//! appointments with it, without webhooks of their own (what the vendor does there is not known).
+//! v3 is spoken on demand, as far as it differs for these objects (`v3`).
 
 mod answers;
 mod appointments;
+mod attached;
 mod auth;
+mod bulk;
+mod businesses;
 mod calendars;
 mod contact_fields;
+mod contact_lists;
 mod contacts;
+mod custom_fields;
 mod edits;
 mod fields;
+mod graves;
 mod keys;
 mod locations;
 mod notes;
@@ -21,9 +26,12 @@ mod rate;
 mod routes;
 mod search;
 mod settings;
+mod slots;
 mod tags;
 mod tasks;
 mod times;
+mod users;
+mod v3;
 mod webhooks;
 mod whitelist;
 
@@ -32,9 +40,11 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{Edit, EditRefused, Request, Response, Turn, World};
+use answers::Refusal;
 use fields::{Fields, Shelf, fresh_uuid};
 pub use oauth::{ClientSettings, CompanySettings, OauthSettings, TargetUser};
-pub use settings::{CalendarSettings, GhlSettings, LocationSettings, SCOPES, TokenSettings};
+pub use routes::RouteRow;
+pub use settings::{CalendarSettings, CustomFieldSettings, GhlSettings, LocationSettings, SCOPES, TokenSettings};
 
 /// A GoHighLevel account in memory.
 #[derive(Debug)]
@@ -48,6 +58,12 @@ pub struct Ghl {
     tasks: Shelf,
     notes: Shelf,
     appointments: Shelf,
+    appointment_notes: Shelf,
+    /// Blocked slots.
+    blocks: Shelf,
+    businesses: Shelf,
+    custom_fields: Shelf,
+    graves: graves::Graves,
     /// The tags that a location knows, with their ids.
     tags: BTreeMap<(String, String), String>,
     index: search::Index,
@@ -56,6 +72,7 @@ pub struct Ghl {
 impl Ghl {
     /// An empty account.
     pub fn new(settings: GhlSettings) -> Self {
+        let custom_fields = settings.locations.iter().flat_map(custom_fields::configured).collect();
         Self {
             settings,
             rate: rate::Rate::default(),
@@ -65,6 +82,11 @@ impl Ghl {
             tasks: Shelf::new(),
             notes: Shelf::new(),
             appointments: Shelf::new(),
+            appointment_notes: Shelf::new(),
+            blocks: Shelf::new(),
+            businesses: Shelf::new(),
+            custom_fields,
+            graves: graves::Graves::new(),
             tags: BTreeMap::new(),
             index: search::Index::default(),
         }
@@ -73,6 +95,11 @@ impl Ghl {
     /// The settings, to throw a switch while the account runs.
     pub fn settings_mut(&mut self) -> &mut GhlSettings {
         &mut self.settings
+    }
+
+    /// The routes that it answers, for a judge to go through.
+    pub fn routes() -> impl Iterator<Item = RouteRow> {
+        routes::rows()
     }
 }
 
@@ -85,6 +112,7 @@ impl World for Ghl {
         let before = turn.webhooks.len();
         let mut meter = None;
         let outcome = routes::answer(self, request, turn, &mut meter);
+        let outcome = if self.settings.listed_messages { outcome.map_err(Refusal::in_a_list) } else { outcome };
         if !self.settings.echo_webhooks {
             turn.webhooks.truncate(before);
         }
@@ -98,9 +126,10 @@ impl World for Ghl {
     fn state(&self) -> Value {
         json!({
             "contacts": shown(&self.contacts, contact_fields::read),
-            "tasks": shown(&self.tasks, tasks::read),
-            "notes": shown(&self.notes, notes::read),
+            "tasks": shown(&self.tasks, attached::read::<tasks::Tasks>),
+            "notes": shown(&self.notes, attached::read::<notes::Notes>),
             "appointments": shown(&self.appointments, appointments::read),
+            "businesses": shown(&self.businesses, businesses::read),
         })
     }
 }

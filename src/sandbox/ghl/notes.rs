@@ -1,89 +1,111 @@
-//! Notes of a contact. They carry `dateAdded` only; their webhooks have neither title nor user.
+//! Notes of a contact and of an appointment. They carry `dateAdded` only; the webhooks of a contact's notes have neither
+//! title nor user, an appointment's notes have no webhooks.
 //!
-//! In: checked bodies and users' fields. Out: answers; `NoteCreate`, `NoteUpdate`, `NoteDelete`.
+//! In: fields. Out: what [`attached`] needs to know, and the two answers in which an appointment's notes differ.
 
 use serde_json::json;
 
 use super::answers::{Answer, Refusal};
-use super::fields::{Fields, apply, oldest_first, only, pick, text};
+use super::attached::{self, Sort};
+use super::fields::{Fields, Shelf, only, text};
 use super::routes::Call;
 use super::{Ghl, webhooks};
 use crate::sandbox::Turn;
 
-const READ: &[&str] = &["id", "body", "userId", "dateAdded", "contactId", "title", "color", "pinned"];
-const WRITABLE: &[&str] = &["body", "userId", "title", "color", "pinned"];
+/// The notes of contacts.
+pub(super) struct Notes;
 
-pub(super) fn list(ghl: &mut Ghl, call: &Call, _: &mut Turn<'_>) -> Answer {
-    ghl.contact(&call.ids[0])?;
-    let notes = oldest_first(&ghl.notes, |note| text(note, "contactId") == call.ids[0]);
-    Ok(json!({"notes": notes.into_iter().map(read).collect::<Vec<_>>()}))
+impl Sort for Notes {
+    const NAME: &'static str = "Note";
+    const ONE: &'static str = "note";
+    const MANY: &'static str = "notes";
+    const PARENT: &'static str = "contactId";
+    const READ: &'static [&'static str] =
+        &["id", "body", "userId", "dateAdded", "contactId", "title", "color", "pinned"];
+
+    fn shelf(ghl: &Ghl) -> &Shelf {
+        &ghl.notes
+    }
+
+    fn shelf_mut(ghl: &mut Ghl) -> &mut Shelf {
+        &mut ghl.notes
+    }
+
+    fn parent<'a>(ghl: &'a Ghl, id: &str) -> Result<&'a Fields, Refusal> {
+        ghl.contact(id)
+    }
+
+    fn fresh(_: &Fields) -> Fields {
+        Fields::new()
+    }
+
+    fn written(input: &Fields) -> Fields {
+        only(input, &["body", "userId", "title", "color", "pinned"])
+    }
+
+    fn updated(before: &Fields, after: &Fields) -> Option<&'static str> {
+        (before != after).then_some("NoteUpdate")
+    }
+
+    fn tell(ghl: &Ghl, name: &str, object: &Fields, turn: &mut Turn<'_>) {
+        webhooks::note(ghl, name, object, turn);
+    }
 }
 
-pub(super) fn post(ghl: &mut Ghl, call: &Call, turn: &mut Turn<'_>) -> Answer {
-    let id = ghl.create_note(&call.ids[0], &call.body, turn)?;
-    Ok(json!({"note": read(&ghl.notes[&id])}))
+/// The notes of appointments.
+pub(super) struct AppointmentNotes;
+
+impl Sort for AppointmentNotes {
+    const NAME: &'static str = "Note";
+    const ONE: &'static str = "note";
+    const MANY: &'static str = "notes";
+    const PARENT: &'static str = "appointmentId";
+    const READ: &'static [&'static str] = &["id", "body", "userId", "dateAdded", "contactId"];
+
+    fn shelf(ghl: &Ghl) -> &Shelf {
+        &ghl.appointment_notes
+    }
+
+    fn shelf_mut(ghl: &mut Ghl) -> &mut Shelf {
+        &mut ghl.appointment_notes
+    }
+
+    fn parent<'a>(ghl: &'a Ghl, id: &str) -> Result<&'a Fields, Refusal> {
+        ghl.appointment(id)
+    }
+
+    fn fresh(parent: &Fields) -> Fields {
+        only(parent, &["contactId"])
+    }
+
+    fn written(input: &Fields) -> Fields {
+        only(input, &["body", "userId"])
+    }
+
+    fn updated(_: &Fields, _: &Fields) -> Option<&'static str> {
+        None
+    }
+
+    fn tell(_: &Ghl, _: &str, _: &Fields, _: &mut Turn<'_>) {}
 }
 
-pub(super) fn get(ghl: &mut Ghl, call: &Call, _: &mut Turn<'_>) -> Answer {
-    Ok(json!({"note": read(ghl.note(&call.ids[0], &call.ids[1])?)}))
+/// A page of an appointment's notes.
+pub(super) fn of_appointment(ghl: &mut Ghl, call: &Call, _: &mut Turn<'_>) -> Answer {
+    let notes = attached::of::<AppointmentNotes>(ghl, &call.ids[0])?;
+    let (offset, limit) = (call.number("offset", 0), call.number("limit", 0));
+    let shown = notes.iter().skip(offset).take(limit).map(|note| attached::read::<AppointmentNotes>(note));
+    Ok(json!({"notes": shown.collect::<Vec<_>>(), "hasMore": notes.len() > offset + limit}))
 }
 
-pub(super) fn put(ghl: &mut Ghl, call: &Call, turn: &mut Turn<'_>) -> Answer {
-    ghl.update_note(&call.ids[0], &call.ids[1], &call.body, turn)?;
-    get(ghl, call, turn)
-}
-
-pub(super) fn delete(ghl: &mut Ghl, call: &Call, turn: &mut Turn<'_>) -> Answer {
-    ghl.delete_note(&call.ids[0], &call.ids[1], turn)?;
-    Ok(json!({"succeded": true}))
-}
-
-pub(super) fn read(note: &Fields) -> Fields {
-    pick(note, READ)
+/// Unlike a contact's notes, it answers with `success`.
+pub(super) fn delete_of_appointment(ghl: &mut Ghl, call: &Call, turn: &mut Turn<'_>) -> Answer {
+    attached::remove::<AppointmentNotes>(ghl, &call.ids[0], &call.ids[1], turn)?;
+    Ok(json!({"success": true}))
 }
 
 impl Ghl {
-    fn note(&self, contact: &str, id: &str) -> Result<&Fields, Refusal> {
-        self.contact(contact)?;
-        let held = self.notes.get(id).filter(|note| text(note, "contactId") == contact);
-        held.ok_or_else(|| Refusal::unknown("Note", id))
-    }
-
-    pub(super) fn create_note(
-        &mut self,
-        contact: &str,
-        input: &Fields,
-        turn: &mut Turn<'_>,
-    ) -> Result<String, Refusal> {
-        let mut note = self.new_beside(contact, turn)?;
-        apply(&mut note, only(input, WRITABLE));
-        webhooks::note(self, "NoteCreate", &note, turn);
-        let id = text(&note, "id").to_owned();
-        self.notes.insert(id.clone(), note);
-        Ok(id)
-    }
-
-    pub(super) fn update_note(
-        &mut self,
-        contact: &str,
-        id: &str,
-        input: &Fields,
-        turn: &mut Turn<'_>,
-    ) -> Result<(), Refusal> {
-        let before = self.note(contact, id)?;
-        let mut after = before.clone();
-        apply(&mut after, only(input, WRITABLE));
-        if after != *before {
-            webhooks::note(self, "NoteUpdate", &after, turn);
-        }
-        self.notes.insert(id.to_owned(), after);
-        Ok(())
-    }
-
-    pub(super) fn delete_note(&mut self, contact: &str, id: &str, turn: &mut Turn<'_>) -> Result<(), Refusal> {
-        let note = self.note(contact, id)?.clone();
-        self.notes.remove(id);
-        webhooks::note(self, "NoteDelete", &note, turn);
-        Ok(())
+    /// An appointment's notes go with it.
+    pub(super) fn drop_notes_of_appointment(&mut self, id: &str) {
+        self.appointment_notes.retain(|_, note| text(note, "appointmentId") != id);
     }
 }

@@ -58,7 +58,7 @@ pub(super) fn post(ghl: &mut Ghl, call: &Call, turn: &mut Turn<'_>) -> Answer {
     let orders = orders(&call.body);
     let wanted = |contact: &&Fields| {
         text(contact, "locationId") == location
-            && ["fullNameLowerCase", "emailLowerCase", "phone"].iter().any(|key| text(contact, key).contains(&words))
+            && says(contact, &words)
             && filters.iter().all(|filter| passes(contact, filter))
     };
     let mut found: Vec<(Vec<Value>, &Fields)> =
@@ -75,6 +75,11 @@ pub(super) fn post(ghl: &mut Ghl, call: &Call, turn: &mut Turn<'_>) -> Answer {
         Value::Object(shown)
     });
     Ok(json!({"contacts": shown.collect::<Vec<_>>(), "total": total}))
+}
+
+/// Whether the words (in lower case) stand in the name, the e-mail or the phone of a shown contact.
+pub(super) fn says(contact: &Fields, words: &str) -> bool {
+    ["fullNameLowerCase", "emailLowerCase", "phone"].iter().any(|key| text(contact, key).contains(words))
 }
 
 struct Page {
@@ -146,7 +151,7 @@ fn passes(contact: &Fields, filter: &Value) -> bool {
         let mut each = parts.iter().map(|part| passes(contact, part));
         return if filter["group"] == "OR" { each.any(|pass| pass) } else { each.all(|pass| pass) };
     }
-    let held = filter["field"].as_str().and_then(|field| contact.get(field)).unwrap_or(&Value::Null);
+    let held = filter["field"].as_str().and_then(|field| held(contact, field)).unwrap_or(&Value::Null);
     let wanted = &filter["value"];
     match filter["operator"].as_str().unwrap_or_default() {
         "eq" => equals(held, wanted),
@@ -158,6 +163,13 @@ fn passes(contact: &Fields, filter: &Value) -> bool {
         "range" => in_range(held, wanted),
         _ => false,
     }
+}
+
+/// A field of a contact; `customFields.<id>` is the value of a custom one.
+fn held<'a>(contact: &'a Fields, field: &str) -> Option<&'a Value> {
+    let Some(id) = field.strip_prefix("customFields.") else { return contact.get(field) };
+    let entries = contact.get("customFields").and_then(Value::as_array)?;
+    entries.iter().find(|entry| entry["id"] == id).map(|entry| &entry["value"])
 }
 
 /// A list (tags) equals a value that it holds; several wanted values are alternatives.

@@ -17,6 +17,12 @@ pub const SCOPES: &[&str] = &[
     "locations.readonly",
     "locations/tags.readonly",
     "locations/tasks.readonly",
+    "locations/tags.write",
+    "locations/customFields.readonly",
+    "locations/customFields.write",
+    "users.readonly",
+    "businesses.readonly",
+    "businesses.write",
 ];
 
 /// A stand-in account and its switches.
@@ -53,6 +59,14 @@ pub struct GhlSettings {
     pub burst: u32,
     /// Requests allowed per location in a day (UTC).
     pub daily: u32,
+    /// Whether `POST /contacts/` that is refused for its keys has made the contact all the same (vendor issue #64).
+    pub refused_create_creates: bool,
+    /// Whether each refusal's `message` is a list, not only that of 422.
+    pub listed_messages: bool,
+    /// Whether businesses send `RecordCreate`, `RecordUpdate`, `RecordDelete`.
+    pub business_webhooks: bool,
+    /// The webhook of a restored contact (unknown at the vendor); empty for none.
+    pub restore_webhook: String,
 }
 
 impl Default for GhlSettings {
@@ -73,6 +87,10 @@ impl Default for GhlSettings {
             search_lag_ms: 0,
             burst: 100,
             daily: 200_000,
+            refused_create_creates: false,
+            listed_messages: false,
+            business_webhooks: false,
+            restore_webhook: "ContactCreate".to_owned(),
         }
     }
 }
@@ -139,6 +157,20 @@ pub struct LocationSettings {
     pub installed: bool,
     /// Whether it is active; else its tokens cannot be refreshed.
     pub active: bool,
+    /// The custom fields of its contacts that are there from the start.
+    pub custom_fields: Vec<CustomFieldSettings>,
+}
+
+/// A custom field of a location's contacts.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CustomFieldSettings {
+    /// Its id, 20 characters.
+    pub id: String,
+    /// Its name; its key is `contact.` and the name in lower case with underscores.
+    pub name: String,
+    /// Its type in the vendor's words, such as `TEXT`, `NUMERICAL`.
+    pub data_type: String,
 }
 
 impl Default for LocationSettings {
@@ -152,6 +184,7 @@ impl Default for LocationSettings {
             user: some_user(),
             installed: true,
             active: true,
+            custom_fields: Vec::new(),
         }
     }
 }
@@ -179,6 +212,9 @@ pub struct CalendarSettings {
     /// The user who takes its appointments unless another is named.
     #[serde(default = "some_user")]
     pub user: String,
+    /// Whether an appointment must name its `assignedUserId` (vendor issue #23).
+    #[serde(default)]
+    pub demands_user: bool,
 }
 
 impl CalendarSettings {
@@ -190,6 +226,7 @@ impl CalendarSettings {
             location: location.to_owned(),
             group: some_group(),
             user: some_user(),
+            demands_user: false,
         }
     }
 }

@@ -3,7 +3,7 @@
 //! In: the changed object. Out: a [`Webhook`] in the turn. Empty fields are left out, `name` of a contact too, as in the
 //! captured bodies; no body names who made the change. Facts: GHL dossier 1.1 and 2.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::fields::{Fields, flag, fresh_uuid, pick, text};
 use super::{Ghl, contact_fields};
@@ -84,6 +84,22 @@ pub(super) fn app(ghl: &Ghl, name: &str, account: &str, payload: Value, turn: &m
     let head = [("type", name), ("appId", app), ("versionId", app)];
     let payload = if let Value::Object(payload) = payload { payload } else { Fields::new() };
     post(account, &head, payload, turn);
+}
+
+/// A business is told of as a record, without its head in the documents' examples; the envelope is the usual one.
+pub(super) fn business(ghl: &Ghl, name: &str, business: &Fields, keys: &[&str], turn: &mut Turn<'_>) {
+    if !ghl.settings.business_webhooks {
+        return;
+    }
+    let properties: Vec<Value> =
+        pick(business, keys).into_iter().map(|(key, value)| json!({"key": key, "valueString": value})).collect();
+    let pairs = [
+        ("id", business.get("id").cloned().unwrap_or_default()),
+        ("owners", json!([])),
+        ("followers", json!([])),
+        ("properties", properties.into()),
+    ];
+    send(ghl, name, business, pairs.map(|(key, value)| (key.to_owned(), value)).into_iter().collect(), turn);
 }
 
 /// Only an installed app is told of what happens in a location.

@@ -19,6 +19,10 @@ pub(super) enum Form {
     Phone,
     Flag,
     Number,
+    /// A number up to this one.
+    UpTo(u32),
+    /// A text of so many characters at most.
+    Short(usize),
     Texts,
     List,
     Object,
@@ -56,11 +60,16 @@ pub(super) fn body(keys: &[Key], sent: &Fields) -> Result<(), Refusal> {
     verdict(messages)
 }
 
-/// Checks a query against its keys; all values are text there.
+/// Checks a query against its keys; a value is read as the form that its key wants.
 pub(super) fn query(keys: &[Key], sent: &BTreeMap<String, String>) -> Result<(), Refusal> {
     let mut messages = strangers(keys, sent.keys());
-    let missing = |key: &&Key| key.required && sent.get(key.name).is_none_or(String::is_empty);
-    messages.extend(keys.iter().filter(missing).map(|key| format!("{} should not be empty", key.name)));
+    for key in keys {
+        match sent.get(key.name).filter(|value| !value.is_empty()) {
+            Some(value) => messages.extend(key.form.fault(key.name, &key.form.read(value))),
+            None if key.required => messages.push(format!("{} should not be empty", key.name)),
+            None => {}
+        }
+    }
     verdict(messages)
 }
 
@@ -74,6 +83,15 @@ fn verdict(messages: Vec<String>) -> Result<(), Refusal> {
 }
 
 impl Form {
+    /// The value that a text of a query stands for.
+    fn read(self, text: &str) -> Value {
+        match self {
+            Self::Number | Self::UpTo(_) | Self::Flag => serde_json::from_str(text).unwrap_or_else(|_| text.into()),
+            Self::Texts => vec![text].into(),
+            _ => text.into(),
+        }
+    }
+
     /// What is wrong with a value, in the vendor's words.
     fn fault(self, name: &str, value: &Value) -> Option<String> {
         let (fits, wanted) = match self {
@@ -87,6 +105,14 @@ impl Form {
             Self::List => (value.is_array(), "an array"),
             Self::Object => (value.is_object(), "an object"),
             Self::Instant => (value.as_str().is_some_and(is_instant), "a valid ISO 8601 date string"),
+            Self::UpTo(most) => {
+                let fits = value.as_f64().is_some_and(|number| number <= f64::from(most));
+                return (!fits).then(|| format!("{name} must not be greater than {most}"));
+            }
+            Self::Short(most) => {
+                let fits = value.as_str().is_some_and(|text| text.chars().count() <= most);
+                return (!fits).then(|| format!("{name} must be shorter than or equal to {most} characters"));
+            }
             Self::OneOf(words) if value.as_str().is_some_and(|word| words.contains(&word)) => return None,
             Self::OneOf(words) => {
                 return Some(format!("{name} must be one of the following values: {}", words.join(", ")));

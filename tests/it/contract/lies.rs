@@ -22,6 +22,12 @@ pub const UNLISTED_STATUSES: &[(u16, &str)] = &[
     (429, "rate limit: named by the vendor's SDK"),
 ];
 
+/// Operations that name no scope, and the one that they ask for.
+pub const UNLISTED_SCOPES: &[(&str, &str, &str)] = &[
+    ("POST /contacts/bulk/business", "contacts.write", "a write to contacts; inferred"),
+    ("POST /contacts/bulk/tags/update/{type}", "contacts.write", "a write to contacts; inferred"),
+];
+
 static LIES: LazyLock<Vec<Lie>> = LazyLock::new(|| {
     let text = || json!({"type": "string"});
     let instant = "typed `object`; its own example, and every answer seen, is ISO 8601 text";
@@ -33,11 +39,28 @@ static LIES: LazyLock<Vec<Lie>> = LazyLock::new(|| {
         lie("CalendarEventDTO", "endTime", text(), instant),
         lie("CalendarEventDTO", "dateAdded", text(), instant),
         lie("CalendarEventDTO", "dateUpdated", text(), instant),
+        lie("BlockedSlotSuccessfulResponseDto", "startTime", text(), instant),
+        lie("BlockedSlotSuccessfulResponseDto", "endTime", text(), instant),
+        lie(
+            "UpdateTagsResponseDTO",
+            "responses",
+            json!({"type": "array", "items": {"type": "object", "required": ["contactId", "message", "type"],
+            "properties": {
+                "contactId": {"type": "string"}, "message": {"type": "string"},
+                "type": {"type": "string", "enum": ["success", "error"]},
+                "oldTags": {"type": "array", "items": {"type": "string"}},
+                "tagsAdded": {"type": "array", "items": {"type": "string"}},
+                "tagsRemoved": {"type": "array", "items": {"type": "string"}},
+            }}}),
+            "typed as texts; its own example is a list of objects",
+        ),
         lie("CreateContactDto", "dateOfBirth", json!({"type": "string", "nullable": true}), birth),
         lie("UpdateContactDto", "dateOfBirth", json!({"type": "string", "nullable": true}), birth),
         lie("UpsertContactDto", "dateOfBirth", json!({"type": "string", "nullable": true}), birth),
         lie("NumericField", "field_value", json!({"type": "number"}), amount),
         lie("MonetoryField", "field_value", json!({"type": "number"}), amount),
+        lie("NumericField", "fieldValue", json!({"type": "number"}), amount),
+        lie("MonetoryField", "fieldValue", json!({"type": "number"}), amount),
         lie(
             "CustomFieldSchema",
             "value",

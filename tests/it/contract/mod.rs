@@ -14,5 +14,8 @@ mod endpoints;
 mod events;
 mod lies;
 mod polling;
+mod rows;
+mod semantics;
 mod stand;
 mod traps;
+mod v3;

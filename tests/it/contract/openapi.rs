@@ -1,8 +1,9 @@
-//! A small judge over the vendor's OpenAPI documents (v2: contacts, calendars, locations).
+//! A small judge over the vendor's OpenAPI documents, v2 and v3.
 //!
 //! In: a request or an answer. Out: the list of its faults; empty when the document has nothing against it. Requests are
 //! judged strictly (no unknown keys), answers leniently (more keys than documented are fine). It knows what these documents
-//! use: `$ref`, `allOf`, `anyOf`, `oneOf`, `nullable`, `enum`, `maxLength`; not patterns and number bounds.
+//! use: `$ref`, `allOf`, `anyOf`, `oneOf`, `nullable`, `enum`, `maxLength`, `additionalProperties`; not patterns and number
+//! bounds. It reads the copies among the fixtures, or the originals below `GHL_OPENAPI_DIR` where that is set.
 
 use std::sync::LazyLock;
 
@@ -13,19 +14,67 @@ use super::lies;
 
 const NO: &Value = &Value::Null;
 
-macro_rules! document {
-    ($path:literal) => {
-        serde_json::from_str(include_str!(concat!("../../fixtures/ghl/openapi/", $path))).unwrap()
+/// Documents by name, with their copies.
+macro_rules! documents {
+    ($($path:literal),+ $(,)?) => {
+        [$(($path, include_str!(concat!("../../fixtures/ghl/openapi/", $path)))),+].map(document).to_vec()
     };
 }
 
-static DOCUMENTS: LazyLock<[Value; 3]> =
-    LazyLock::new(|| [document!("v2/contacts.json"), document!("v2/calendars.json"), document!("v2/locations.json")]);
-static COMMON: LazyLock<Value> = LazyLock::new(|| document!("common/common-schemas.json"));
+static V2: LazyLock<Vec<Value>> = LazyLock::new(|| {
+    documents![
+        "v2/contacts.json",
+        "v2/calendars.json",
+        "v2/locations.json",
+        "v2/businesses.json",
+        "v2/users.json",
+        "v2/oauth.json",
+    ]
+});
+static V3: LazyLock<Vec<Value>> = LazyLock::new(|| {
+    documents![
+        "v3/contacts-v3.json",
+        "v3/calendars-v3.json",
+        "v3/locations-v3.json",
+        "v3/businesses-v3.json",
+        "v3/users-v3.json",
+        "v3/oauth-v3.json",
+    ]
+});
+static COMMON: LazyLock<Value> = LazyLock::new(|| documents!["common/common-schemas.json"].remove(0));
+
+/// The original, if the environment names a directory of them, else the copy.
+fn document((path, copy): (&str, &str)) -> Value {
+    let original = std::env::var_os("GHL_OPENAPI_DIR").map(|dir| std::path::Path::new(&dir).join(path));
+    let text = original.map(|path| std::fs::read_to_string(&path).unwrap_or_else(|why| panic!("{path:?}: {why}")));
+    serde_json::from_str(text.as_deref().unwrap_or(copy)).unwrap()
+}
+
+/// A version of the vendor's API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    V2,
+    V3,
+}
+
+impl Version {
+    fn of(headers: &HeaderMap) -> Self {
+        if headers.get("version").is_some_and(|version| version == "v3") { Self::V3 } else { Self::V2 }
+    }
+
+    fn documents(self) -> &'static [Value] {
+        match self {
+            Self::V2 => &V2,
+            Self::V3 => &V3,
+        }
+    }
+}
 
 /// The faults of a request. `query` is the raw query string without its question mark, `path` the path as sent.
 pub fn check_request(method: &str, path: &str, query: &str, headers: &HeaderMap, body: Option<&Value>) -> Vec<String> {
-    let Some(found) = Operation::find(method, path) else { return vec![format!("no operation {method} {path}")] };
+    let Some(found) = Operation::find(Version::of(headers), method, path) else {
+        return vec![format!("no operation {method} {path}")];
+    };
     let mut faults = found.parameters("header", &|name| headers.get(name)?.to_str().ok().map(str::to_owned));
     let pairs = query_pairs(query);
     faults.extend(found.parameters("query", &|name| pairs.iter().find(|(key, _)| key == name).map(|(_, v)| v.clone())));
@@ -34,16 +83,26 @@ pub fn check_request(method: &str, path: &str, query: &str, headers: &HeaderMap,
         pairs.iter().filter(|(name, _)| !known(name)).map(|(name, _)| format!("unknown query parameter {name}")),
     );
     let bearer = headers.get("authorization").and_then(|value| value.to_str().ok());
-    if !bearer.is_some_and(|value| value.len() > 7 && value.starts_with("Bearer ")) {
+    // Only the token endpoint is for callers without a token, and without a version.
+    if found.named("header").next().is_some()
+        && !bearer.is_some_and(|value| value.len() > 7 && value.starts_with("Bearer "))
+    {
         faults.push("no bearer token".to_owned());
     }
     faults.extend(found.request_body(headers, body));
     faults
 }
 
-/// The faults of an answer's status and body.
+/// The faults of an answer's status and body, by the documents of v2.
 pub fn check_response(method: &str, path: &str, status: u16, body: &Value) -> Vec<String> {
-    let Some(found) = Operation::find(method, path) else { return vec![format!("no operation {method} {path}")] };
+    check_response_of(Version::V2, method, path, status, body)
+}
+
+/// The faults of an answer's status and body.
+pub fn check_response_of(version: Version, method: &str, path: &str, status: u16, body: &Value) -> Vec<String> {
+    let Some(found) = Operation::find(version, method, path) else {
+        return vec![format!("no operation {method} {path}")];
+    };
     let documented = &found.says["responses"][status.to_string()];
     if documented.is_null() {
         let unlisted = lies::UNLISTED_STATUSES.iter().any(|(known, _)| *known == status);
@@ -56,21 +115,40 @@ pub fn check_response(method: &str, path: &str, status: u16, body: &Value) -> Ve
 
 /// The keys that the document allows in the body of an operation.
 pub fn body_keys(method: &str, path: &str) -> Vec<String> {
-    let Some(found) = Operation::find(method, path) else { return Vec::new() };
+    let Some(found) = Operation::find(Version::V2, method, path) else { return Vec::new() };
     let (_, schema, name) =
         resolve(found.document, &found.says["requestBody"]["content"]["application/json"]["schema"], "");
     let schema = lies::truth(name, "").unwrap_or(schema);
     schema["properties"].as_object().map(|keys| keys.keys().cloned().collect()).unwrap_or_default()
 }
 
-/// The operation that a request is, as the documents name it: method and template of the path.
-pub fn operation(method: &str, path: &str) -> Option<String> {
-    Operation::find(method, path).map(|found| format!("{method} {}", found.template))
+/// The keys that the document allows in the query of an operation.
+pub fn query_keys(method: &str, path: &str) -> Vec<String> {
+    let Some(found) = Operation::find(Version::V2, method, path) else { return Vec::new() };
+    found.named("query").filter_map(|parameter| parameter["name"].as_str().map(str::to_owned)).collect()
 }
 
-/// A schema of the documents by name.
-pub fn schema(name: &str) -> Option<&'static Value> {
-    DOCUMENTS.iter().map(|document| &document["components"]["schemas"][name]).find(|schema| !schema.is_null())
+/// The operation that a request is, as the documents name it: method and template of the path.
+pub fn operation(method: &str, path: &str) -> Option<String> {
+    Operation::find(Version::V2, method, path).map(|found| format!("{method} {}", found.template))
+}
+
+/// The scopes that an operation asks for, and the statuses of its successes.
+pub fn promises(method: &str, path: &str) -> Option<(Vec<String>, Vec<String>)> {
+    let found = Operation::find(Version::V2, method, path)?;
+    let demands = found.says["security"].as_array().into_iter().flatten().filter_map(Value::as_object);
+    let scopes = demands.flat_map(|demand| demand.values()).filter_map(Value::as_array).flatten();
+    let statuses = found.says["responses"].as_object().into_iter().flatten().map(|(status, _)| status);
+    Some((
+        scopes.filter_map(Value::as_str).map(str::to_owned).collect(),
+        statuses.filter(|status| status.starts_with('2')).cloned().collect(),
+    ))
+}
+
+/// The schemas of the documents that have this name.
+pub fn schemas(name: &str) -> impl Iterator<Item = &'static Value> {
+    let all = V2.iter().chain(V3.iter()).map(move |document| &document["components"]["schemas"][name]);
+    all.filter(|schema| !schema.is_null())
 }
 
 fn query_pairs(query: &str) -> Vec<(String, String)> {
@@ -86,10 +164,10 @@ struct Operation {
 
 impl Operation {
     /// The operation of a path; a literal segment goes before a parameter, a trailing slash counts.
-    fn find(method: &str, path: &str) -> Option<Self> {
+    fn find(version: Version, method: &str, path: &str) -> Option<Self> {
         let sent: Vec<&str> = path.split('/').collect();
         let mut found: Vec<(usize, Self)> = Vec::new();
-        for document in DOCUMENTS.iter() {
+        for document in version.documents() {
             for (template, operations) in document["paths"].as_object().into_iter().flatten() {
                 let operation = &operations[method.to_lowercase()];
                 if let Some(parameters) = parameters_matched(template, &sent).filter(|_| !operation.is_null()) {
@@ -129,10 +207,11 @@ impl Operation {
         }
         let mut judge = Judge { document: self.document, strict: true, faults: Vec::new() };
         let kind = headers.get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        if !kind.starts_with("application/json") {
-            judge.faults.push(format!("content type `{kind}`"));
+        let kind = kind.split(';').next().unwrap_or_default();
+        match documented["content"].get(kind) {
+            Some(form) => judge.check(&form["schema"], body, "", "body"),
+            None => judge.faults.push(format!("content type `{kind}`")),
         }
-        judge.check(&documented["content"]["application/json"]["schema"], body, "", "body");
         judge.faults
     }
 }
@@ -232,6 +311,12 @@ impl Judge {
         let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
         let missing = required.filter(|key| value.get(key).is_none());
         self.faults.extend(missing.map(|key| format!("{at}.{key} is missing")));
+        if let Some(each) = schema.get("additionalProperties").filter(|each| each.is_object()) {
+            // Beside them stands the trace that every answer carries.
+            for (key, held) in value.as_object().into_iter().flatten().filter(|(key, _)| *key != "traceId") {
+                self.check(each, held, "", &format!("{at}.{key}"));
+            }
+        }
         let Some(properties) = schema["properties"].as_object() else { return };
         for (key, held) in value.as_object().into_iter().flatten() {
             let place = format!("{at}.{key}");

@@ -2,6 +2,7 @@
 //!
 //! Every success is judged by the documents on its way out, as is the request that led to it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use lockstep::sandbox::ghl::{CalendarSettings, Ghl, GhlSettings, LocationSetting
 use lockstep::sandbox::{Edit, EditRefused, Request, Turn, Webhook, World};
 use serde_json::Value;
 
-use super::openapi::{check_request, check_response};
+use super::openapi::{Version, check_request, check_response_of, operation};
 
 pub const LOCATION: &str = "LocAAAAAAAAAAAAAAAA1";
 pub const FOREIGN: &str = "LocBBBBBBBBBBBBBBBB2";
@@ -23,6 +24,10 @@ pub struct Stand {
     pub now: Millis,
     /// The webhooks of the last turn.
     pub sent: Vec<Webhook>,
+    /// The documented operations that succeeded.
+    pub answered: BTreeSet<String>,
+    /// Which version of the API the calls ask for.
+    pub version: Version,
     rng: fastrand::Rng,
 }
 
@@ -43,7 +48,8 @@ impl Stand {
             ..GhlSettings::default()
         };
         let now = Millis::parse("2026-11-21T09:00:00.000Z").unwrap();
-        Self { ghl: Ghl::new(settings), now, sent: Vec::new(), rng: fastrand::Rng::with_seed(7) }
+        let (ghl, rng) = (Ghl::new(settings), fastrand::Rng::with_seed(7));
+        Self { ghl, now, sent: Vec::new(), answered: BTreeSet::new(), version: Version::V2, rng }
     }
 
     pub fn advance(&mut self, seconds: u64) {
@@ -75,17 +81,21 @@ impl Stand {
     /// Sends a request; whatever comes back must be documented, and so must a request that succeeded.
     pub fn call(&mut self, method: &str, target: &str, body: impl Into<Option<Value>>) -> Reply {
         let body = body.into();
-        let request = Self::request(method, target, body.as_ref());
+        let mut request = Self::request(method, target, body.as_ref());
+        if self.version == Version::V3 {
+            request.headers_mut().insert("version", http::HeaderValue::from_static("v3"));
+        }
         let reply = self.send(&request);
         let path = request.uri().path();
         assert!(reply.body["traceId"].is_string(), "{method} {target} has no traceId");
         assert_eq!(
-            check_response(method, path, reply.status, &reply.body),
+            check_response_of(self.version, method, path, reply.status, &reply.body),
             [""; 0],
             "{method} {target}: {}",
             reply.body
         );
         if reply.status < 300 {
+            self.answered.extend(operation(method, path));
             let query = request.uri().query().unwrap_or_default();
             assert_eq!(
                 check_request(method, path, query, request.headers(), body.as_ref()),

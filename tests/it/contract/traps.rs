@@ -1,12 +1,9 @@
 //! The vendor's traps: what is refused, in whose words, and what changes without a word.
 
-use std::collections::BTreeSet;
-
 use lockstep::sandbox::World;
 use rstest::rstest;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::openapi::body_keys;
 use super::stand::{CALENDAR, FOREIGN, LOCATION, Stand};
 
 #[test]
@@ -87,41 +84,6 @@ fn unknown_keys_are_refused_with_a_list_in_bodies_and_queries() {
     assert_eq!(stand.call("POST", "/contacts/", json!({"locationId": LOCATION, "email": "a@b"})).status, 422);
 }
 
-/// The operations with a body: method, path.
-const WRITES: &[(&str, &str)] = &[
-    ("POST", "/contacts/"),
-    ("POST", "/contacts/upsert"),
-    ("POST", "/contacts/search"),
-    ("PUT", "/contacts/c"),
-    ("POST", "/contacts/c/tags"),
-    ("DELETE", "/contacts/c/tags"),
-    ("POST", "/contacts/c/tasks"),
-    ("PUT", "/contacts/c/tasks/t"),
-    ("PUT", "/contacts/c/tasks/t/completed"),
-    ("POST", "/contacts/c/notes"),
-    ("PUT", "/contacts/c/notes/n"),
-    ("POST", "/calendars/events/appointments"),
-    ("PUT", "/calendars/events/appointments/e"),
-    ("DELETE", "/calendars/events/e"),
-    ("POST", "/locations/LocAAAAAAAAAAAAAAAA1/tasks/search"),
-];
-
-#[test]
-fn the_stand_in_knows_exactly_the_documented_keys() {
-    let all: BTreeSet<String> = WRITES.iter().flat_map(|(method, path)| body_keys(method, path)).collect();
-    for (method, path) in WRITES {
-        let mut stand = Stand::new();
-        let mut body: Value = all.iter().map(|key| (key.clone(), json!(0))).collect();
-        body["strange"] = 0.into();
-        let reply = stand.send(&Stand::request(method, path, Some(&body)));
-        let messages = reply.body["message"].as_array().unwrap_or_else(|| panic!("{method} {path}: {}", reply.body));
-        let refused = |key: &String| messages.contains(&json!(format!("property {key} should not exist")));
-        let documented: BTreeSet<String> = body_keys(method, path).into_iter().collect();
-        let accepted: BTreeSet<String> = all.iter().filter(|key| !refused(key)).cloned().collect();
-        assert_eq!(accepted, documented, "{method} {path}");
-    }
-}
-
 #[test]
 fn the_101st_request_in_ten_seconds_is_refused_and_the_next_window_is_open() {
     let mut stand = Stand::new();
@@ -164,7 +126,7 @@ fn a_slot_is_given_once_unless_validation_is_waived() {
     let mut stand = Stand::new();
     let contact = stand.contact(json!({"email": "a@example.com"}));
     let mut body = json!({"calendarId": CALENDAR, "locationId": LOCATION, "contactId": contact,
-        "startTime": "2026-12-01T10:00:00Z", "endTime": "2026-12-01T11:00:00Z"});
+        "startTime": "2026-12-01T11:00:00+01:00", "endTime": "2026-12-01T12:00:00+01:00"});
     stand.done(200, "POST", "/calendars/events/appointments", body.clone());
     let reply = stand.call("POST", "/calendars/events/appointments", body.clone());
     assert_eq!((reply.status, stand.sent.len()), (400, 0));

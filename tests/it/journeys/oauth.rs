@@ -188,8 +188,9 @@ async fn an_agency_opens_a_workspace_for_each_location_also_when_the_install_com
     world.until("the second workspace opens", async || world.app.sites().len() == 2).await;
     let id = world.edit(1, "ghl", "create contact", json!({ "fields": contact("ghl", "Ben") })).await;
     world.settle().await;
-    let link = world.app.store.link(&name(&locations[1]), System::Ghl, Kind::Contact, &ExternalId::new(&id));
-    assert!(link.await.unwrap().is_some(), "its webhooks are routed to the new workspace");
+    let (workspace, object) = (name(&locations[1]), ExternalId::new(&id));
+    let link = world.app.store.link(&workspace, System::Ghl, Kind::Contact, &object).await.unwrap();
+    assert!(link.is_some(), "its webhooks are routed to the new workspace");
     assert_eq!(health_of(&world, &name(&locations[1])).await["mode"], "shadow", "nothing is written unasked");
     assert!(!world.app.sites().contains_key(&name(&locations[2])));
 
