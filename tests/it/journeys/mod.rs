@@ -10,6 +10,7 @@ mod kill;
 mod lanes;
 mod limits;
 mod outcomes;
+mod proving;
 mod task_edits;
 mod tenants;
 
