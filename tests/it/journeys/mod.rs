@@ -11,6 +11,7 @@ mod lanes;
 mod limits;
 mod oauth;
 mod outcomes;
+mod proving;
 mod task_edits;
 mod tenants;
 

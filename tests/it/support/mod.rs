@@ -1,6 +1,7 @@
 //! What tests stand on.
 
 pub mod databases;
+pub mod doorway;
 pub mod ledger;
 pub mod people;
 pub mod postgres;

@@ -1,0 +1,127 @@
+//! Only the way in: the public listener on a store, without workers, with a clock that the test moves.
+
+use std::sync::Arc;
+
+use lockstep::cli::demo::config::{self, Service};
+use lockstep::clock::{Clock, ManualClock, Millis};
+use lockstep::config::{Config, checks};
+use lockstep::http::{Frame, Health, Public, routes};
+use lockstep::ids::Ids;
+use lockstep::model::{Change, Standing, System};
+use lockstep::receive::{Gate, Intake};
+use lockstep::record::{Directory, Recorder, Waiting};
+use lockstep::sandbox::signing::Signer;
+use lockstep::sandbox::{SandboxSettings, StandIn};
+use lockstep::store::Store;
+use lockstep::systems::ghl::GhlDoor;
+use lockstep::verify::PublicKey;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::task::AbortHandle;
+
+/// The way in for GHL.
+pub struct Doorway {
+    /// Where it is kept.
+    pub store: Arc<dyn Store>,
+    /// What it believes the time to be.
+    pub clock: Arc<ManualClock>,
+    /// The way in, without HTTP.
+    pub intake: Arc<Intake>,
+    /// What it was configured from.
+    pub config: Config,
+    /// The sandbox whose keys it believes.
+    pub settings: SandboxSettings,
+    signer: Arc<Signer>,
+    base: String,
+    client: reqwest::Client,
+    listener: AbortHandle,
+}
+
+impl Drop for Doorway {
+    fn drop(&mut self) {
+        self.listener.abort();
+    }
+}
+
+impl Doorway {
+    /// On a store. With `rsa`, GHL's older signature is made and, until its date, believed.
+    pub async fn open(store: &Arc<dyn Store>, now: &str, rsa: bool, adjust: impl FnOnce(&mut Config)) -> Self {
+        let mut settings = SandboxSettings::example();
+        settings.ghl_keys.rsa = rsa;
+        let signer = Arc::new(Signer::new(&settings).unwrap());
+        let text = config::text(&settings, "http://127.0.0.1:9", &Service::default()).unwrap();
+        let mut config = Config::read("lockstep.toml", &text, std::env::temp_dir().as_path(), []).unwrap();
+        config.systems.ghl.rsa_keys = signer.rsa_pem().iter().map(|pem| PublicKey::rsa(pem).unwrap()).collect();
+        adjust(&mut config);
+        let clock = Arc::new(ManualClock::at(Millis::parse(now).unwrap()));
+        Self::serve(store.clone(), clock, config, settings, signer).await
+    }
+
+    /// The same again, as after a restart: with the same keys, on the same store, at the same time.
+    pub async fn again(&self) -> Self {
+        let (config, settings) = (self.config.clone(), self.settings.clone());
+        Self::serve(self.store.clone(), self.clock.clone(), config, settings, self.signer.clone()).await
+    }
+
+    async fn serve(
+        store: Arc<dyn Store>,
+        clock: Arc<ManualClock>,
+        config: Config,
+        settings: SandboxSettings,
+        signer: Arc<Signer>,
+    ) -> Self {
+        let (time, ids): (Arc<dyn Clock>, _) = (clock.clone(), Arc::new(Ids::seeded(5)));
+        let (recorder, writer) = Recorder::new(store.clone(), Waiting::default());
+        tokio::spawn(writer.run());
+        let (checks, workspaces) = (checks(&config), config.workspaces());
+        let gate = Gate { checks: checks[&System::Ghl].clone(), door: Arc::new(GhlDoor) };
+        let gates = [(System::Ghl, gate)].into();
+        let intake = Intake::new(gates, Directory::of(&workspaces), recorder, time.clone(), ids.clone());
+        let intake = Arc::new(intake);
+        intake.sightings().keep(store.as_ref(), clock.now()).await.unwrap();
+        let health = Health::new(store.clone(), workspaces, &checks, intake.sightings(), time.clone());
+        let public = Public {
+            intake: intake.clone(),
+            health: Arc::new(health),
+            frame: Frame { clock: time, ids },
+            body_limit: config.server.body_limit,
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let serving = tokio::spawn(async move { axum::serve(listener, routes::public(public)).await.unwrap() });
+        let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap();
+        Self { store, clock, intake, config, settings, signer, base, client, listener: serving.abort_handle() }
+    }
+
+    /// The headers with which GHL signs a body.
+    pub fn signed(&self, body: &[u8]) -> Vec<(String, String)> {
+        self.signer.headers(StandIn::vendor(System::Ghl), "", "", self.clock.now(), body)
+    }
+
+    /// Posts a webhook over HTTP: the status, and `status` or `code` of the answer.
+    pub async fn post(&self, headers: &[(String, String)], body: &str) -> (u16, String) {
+        let request = self.client.post(format!("{}/webhooks/ghl", self.base)).body(body.to_owned());
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
+        let answer = request.send().await.unwrap();
+        let status = answer.status().as_u16();
+        let said: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+        let said = if status == 200 { &said["status"] } else { &said["code"] };
+        (status, said.as_str().unwrap().to_owned())
+    }
+
+    /// `GET /health`.
+    pub async fn health(&self) -> Value {
+        let answer = self.client.get(format!("{}/health", self.base)).send().await.unwrap();
+        serde_json::from_str(&answer.text().await.unwrap()).unwrap()
+    }
+
+    /// The row that came last.
+    pub async fn newest(&self) -> Option<Change> {
+        let mut newest: Option<Change> = None;
+        for standing in Standing::ALL {
+            let one = self.store.by_standing(*standing, 1).await.unwrap().pop();
+            newest = newest.into_iter().chain(one).max_by_key(|change| change.id);
+        }
+        newest
+    }
+}
