@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | a proven webhook, stored (whatever it says and whatever its content type) | 200 `{"status":"recorded"}` |
 //! | the same again | 200 `{"status":"duplicate"}` |
-//! | signature or token missing, empty, `N/A`, wrong, too old; another app's | 401 `unauthorized` |
+//! | signature or token missing, empty, `N/A`, wrong, too old, of a scheme that has ended; another app's | 401 `unauthorized` |
 //! | a system that is unknown, or that nothing is configured for | 404 `not_found` |
 //! | a body over the limit | 413 `body_too_large` |
 //! | a proven webhook that cannot be stored | GHL: 429, others: 503, `not_stored`, with `Retry-After` |

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use insta::{Settings, assert_snapshot};
 use lockstep::app;
 use lockstep::clock::{Clock, Millis};
-use lockstep::model::{Change, Class, Observation, Shape, Standing, System};
+use lockstep::model::{Change, Class, ExternalId, Kind, Observation, Shape, Standing, System};
 use lockstep::receive::{Arrival, Receipt, Rejected};
 use lockstep::secret::digest;
 use lockstep::verify::Refusal;
@@ -95,9 +95,9 @@ fn told(change: &Change, observations: &[Observation]) -> String {
     let said = &change.said;
     let or_none = |text: Option<&str>| text.unwrap_or("none").to_owned();
     let mut text = format!("{} ({})\n", said.label, said.standing);
-    let object = said.object.as_ref().map(|id| id.as_str());
+    let object = said.object.as_ref().map(ExternalId::as_str);
     let _ = writeln!(text, "workspace: {}", or_none(said.workspace.as_deref()));
-    let _ = writeln!(text, "about: {} {}", or_none(said.kind.map(|kind| kind.word())), or_none(object));
+    let _ = writeln!(text, "about: {} {}", or_none(said.kind.map(Kind::word)), or_none(object));
     let _ = writeln!(text, "at: {}", or_none(said.at.map(Millis::rfc3339).as_deref()));
     let _ = writeln!(text, "key: {}", said.dedup);
     if let Some(reason) = &said.reason {
@@ -109,7 +109,7 @@ fn told(change: &Change, observations: &[Observation]) -> String {
             Class::Versioned(version) => format!("of version {version}"),
             Class::Claim => "a claim".to_owned(),
         };
-        let (parent, at) = (seen.parent.as_ref().map(|id| id.as_str()), seen.at.map(Millis::rfc3339));
+        let (parent, at) = (seen.parent.as_ref().map(ExternalId::as_str), seen.at.map(Millis::rfc3339));
         let _ = writeln!(text, "\n{} {}, {class}", seen.kind, seen.id.as_str());
         let _ = writeln!(text, "of: {}, not after: {}", or_none(parent), or_none(at.as_deref()));
         let (shape, fields) = match &seen.shape {
