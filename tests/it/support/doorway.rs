@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use lockstep::cli::demo::config::{self, Service};
 use lockstep::clock::{Clock, ManualClock, Millis};
 use lockstep::config::{Config, checks};
-use lockstep::http::{Frame, Health, Public, routes};
+use lockstep::http::{Access, Begun, Connect, ConnectError, Connected, Frame, Health, Lacks, Public, routes};
 use lockstep::ids::Ids;
-use lockstep::model::{Change, Standing, System};
+use lockstep::model::{Change, Install, Standing, System, Workspace};
 use lockstep::receive::{Gate, Intake};
 use lockstep::record::{Directory, Recorder, Waiting};
 use lockstep::sandbox::signing::Signer;
 use lockstep::sandbox::{SandboxSettings, StandIn};
-use lockstep::store::Store;
+use lockstep::secret::Secret;
+use lockstep::store::{Store, StoreError};
 use lockstep::systems::ghl::GhlDoor;
 use lockstep::verify::PublicKey;
 use serde_json::Value;
@@ -79,10 +81,12 @@ impl Doorway {
         let intake = Intake::new(gates, Directory::of(&workspaces), recorder, time.clone(), ids.clone());
         let intake = Arc::new(intake);
         intake.sightings().keep(store.as_ref(), clock.now()).await.unwrap();
-        let health = Health::new(store.clone(), workspaces, &checks, intake.sightings(), time.clone());
+        let health =
+            Health::new(store.clone(), workspaces, &checks, Arc::new(Nobody), intake.sightings(), time.clone());
         let public = Public {
             intake: intake.clone(),
             health: Arc::new(health),
+            connect: Arc::new(Nobody),
             frame: Frame { clock: time, ids },
             body_limit: config.server.body_limit,
         };
@@ -123,5 +127,31 @@ impl Doorway {
             newest = newest.into_iter().chain(one).max_by_key(|change| change.id);
         }
         newest
+    }
+}
+
+/// Nobody connects here, and nothing is known of what is granted.
+struct Nobody;
+
+#[async_trait]
+impl Access for Nobody {
+    async fn install(&self, _: &Workspace, _: System) -> Result<Option<Install>, StoreError> {
+        Ok(None)
+    }
+    fn lacks(&self, _: &str, _: System) -> Lacks {
+        Lacks::default()
+    }
+}
+
+#[async_trait]
+impl Connect for Nobody {
+    async fn begin(&self) -> Result<Begun, ConnectError> {
+        Err(ConnectError::NotConfigured)
+    }
+    async fn finish(&self, _: &str, _: &Secret, _: &Secret) -> Result<Connected, ConnectError> {
+        Err(ConnectError::NotConfigured)
+    }
+    fn is_https(&self) -> bool {
+        false
     }
 }
