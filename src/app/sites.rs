@@ -20,7 +20,7 @@ use crate::systems::ghl::{Ghl, GhlDoor, GhlSettings};
 use crate::systems::offset::ClockOffset;
 use crate::systems::timerex::{Team, Timerex, TimerexDoor};
 use crate::systems::timify::{Company, Timify, TimifyDoor};
-use crate::systems::{Credential, Door, Site, Target};
+use crate::systems::{Credential, Door, Inquiry, Site, Target};
 
 /// Who reads the envelopes of each system's webhooks.
 pub fn doors() -> BTreeMap<System, Arc<dyn Door>> {
@@ -61,15 +61,29 @@ impl Builder {
     /// The site of one workspace.
     pub fn site(&self, entry: &WorkspaceEntry) -> Result<Arc<Site>> {
         let workspace = entry.to_model();
+        let none = || format!("workspace `{}` lacks an account", entry.name);
         let mut targets: BTreeMap<System, Arc<dyn Target>> = BTreeMap::new();
+        let mut inquiries: BTreeMap<System, Arc<dyn Inquiry>> = BTreeMap::new();
         for (system, account) in &entry.accounts {
-            let (base_url, offset) = (self.base_url(*system), self.offsets[system].clone());
-            let credential = self.credential(account)?;
-            let caller = Caller::new(*system, base_url, self.ground.transport.clone(), credential, offset);
-            targets.insert(*system, self.target(*system, caller, entry, &workspace)?);
+            let caller = self.caller(*system, account)?;
+            let extension = self.extension(*system, entry, &workspace)?;
+            let target: Arc<dyn Target> = match system {
+                System::Ghl => {
+                    let ghl = Arc::new(self.ghl(account, &workspace, caller));
+                    inquiries.insert(*system, ghl.clone());
+                    ghl
+                }
+                System::Timify => {
+                    let company = Company::of(&workspace, self.config.systems.timify.list_days.get());
+                    Arc::new(Combined::new(Timify::new(caller, company.with_context(none)?), extension))
+                }
+                System::Timerex => {
+                    Arc::new(Combined::new(Timerex::new(caller, Team::of(&workspace).with_context(none)?), extension))
+                }
+            };
+            targets.insert(*system, target);
         }
-        let (inquiries, quiet) = (BTreeMap::new(), self.config.dispatch.quiet);
-        Ok(Arc::new(Site { workspace, targets, inquiries, quiet }))
+        Ok(Arc::new(Site { workspace, targets, inquiries, quiet: self.config.dispatch.quiet }))
     }
 
     /// What proves us for an account: the connection's credential, or the tokens of an install.
@@ -93,41 +107,22 @@ impl Builder {
         }
     }
 
-    fn target(
-        &self,
-        system: System,
-        caller: Caller,
-        entry: &WorkspaceEntry,
-        workspace: &Workspace,
-    ) -> Result<Arc<dyn Target>> {
-        let extension = self.extension(system, entry, workspace)?;
-        let none = || format!("workspace `{}` has no account in {system}", entry.name);
-        Ok(match system {
-            System::Ghl => {
-                let systems = &self.config.systems.ghl;
-                let settings = GhlSettings {
-                    location: workspace.accounts.get(&system).cloned().with_context(none)?,
-                    contacts_version: systems.contacts_version.clone(),
-                    calendars_version: systems.calendars_version.clone(),
-                    locations_version: systems.locations_version.clone(),
-                    businesses_version: systems.businesses_version.clone(),
-                    custom_fields: entry
-                        .accounts
-                        .get(&system)
-                        .map(|account| account.fields.clone())
-                        .unwrap_or_default(),
-                };
-                Arc::new(Ghl::new(settings, workspace.calendars.clone(), workspace.policy.region.clone(), caller))
-            }
-            System::Timify => {
-                let company = Company::of(workspace, self.config.systems.timify.list_days.get()).with_context(none)?;
-                Arc::new(Combined::new(Timify::new(caller, company), extension))
-            }
-            System::Timerex => {
-                let team = Team::of(workspace).with_context(none)?;
-                Arc::new(Combined::new(Timerex::new(caller, team), extension))
-            }
-        })
+    fn caller(&self, system: System, account: &Account) -> Result<Caller> {
+        let (credential, offset) = (self.credential(account)?, self.offsets[&system].clone());
+        Ok(Caller::new(system, self.base_url(system), self.ground.transport.clone(), credential, offset))
+    }
+
+    fn ghl(&self, account: &Account, workspace: &Workspace, caller: Caller) -> Ghl {
+        let systems = &self.config.systems.ghl;
+        let settings = GhlSettings {
+            location: account.id.clone(),
+            contacts_version: systems.contacts_version.clone(),
+            calendars_version: systems.calendars_version.clone(),
+            locations_version: systems.locations_version.clone(),
+            businesses_version: systems.businesses_version.clone(),
+            custom_fields: account.fields.clone(),
+        };
+        Ghl::new(settings, workspace.calendars.clone(), workspace.policy.region.clone(), caller)
     }
 
     fn extension(

@@ -5,14 +5,16 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 use comfy_table::Table;
+use http::Method;
 
 use super::ConfigFile;
+use super::operate::Operator;
 use super::table::table;
 use crate::app;
 use crate::config::{self, Config};
 use crate::model::{Expressed, Field, Kind, System, Value};
 use crate::store::sql;
-use crate::systems::{Home, Target};
+use crate::systems::{Home, Target, ghl};
 
 /// Reads the configuration and prints what it means.
 #[derive(Debug, Args)]
@@ -22,10 +24,14 @@ pub struct Check {
     /// Also prints every value as it counts, and where it comes from (secrets left out).
     #[arg(long)]
     values: bool,
+    /// Also has the running service ask the vendors: whether tokens work, and whether the calendars and fields that the
+    /// configuration names are there.
+    #[arg(long)]
+    online: bool,
 }
 
 impl Check {
-    /// Prints it. Exit code 1: there are mistakes, one a line, each with file, line and key.
+    /// Prints it. Exit code 1: there are mistakes, one a line, each with file, line and key; or a vendor knows it otherwise.
     pub async fn run(self) -> Result<ExitCode> {
         let config = self.file.load()?;
         println!("{}: no mistakes\n", self.file.config.display());
@@ -38,8 +44,47 @@ impl Check {
         }
         println!("{}\n", capabilities(&config)?);
         println!("{}", webhooks(&config).await);
+        if let Some(oauth) = &config.systems.ghl.oauth {
+            println!("{}", scopes(&oauth.scopes));
+        }
+        if self.online && !online(&config).await? {
+            return Ok(ExitCode::FAILURE);
+        }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Whether the app asks for what the table above needs.
+fn scopes(asked: &[String]) -> String {
+    let mut lines = vec!["scopes that the table needs of GoHighLevel:".to_owned()];
+    for kind in Kind::ALL {
+        for (writes, does) in [(false, "read"), (true, "write")] {
+            for scope in ghl::scopes(*kind, writes) {
+                let state = if asked.iter().any(|one| one == scope) { "asked for" } else { "NOT asked for" };
+                lines.push(format!("  to {does} a {kind}: {scope} ({state})"));
+            }
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+/// What the vendors say; `false`: something is not as the configuration says.
+async fn online(config: &Config) -> Result<bool> {
+    let operator = Operator::of(config)?;
+    let mut well = true;
+    for workspace in &config.workspaces {
+        let path = format!("/workspaces/{}/inspect", workspace.name);
+        let answer = operator.ask(Method::GET, &path, None).await?;
+        for (system, lines) in answer["systems"].as_object().into_iter().flatten() {
+            for line in lines.as_array().into_iter().flatten() {
+                let ok = line["ok"] == true;
+                well &= ok;
+                let mark = if ok { "ok" } else { "PROBLEM" };
+                println!("{} {system}: {mark}: {}", workspace.name, line["line"].as_str().unwrap_or_default());
+            }
+        }
+    }
+    Ok(well)
 }
 
 /// What each system of each workspace can do.

@@ -78,7 +78,7 @@ pub fn takes(name: &str) -> Vec<&'static str> {
 
 impl Ghl {
     /// Asks one operation that reads, by name. `params` are the ids of its path and what else it takes (see [`takes`]).
-    pub async fn ask(&self, name: &str, params: &BTreeMap<String, String>) -> Result<(u16, Value), AskError> {
+    pub(super) async fn asked(&self, name: &str, params: &BTreeMap<String, String>) -> Result<(u16, Value), AskError> {
         let operation = operations::named(name).ok_or_else(|| AskError::Unknown { name: name.to_owned() })?;
         let name = operation.name;
         if operation.writes {

@@ -3,8 +3,9 @@
 //! In: nothing but the settings. Out: findings in plain lines. Reads only, a handful of calls: the location, its calendars and
 //! custom fields, and one harmless question for each scope that mirroring reads by.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::Ghl;
@@ -12,29 +13,20 @@ use super::api::{Answered, Pairs};
 use super::operations::{self, Operation};
 use super::wire;
 use crate::model::Kind;
-use crate::systems::SystemError;
+use crate::systems::{Inquiry, Inspected, NotAsked, SystemError};
 
-/// One thing that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// Whether it is as it should be.
-    pub ok: bool,
-    /// What was found, in one line.
-    pub line: String,
+fn fine(line: impl Into<String>) -> Inspected {
+    Inspected { ok: true, line: line.into() }
 }
 
-fn fine(line: impl Into<String>) -> Finding {
-    Finding { ok: true, line: line.into() }
-}
-
-fn problem(line: impl Into<String>) -> Finding {
-    Finding { ok: false, line: line.into() }
+fn problem(line: impl Into<String>) -> Inspected {
+    Inspected { ok: false, line: line.into() }
 }
 
 /// What has been found so far.
 #[derive(Default)]
 struct Report {
-    findings: Vec<Finding>,
+    findings: Vec<Inspected>,
     /// The scopes that turned out missing.
     missing: BTreeSet<String>,
 }
@@ -57,10 +49,21 @@ impl Report {
     }
 }
 
+#[async_trait]
+impl Inquiry for Ghl {
+    async fn inspect(&self) -> Vec<Inspected> {
+        self.inspected().await
+    }
+
+    async fn ask(&self, operation: &str, params: &BTreeMap<String, String>) -> Result<(u16, Value), NotAsked> {
+        self.asked(operation, params).await.map_err(|error| NotAsked(error.into()))
+    }
+}
+
 impl Ghl {
     /// Whether the token works for the location, which scopes turn out missing, and whether each calendar and custom field
     /// that is mapped exists there.
-    pub async fn inspect(&self) -> Vec<Finding> {
+    pub(super) async fn inspected(&self) -> Vec<Inspected> {
         let mut report = Report::default();
         let location = &self.api.location;
         let answered = self.api.call(operations::LOCATIONS_GET, &[], &[], None).await;

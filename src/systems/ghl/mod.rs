@@ -26,7 +26,6 @@ use crate::systems::call::Caller;
 use crate::systems::{Expressed, Home, Terms, Unreadable};
 
 pub use ask::{AskError, takes};
-pub use inspect::Finding;
 pub use operations::{Family, OPERATIONS, Operation, named, scopes};
 pub use webhook::GhlDoor;
 

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::systems::{Credential, Version};
+use crate::systems::{Inquiry, Inspected};
 use async_trait::async_trait;
 use bytes::Bytes;
 
@@ -179,7 +180,7 @@ fn account() -> [Told; 8] {
     ]
 }
 
-fn told_of(findings: &[Finding], ok: bool) -> Vec<&str> {
+fn told_of(findings: &[Inspected], ok: bool) -> Vec<&str> {
     findings.iter().filter(|finding| finding.ok == ok).map(|finding| finding.line.as_str()).collect()
 }
 
