@@ -19,8 +19,14 @@ macro_rules! document {
     };
 }
 
-static DOCUMENTS: LazyLock<[Value; 3]> =
-    LazyLock::new(|| [document!("v2/contacts.json"), document!("v2/calendars.json"), document!("v2/locations.json")]);
+static DOCUMENTS: LazyLock<[Value; 4]> = LazyLock::new(|| {
+    [
+        document!("v2/contacts.json"),
+        document!("v2/calendars.json"),
+        document!("v2/locations.json"),
+        document!("v2/businesses.json"),
+    ]
+});
 static COMMON: LazyLock<Value> = LazyLock::new(|| document!("common/common-schemas.json"));
 
 /// The faults of a request. `query` is the raw query string without its question mark, `path` the path as sent.
