@@ -103,10 +103,12 @@ impl Draft<'_> {
         let held = self.link.map_or(&nothing, |link| &link.snapshot);
         let mut whole: Fields = held.iter().map(|(field, known)| (field.clone(), known.value.clone())).collect();
         for (field, stamped) in &self.entity.fields {
+            // What the system made of this very edit stands, also where it shows what it would not let us write.
+            if held.get(field).is_some_and(|known| known.stamp == stamped.stamp) {
+                continue;
+            }
             match self.terms.express(self.entity.kind, field, &stamped.value) {
                 Expressed::Absent => {}
-                // What the system made of this very edit stands.
-                Expressed::Holds(_) if held.get(field).is_some_and(|known| known.stamp == stamped.stamp) => {}
                 Expressed::Holds(value) => drop(whole.insert(field.clone(), value)),
                 Expressed::Refused(reason) => return Err(reason),
             }

@@ -148,6 +148,8 @@ fn an_update_to_a_value_that_the_system_cannot_hold_is_blocked_until_the_value_i
     let mut told = link;
     told.snapshot.get_mut(&Field::TITLE).unwrap().stamp = LATER;
     assert_eq!(steps(&odd, &told), [(Action::Update, Fields::from([(Field::BODY, text("fine"))]))]);
+    let Plan::Steps(steps) = plan(&odd, Some(&told), None, &ghl()) else { panic!("no steps") };
+    assert_eq!(steps[0].whole, Fields::from([(Field::TITLE, text("Call")), (Field::BODY, text("fine"))]));
 }
 
 #[test]

@@ -8,7 +8,8 @@
 //! | appointment | `GET /calendars/events` per mapped calendar | 30 days back, 180 days ahead; unmapped calendars unseen |
 //!
 //! A page is named by where it starts, so that a run that was stopped goes on from there, also with another configuration: it
-//! may see an object twice, and misses none that stood still. The deprecated `GET /contacts/`, which v3 drops, is not needed.
+//! may see an object twice. Only tasks are counted, as their search has no better place: one that moves up because others are
+//! deleted meanwhile is seen by the next listing. The deprecated `GET /contacts/`, which v3 drops, is not needed.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -6,6 +6,7 @@
 
 pub mod openapi;
 
+mod asked;
 mod bench;
 mod catalogue;
 mod checker;
