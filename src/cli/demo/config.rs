@@ -83,10 +83,28 @@ webhook_tokens = ["{timify_token}"]
         timify_header = settings.timify_header.0,
         timify_token = settings.timify_header.1,
     );
+    text.push_str(&oauth(settings, base));
     for workspace in &settings.workspaces {
         text.push_str(&accounts(settings, workspace, base, service));
     }
     Ok(text)
+}
+
+/// The app as an OAuth client, commented out: it needs an address to come back to, and keys to seal with.
+fn oauth(settings: &SandboxSettings, base: &str) -> String {
+    let client = &settings.ghl.client;
+    format!(
+        r#"# Instead of tokens: set `public_url` in [server] and `keys` in [seal] (`lockstep key new`), then
+#[systems.ghl.oauth]
+#client_id = "{id}"
+#client_secret = "{secret}"
+#authorize_url = "{base}/ghl/v2/oauth/chooselocation"
+#companies = ["{company}"]
+"#,
+        id = client.id,
+        secret = client.secret.expose(),
+        company = settings.ghl.company.id,
+    )
 }
 
 fn accounts(settings: &SandboxSettings, workspace: &Workspace, base: &str, service: &Service) -> String {

@@ -100,6 +100,10 @@ impl GhlSettings {
         self.locations.iter().find(|location| location.id == id)
     }
 
+    pub(super) fn location_mut(&mut self, id: &str) -> Option<&mut LocationSettings> {
+        self.locations.iter_mut().find(|location| location.id == id)
+    }
+
     pub(super) fn calendar(&self, id: &str) -> Option<&CalendarSettings> {
         self.calendars.iter().find(|calendar| calendar.id == id)
     }

@@ -7,7 +7,6 @@ use std::fmt::Write;
 
 use super::installs::{self, Place};
 use super::settings::TargetUser;
-use super::tokens::Grant;
 use super::{Ask, Outcome, Said};
 use crate::sandbox::Turn;
 use crate::sandbox::ghl::Ghl;
@@ -27,40 +26,27 @@ struct Wish {
 /// The page.
 pub(super) fn page(ghl: &mut Ghl, ask: &Ask<'_>, _: &mut Turn<'_>, _: &mut Option<Meter>) -> Outcome {
     let params = Params::of(ask.request);
-    Ok(match wish(ghl, &params) {
-        Ok(_) => Said::Page(200, choices(ghl, &params)),
-        Err(refused) => sorry(refused),
-    })
+    wish(ghl, &params)?;
+    Ok(Said::Page(200, choices(ghl, &params)))
 }
 
 /// The choice: `account` is a location, or the agency with its `location`s.
 pub(super) fn choose(ghl: &mut Ghl, ask: &Ask<'_>, turn: &mut Turn<'_>, _: &mut Option<Meter>) -> Outcome {
     let params = Params::of(ask.request);
-    let wish = match wish(ghl, &params) {
-        Ok(wish) => wish,
-        Err(refused) => return Ok(sorry(refused)),
-    };
+    let wish = wish(ghl, &params)?;
     let account = params.get("account").unwrap_or_default();
-    let chosen = match Place::of(ghl, account) {
-        Some(Place::Company) => params.all("location"),
-        Some(Place::Location(_)) if ghl.settings.client.target == TargetUser::SubAccount => Vec::new(),
-        _ => return Ok(sorry("there is no such account to install the app in")),
+    let (place, chosen) = match Place::of(ghl, account) {
+        Some(Place::Company) => (Place::Company, params.all("location")),
+        Some(place) if ghl.settings.client.target == TargetUser::SubAccount => (place, Vec::new()),
+        _ => return Err(sorry("there is no such account to install the app in")),
     };
     if chosen.iter().any(|location| ghl.settings.location(location).is_none()) {
-        return Ok(sorry("there is no such location"));
+        return Err(sorry("there is no such location"));
     }
-    let places: Vec<Place<'_>> =
-        Place::of(ghl, account).into_iter().chain(chosen.into_iter().map(Place::Location)).collect();
-    for place in &places {
-        installs::install(ghl, *place, Some(wish.scopes.clone()), turn);
+    for place in [place].into_iter().chain(chosen.into_iter().map(Place::Location)) {
+        installs::install(ghl, place, Some(wish.scopes.clone()), turn);
     }
-    let (location, user) = match places[0] {
-        Place::Company => (None, ghl.settings.company.user.clone()),
-        Place::Location(id) => {
-            (Some(id.to_owned()), ghl.settings.location(id).map(|one| one.user.clone()).unwrap_or_default())
-        }
-    };
-    let grant = Grant { location, scopes: wish.scopes, user };
+    let grant = ghl.granted(place);
     let until = ghl.code_ends(turn.now);
     let code = ghl.tokens.code(grant, Some(wish.redirect.clone()), until, turn);
     let mut back = format!("{}{}code={code}", wish.redirect, if wish.redirect.contains('?') { '&' } else { '?' });
@@ -71,20 +57,20 @@ pub(super) fn choose(ghl: &mut Ghl, ask: &Ask<'_>, turn: &mut Turn<'_>, _: &mut 
 }
 
 /// Reads an authorize URL, or says what is wrong with it. Only `error.noversionid` is known from the vendor.
-fn wish(ghl: &Ghl, params: &Params) -> Result<Wish, &'static str> {
+fn wish(ghl: &Ghl, params: &Params) -> Result<Wish, Said> {
     let client = &ghl.settings.client;
     if params.get("response_type") != Some("code") {
-        return Err("response_type must be code");
+        return Err(sorry("response_type must be code"));
     }
     if params.get("client_id") != Some(&client.id) {
-        return Err("there is no such client_id");
+        return Err(sorry("there is no such client_id"));
     }
     if client.version_id.is_some() && params.get("version_id") != client.version_id.as_deref() {
-        return Err("error.noversionid");
+        return Err(sorry("error.noversionid"));
     }
     let redirect = params.get("redirect_uri").unwrap_or_default().to_owned();
     if !client.redirect_uris.contains(&redirect) {
-        return Err("redirect_uri is none of the app's");
+        return Err(sorry("redirect_uri is none of the app's"));
     }
     let scopes = client.granted(params.get("scope").unwrap_or_default());
     Ok(Wish { redirect, state: params.get("state").map(str::to_owned), scopes })

@@ -46,12 +46,12 @@ impl Ghl {
 pub(super) fn token(ghl: &mut Ghl, ask: &Ask<'_>, turn: &mut Turn<'_>, _: &mut Option<Meter>) -> Outcome {
     let (client, secret) = (ask.must("clientId")?, ask.must("clientSecret")?);
     if ask.one("userType").is_some_and(|kind| !matches!(kind, "Company" | "Location")) {
-        return Err(invalid("userType"));
+        return Err(invalid("userType").into());
     }
     match ask.must("grantType")? {
         "authorization_code" => by_code(ghl, ask, client, secret, turn),
         "refresh_token" => by_refresh(ghl, ask, client, secret, turn),
-        _ => Err(invalid("grantType")),
+        _ => Err(invalid("grantType").into()),
     }
 }
 
@@ -61,10 +61,10 @@ fn by_code(ghl: &mut Ghl, ask: &Ask<'_>, client: &str, secret: &str, turn: &mut 
     let ours = ghl.settings.client.id == client && ghl.settings.client.secret.matches(secret.as_bytes());
     let Some((grant, redirect)) = ghl.tokens.coded(code, turn.now).filter(|_| ours) else {
         let body = json!({"error": "UnAuthorized!", "error_description": "Authorization code not found"});
-        return Ok(Said::Plain(401, body));
+        return Err(Said::Plain(401, body));
     };
     if ask.one("redirectUri").is_some_and(|named| redirect.is_some_and(|redirect| redirect != named)) {
-        return Err(invalid("redirectUri"));
+        return Err(invalid("redirectUri").into());
     }
     let grant = grant.clone();
     ghl.must_be_active(grant.location.as_deref())?;
@@ -114,7 +114,7 @@ pub(super) fn reconnect(ghl: &mut Ghl, ask: &Ask<'_>, turn: &mut Turn<'_>, _: &m
     own(ghl, key, secret)?;
     let (location, company) = (text(&ask.body, "locationId"), text(&ask.body, "companyId"));
     let place = match (location, company) {
-        ("", "") => return Err(Refusal::bad_request("Missing parameter: locationId")),
+        ("", "") => return Err(missing("locationId").into()),
         ("", _) => Place::Company,
         (location, _) => Place::Location(location),
     };

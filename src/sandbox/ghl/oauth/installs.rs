@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::tokens::Grant;
+use super::tokens::{Grant, Whose};
 use super::{Ask, Outcome, Said, count};
 use crate::clock::Millis;
 use crate::sandbox::ghl::answers::Refusal;
@@ -33,6 +33,13 @@ impl<'a> Place<'a> {
             return Some(Self::Company);
         }
         ghl.settings.location(account).map(|_| Self::Location(account))
+    }
+
+    fn whose(self) -> Whose<'a> {
+        match self {
+            Self::Company => Whose::Company,
+            Self::Location(id) => Whose::Location(id),
+        }
     }
 
     fn location(self) -> Option<&'a str> {
@@ -66,8 +73,9 @@ impl Ghl {
         match place {
             Place::Company => self.settings.company.installed = installed,
             Place::Location(id) => {
-                let location = self.settings.locations.iter_mut().find(|location| location.id == id);
-                location.into_iter().for_each(|location| location.installed = installed);
+                if let Some(location) = self.settings.location_mut(id) {
+                    location.installed = installed;
+                }
             }
         }
     }
@@ -89,7 +97,7 @@ impl Ghl {
         Grant { location: location.map(str::to_owned), scopes, user: self.installer(place) }
     }
 
-    pub(super) fn installer(&self, place: Place<'_>) -> String {
+    fn installer(&self, place: Place<'_>) -> String {
         let location = place.location().and_then(|id| self.settings.location(id));
         location.map_or_else(|| self.settings.company.user.clone(), |location| location.user.clone())
     }
@@ -127,7 +135,8 @@ pub(super) fn install(ghl: &mut Ghl, place: Place<'_>, scopes: Option<Vec<String
 /// Takes the app out and tells of it; its tokens end. An agency's goes with those of all its locations.
 fn uninstall(ghl: &mut Ghl, place: Place<'_>, turn: &mut Turn<'_>) {
     ghl.set_app(place, false);
-    ghl.tokens.end(place.location());
+    // An agency's install carries those of its locations.
+    ghl.tokens.end(if place == Place::Company { Whose::All } else { place.whose() });
     let (key, account) = match place {
         Place::Location(id) => {
             ghl.installs.remove(&Some(id.to_owned()));
@@ -152,8 +161,8 @@ pub(super) fn delete(ghl: &mut Ghl, ask: &Ask<'_>, turn: &mut Turn<'_>, meter: &
     must_be_app(ghl, &ask.ids[0])?;
     let (company, location) = (text(&ask.body, "companyId"), text(&ask.body, "locationId"));
     let place = match (caller.is_agency(), company, location) {
-        (true, "", "") => return Err(Refusal::unprocessable(vec!["companyId should not be empty".to_owned()])),
-        (false, _, "") => return Err(Refusal::unprocessable(vec!["locationId should not be empty".to_owned()])),
+        (true, "", "") => return Err(absent("companyId")),
+        (false, _, "") => return Err(absent("locationId")),
         (true, _, "") => Place::Company,
         (_, _, location) => Place::Location(location),
     };
@@ -166,6 +175,10 @@ pub(super) fn delete(ghl: &mut Ghl, ask: &Ask<'_>, turn: &mut Turn<'_>, meter: &
     ghl.must_be_installed(place)?;
     uninstall(ghl, place, turn);
     Ok(Said::Traced(200, json!({"success": true})))
+}
+
+fn absent(key: &str) -> Said {
+    Refusal::unprocessable(vec![format!("{key} should not be empty")]).into()
 }
 
 pub(super) fn must_be_app(ghl: &Ghl, app: &str) -> Result<(), Refusal> {
@@ -187,27 +200,26 @@ pub(in crate::sandbox::ghl) fn edit(
     edit: &Edit,
     turn: &mut Turn<'_>,
 ) -> Option<Result<String, EditRefused>> {
-    if !matches!(edit.kind.as_str(), "app" | "location" | "token") {
+    let (kind, action, account) = (edit.kind.as_str(), edit.action.as_str(), edit.account.as_str());
+    if !matches!(kind, "app" | "location" | "token") {
         return None;
     }
-    let account = edit.account.as_str();
     let place = Place::of(ghl, account);
-    let of = place.map(Place::location);
-    let done = match (edit.kind.as_str(), edit.action.as_str(), place) {
-        ("app", "install", Some(place)) => Some(install(ghl, place, None, turn)),
-        ("app", "uninstall", Some(place)) if ghl.has_app(place) => Some(uninstall(ghl, place, turn)),
-        ("location", action @ ("activate" | "deactivate"), Some(Place::Location(id))) => {
-            Some(set_active(ghl, id, action == "activate"))
-        }
-        ("token", "expire", _) if of.is_some() || account.is_empty() => Some(ghl.tokens.expire(of)),
-        ("token", "invalidate", _) if of.is_some() || account.is_empty() => Some(ghl.tokens.invalidate(of)),
-        _ => None,
-    };
-    let refused = || EditRefused(format!("cannot {} the {} of `{account}`", edit.action, edit.kind));
-    Some(done.map(|()| account.to_owned()).ok_or_else(refused))
+    let whose = if account.is_empty() { Some(Whose::All) } else { place.map(Place::whose) };
+    match (kind, action, place, whose) {
+        ("app", "install", Some(place), _) => install(ghl, place, None, turn),
+        ("app", "uninstall", Some(place), _) if ghl.has_app(place) => uninstall(ghl, place, turn),
+        ("location", "activate", Some(Place::Location(id)), _) => set_active(ghl, id, true),
+        ("location", "deactivate", Some(Place::Location(id)), _) => set_active(ghl, id, false),
+        ("token", "expire", _, Some(whose)) => ghl.tokens.expire(whose),
+        ("token", "invalidate", _, Some(whose)) => ghl.tokens.invalidate(whose),
+        _ => return Some(Err(EditRefused(format!("cannot {action} the {kind} of `{account}`")))),
+    }
+    Some(Ok(account.to_owned()))
 }
 
 fn set_active(ghl: &mut Ghl, id: &str, active: bool) {
-    let location = ghl.settings.locations.iter_mut().find(|location| location.id == id);
-    location.into_iter().for_each(|location| location.active = active);
+    if let Some(location) = ghl.settings.location_mut(id) {
+        location.active = active;
+    }
 }

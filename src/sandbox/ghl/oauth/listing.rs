@@ -56,7 +56,7 @@ pub(super) fn list(ghl: &mut Ghl, ask: &Ask<'_>, turn: &mut Turn<'_>, meter: &mu
     let found: Vec<Value> =
         ghl.settings.locations.iter().filter(|one| wanted(one, &params)).map(|one| shown(ghl, one)).collect();
     if ask.v3 {
-        return Ok(page_v3(ghl, app, &params, &found));
+        return page_v3(ghl, app, &params, &found);
     }
     must_be_app(ghl, app)?;
     let (skip, limit) = (params.number("skip").unwrap_or(0), params.number("limit").unwrap_or(PAGE));
@@ -85,18 +85,18 @@ fn shown(ghl: &Ghl, location: &LocationSettings) -> Value {
 }
 
 /// A page under v3, or a refusal in the envelope that v3 has for this route.
-fn page_v3(ghl: &Ghl, app: &str, params: &Params, found: &[Value]) -> Said {
+fn page_v3(ghl: &Ghl, app: &str, params: &Params, found: &[Value]) -> Outcome {
     if app != ghl.settings.app_id {
         let message = format!("The requested App '{app}' was not found.");
-        return aip(404, "RESOURCE_NOT_FOUND", &message, json!({"resource": "App", "identifier": app}));
+        return Err(aip(404, "RESOURCE_NOT_FOUND", &message, json!({"resource": "App", "identifier": app})));
     }
     let size =
         params.get("pageSize").map_or(Some(PAGE), |size| size.parse().ok().filter(|size| (1..=100).contains(size)));
     let Some(size) = size else {
-        return aip(400, "INVALID_ARGUMENT", "pageSize must be between 1 and 100", json!({"field": "pageSize"}));
+        return Err(aip(400, "INVALID_ARGUMENT", "pageSize must be between 1 and 100", json!({"field": "pageSize"})));
     };
     let Some(skip) = params.get("pageToken").map_or(Some(0), opened) else {
-        return aip(400, "INVALID_ARGUMENT", "pageToken is invalid", json!({"field": "pageToken"}));
+        return Err(aip(400, "INVALID_ARGUMENT", "pageToken is invalid", json!({"field": "pageToken"})));
     };
     let items: Vec<_> = found.iter().skip(skip).take(size).collect();
     let (next, before) = (skip + items.len() < found.len(), skip > 0);
@@ -112,7 +112,7 @@ fn page_v3(ghl: &Ghl, app: &str, params: &Params, found: &[Value]) -> Said {
     if before {
         pagination["prevPageToken"] = json!(sealed(skip.saturating_sub(size)));
     }
-    Said::Traced(200, json!({"items": items, "pagination": pagination, "installToFutureLocations": false}))
+    Ok(Said::Traced(200, json!({"items": items, "pagination": pagination, "installToFutureLocations": false})))
 }
 
 fn aip(status: u16, code: &str, message: &str, details: Value) -> Said {

@@ -13,6 +13,8 @@ mod settings;
 mod tests;
 mod tokens;
 
+use std::convert::identity;
+
 use http::header::{CONTENT_TYPE, LOCATION};
 use serde_json::{Map, Value};
 
@@ -38,7 +40,7 @@ struct Ask<'a> {
     body: Fields,
 }
 
-/// What a route answers, refusals in the common form apart.
+/// What a route answers.
 enum Said {
     /// JSON, with the `traceId` that nearly every answer has.
     Traced(u16, Value),
@@ -48,9 +50,18 @@ enum Said {
     Page(u16, String),
     /// Sends the browser there.
     Redirect(String),
+    /// A refusal in the common form; others have forms of their own.
+    Refused(Refusal),
 }
 
-type Outcome = Result<Said, Refusal>;
+impl From<Refusal> for Said {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// What is carried out, or else why not.
+type Outcome = Result<Said, Said>;
 type Act = fn(&mut Ghl, &Ask<'_>, &mut Turn<'_>, &mut Option<Meter>) -> Outcome;
 
 /// When a route exists.
@@ -90,13 +101,13 @@ pub(super) fn answer(ghl: &mut Ghl, request: &Request, turn: &mut Turn<'_>, trac
     let mut fitting = ROUTES.iter().filter(|(wanted, _, when, _)| *wanted == method && there(*when));
     let (ids, act) = fitting.find_map(|(_, path, _, act)| Some((routes::ids(path, &sent)?, act)))?;
     let mut meter = None;
-    let outcome = body(request).and_then(|body| act(ghl, &Ask { request, v3, ids, body }, turn, &mut meter));
-    Some(match outcome {
-        Ok(Said::Traced(status, body)) => answers::response(Ok((status, body)), meter, trace, turn.now),
-        Err(refusal) => answers::response(Err(refusal), meter, trace, turn.now),
-        Ok(Said::Plain(status, body)) => web::json(status, &body),
-        Ok(Said::Page(status, page)) => web::typed(status, "text/html; charset=utf-8", page),
-        Ok(Said::Redirect(to)) => redirect(&to),
+    let carried_out = || act(ghl, &Ask { request, v3, ids, body: body(request)? }, turn, &mut meter);
+    Some(match carried_out().unwrap_or_else(identity) {
+        Said::Traced(status, body) => answers::response(Ok((status, body)), meter, trace, turn.now),
+        Said::Refused(refusal) => answers::response(Err(refusal), meter, trace, turn.now),
+        Said::Plain(status, body) => web::json(status, &body),
+        Said::Page(status, page) => web::typed(status, "text/html; charset=utf-8", page),
+        Said::Redirect(to) => redirect(&to),
     })
 }
 

@@ -36,9 +36,26 @@ impl Grant {
     pub(super) fn user_type(&self) -> &'static str {
         if self.location.is_some() { "Location" } else { "Company" }
     }
+}
 
-    fn is_of(&self, location: Option<&str>) -> bool {
-        self.location.as_deref() == location
+/// Whose tokens are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose<'a> {
+    /// Everybody's.
+    All,
+    /// The agency's own.
+    Company,
+    /// Those of one location.
+    Location(&'a str),
+}
+
+impl Whose<'_> {
+    fn covers(self, grant: &Grant) -> bool {
+        match self {
+            Self::All => true,
+            Self::Company => grant.location.is_none(),
+            Self::Location(id) => grant.location.as_deref() == Some(id),
+        }
     }
 }
 
@@ -140,22 +157,21 @@ impl Tokens {
         (held.until > now).then_some(&held.grant)
     }
 
-    /// Ends all access tokens, or those of one location or of the agency.
-    pub(super) fn expire(&mut self, of: Option<Option<&str>>) {
-        self.access.retain(|_, held| of.is_some_and(|of| !held.grant.is_of(of)));
+    /// Ends access tokens.
+    pub(super) fn expire(&mut self, whose: Whose<'_>) {
+        self.access.retain(|_, held| !whose.covers(&held.grant));
     }
 
-    /// Ends all refresh tokens, or those of one location or of the agency.
-    pub(super) fn invalidate(&mut self, of: Option<Option<&str>>) {
-        self.refresh.retain(|_, held| of.is_some_and(|of| !held.grant.is_of(of)));
+    /// Ends refresh tokens.
+    pub(super) fn invalidate(&mut self, whose: Whose<'_>) {
+        self.refresh.retain(|_, held| !whose.covers(&held.grant));
     }
 
-    /// Ends everything of a location, or of all.
-    pub(super) fn end(&mut self, location: Option<&str>) {
-        let of = location.map(Some);
-        self.codes.retain(|_, code| of.is_some_and(|of| !code.grant.is_of(of)));
-        self.expire(of);
-        self.invalidate(of);
+    /// Ends everything, codes too.
+    pub(super) fn end(&mut self, whose: Whose<'_>) {
+        self.codes.retain(|_, code| !whose.covers(&code.grant));
+        self.expire(whose);
+        self.invalidate(whose);
     }
 }
 
