@@ -7,6 +7,7 @@
 pub mod openapi;
 
 mod bench;
+mod bookings;
 mod checker;
 mod client;
 mod connectors;
