@@ -1,6 +1,6 @@
 //! Observations: a change, or an answer, read into canonical form.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +54,9 @@ pub struct Observation {
     pub version: Option<Millis>,
     /// Whether the whole list of tags is stated: a known tag that is not here is gone.
     pub all_tags: bool,
+    /// Fields that what is said never carries, so that their absence says nothing.
+    #[serde(default)]
+    pub silent: BTreeSet<Field>,
     /// A booking that was moved: the other id of the pair.
     pub moved: Option<Moved>,
     /// The guest who booked.
@@ -72,6 +75,7 @@ impl Observation {
             at: None,
             version: None,
             all_tags: false,
+            silent: BTreeSet::new(),
             moved: None,
             guest: None,
         }

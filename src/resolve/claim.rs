@@ -62,12 +62,13 @@ fn equals_snapshot(link: &Link, observation: &Observation) -> bool {
         && stated(observation, &link.snapshot).iter().all(|(field, value)| link.known(field).value == *value)
 }
 
-/// All that an observation states: a full one states blank for each known field that it leaves out, one with the whole
-/// tag list for each known tag.
+/// All that an observation states: a full one states blank for each known field that it leaves out and might have carried,
+/// one with the whole tag list for each known tag.
 pub fn stated(observation: &Observation, snapshot: &Snapshot) -> Fields {
     let mut stated = observation.fields().cloned().unwrap_or_default();
     let whole = matches!(observation.shape, Shape::Full(_));
-    let left_out = |field: &&Field| whole || (observation.all_tags && field.as_tag().is_some());
+    let silent = |field: &Field| observation.silent.contains(field);
+    let left_out = |field: &&Field| (whole && !silent(field)) || (observation.all_tags && field.as_tag().is_some());
     for field in snapshot.keys().filter(left_out) {
         stated.entry(field.clone()).or_default();
     }

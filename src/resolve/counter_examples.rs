@@ -520,6 +520,8 @@ fn a_known_field_that_a_claim_leaves_out_is_a_doubt_and_in_a_read_a_clearing() {
     let (entity, link) = both(G);
     let nothing = |class| Observation { class, shape: Shape::Full(Fields::new()), ..seen("", Some(second(60))) };
     assert_eq!(claim::weigh(&link, &nothing(Class::Claim)), Weight::Doubt);
+    let silent = Observation { silent: [NAME].into(), ..nothing(Class::Claim) };
+    assert_eq!(claim::weigh(&link, &silent), Weight::Echo, "it never carries that field");
     let verdict = judged(&entity, &link, &nothing(Class::Current), second(100), &Evidence::new());
     assert_eq!((verdict.findings[&NAME], verdict.entity.value(&NAME)), (Finding::Taken, &Value::Blank));
     let partial = Observation { shape: Shape::Partial(Fields::new()), ..nothing(Class::Current) };

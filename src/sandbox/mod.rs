@@ -89,7 +89,7 @@ pub struct Webhook {
 /// A user's edit in one of the systems, as the control API takes it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Edit {
-    /// `create`, `update`, `delete`, or a kind's own word: `complete` (task), `cancel`, `move` (appointment).
+    /// `create`, `update`, `delete`, or a kind's own word: `complete` (task), `cancel`, `move` (appointment), `restore` (GHL contact).
     pub action: String,
     /// `contact`, `task`, `note`, `appointment`.
     pub kind: String,

@@ -9,6 +9,7 @@ use super::whitelist::{Key, opt, req};
 
 /// The words an appointment's status may be written with in v2.
 const STATUSES: &[&str] = &["new", "confirmed", "cancelled", "showed", "noshow", "invalid"];
+const STATUSES_V3: &[&str] = &["new", "confirmed", "cancelled", "showed", "noshow", "invalid", "completed", "active"];
 const MEETINGS: &[&str] = &["custom", "zoom", "gmeet", "phone", "address", "ms_teams", "google"];
 
 pub(super) const NOTHING: &[Key] = &[];
@@ -111,43 +112,53 @@ pub(super) const NOTE_CREATE: &[Key] =
 pub(super) const NOTE_UPDATE: &[Key] =
     &[opt("body", Text), opt("userId", Text), opt("title", Text), opt("color", Text), opt("pinned", Flag)];
 
-pub(super) const APPOINTMENT_CREATE: &[Key] = &[
-    req("calendarId", Text),
-    req("locationId", Text),
-    req("contactId", Text),
-    req("startTime", Instant),
-    opt("endTime", Instant),
-    opt("title", Text),
-    opt("meetingLocationType", OneOf(MEETINGS)),
-    opt("meetingLocationId", Text),
-    opt("overrideLocationConfig", Flag),
-    opt("appointmentStatus", OneOf(STATUSES)),
-    opt("assignedUserId", Text),
-    opt("description", Text),
-    opt("address", Text),
-    opt("ignoreDateRange", Flag),
-    opt("toNotify", Flag),
-    opt("ignoreFreeSlotValidation", Flag),
-    opt("rrule", Text),
-];
+pub(super) const APPOINTMENT_CREATE: &[Key] = &appointment_create(STATUSES);
+pub(super) const APPOINTMENT_CREATE_V3: &[Key] = &appointment_create(STATUSES_V3);
 
-pub(super) const APPOINTMENT_UPDATE: &[Key] = &[
-    opt("calendarId", Text),
-    opt("startTime", Instant),
-    opt("endTime", Instant),
-    opt("title", Text),
-    opt("meetingLocationType", OneOf(MEETINGS)),
-    opt("meetingLocationId", Text),
-    opt("overrideLocationConfig", Flag),
-    opt("appointmentStatus", OneOf(STATUSES)),
-    opt("assignedUserId", Text),
-    opt("description", Text),
-    opt("address", Text),
-    opt("ignoreDateRange", Flag),
-    opt("toNotify", Flag),
-    opt("ignoreFreeSlotValidation", Flag),
-    opt("rrule", Text),
-];
+const fn appointment_create(statuses: &'static [&'static str]) -> [Key; 17] {
+    [
+        req("calendarId", Text),
+        req("locationId", Text),
+        req("contactId", Text),
+        req("startTime", Instant),
+        opt("endTime", Instant),
+        opt("title", Text),
+        opt("meetingLocationType", OneOf(MEETINGS)),
+        opt("meetingLocationId", Text),
+        opt("overrideLocationConfig", Flag),
+        opt("appointmentStatus", OneOf(statuses)),
+        opt("assignedUserId", Text),
+        opt("description", Text),
+        opt("address", Text),
+        opt("ignoreDateRange", Flag),
+        opt("toNotify", Flag),
+        opt("ignoreFreeSlotValidation", Flag),
+        opt("rrule", Text),
+    ]
+}
+
+pub(super) const APPOINTMENT_UPDATE: &[Key] = &appointment_update(STATUSES);
+pub(super) const APPOINTMENT_UPDATE_V3: &[Key] = &appointment_update(STATUSES_V3);
+
+const fn appointment_update(statuses: &'static [&'static str]) -> [Key; 15] {
+    [
+        opt("calendarId", Text),
+        opt("startTime", Instant),
+        opt("endTime", Instant),
+        opt("title", Text),
+        opt("meetingLocationType", OneOf(MEETINGS)),
+        opt("meetingLocationId", Text),
+        opt("overrideLocationConfig", Flag),
+        opt("appointmentStatus", OneOf(statuses)),
+        opt("assignedUserId", Text),
+        opt("description", Text),
+        opt("address", Text),
+        opt("ignoreDateRange", Flag),
+        opt("toNotify", Flag),
+        opt("ignoreFreeSlotValidation", Flag),
+        opt("rrule", Text),
+    ]
+}
 
 pub(super) const EVENTS_QUERY: &[Key] = &[
     req("locationId", Text),

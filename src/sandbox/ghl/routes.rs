@@ -68,6 +68,8 @@ pub(super) struct Route {
     place: Place,
     query: &'static [Key],
     body: &'static [Key],
+    /// The keys of its body in v3, where they differ in more than their names.
+    body_v3: Option<&'static [Key]>,
     /// Whether v3 still has it.
     in_v3: bool,
     act: Act,
@@ -75,7 +77,7 @@ pub(super) struct Route {
 
 const fn route(method: &'static str, path: &'static str, scope: &'static str, act: Act) -> Route {
     let (query, body) = (keys::NOTHING, keys::NOTHING);
-    Route { method, path, scope, status: 200, place: Place::Contact, query, body, in_v3: true, act }
+    Route { method, path, scope, status: 200, place: Place::Contact, query, body, body_v3: None, in_v3: true, act }
 }
 
 impl Route {
@@ -89,6 +91,10 @@ impl Route {
 
     const fn body(self, body: &'static [Key]) -> Self {
         Self { body, ..self }
+    }
+
+    const fn body_v3(self, body: &'static [Key]) -> Self {
+        Self { body_v3: Some(body), ..self }
     }
 
     const fn until_v3(self) -> Self {
@@ -139,10 +145,10 @@ const ROUTES: &[Route] = &[
     route("GET", "calendars", CALENDARS, calendars::list).query(keys::CALENDARS_QUERY),
     route("GET", "calendars/events", READ_EVENTS, appointments::list).query(keys::EVENTS_QUERY),
     route("POST", "calendars/events/appointments", WRITE_EVENTS, appointments::post)
-        .at(Place::Body).body(keys::APPOINTMENT_CREATE),
+        .at(Place::Body).body(keys::APPOINTMENT_CREATE).body_v3(keys::APPOINTMENT_CREATE_V3),
     route("GET", "calendars/events/appointments/{}", READ_EVENTS, appointments::get).at(Place::Appointment),
     route("PUT", "calendars/events/appointments/{}", WRITE_EVENTS, appointments::put)
-        .at(Place::Appointment).body(keys::APPOINTMENT_UPDATE),
+        .at(Place::Appointment).body(keys::APPOINTMENT_UPDATE).body_v3(keys::APPOINTMENT_UPDATE_V3),
     route("DELETE", "calendars/events/{}", WRITE_EVENTS, appointments::delete).at(Place::Appointment).gives(201),
     route("GET", "calendars/blocked-slots", READ_EVENTS, slots::list_blocks).query(keys::EVENTS_QUERY),
     route("POST", "calendars/events/block-slots", WRITE_EVENTS, slots::post_block)
@@ -175,7 +181,7 @@ const ROUTES: &[Route] = &[
     route("GET", "businesses/{}", "businesses.readonly", businesses::get).at(Place::Business),
     route("PUT", "businesses/{}", "businesses.write", businesses::put).at(Place::Business).body(keys::BUSINESS_UPDATE),
     route("DELETE", "businesses/{}", "businesses.write", businesses::delete).at(Place::Business),
-    route("GET", "users", "users.readonly", users::list).query(keys::USERS_QUERY),
+    route("GET", "users", "users.readonly", users::list).query(keys::USERS_QUERY).until_v3(),
     route("GET", "users/search", "users.readonly", users::search).query(keys::USER_SEARCH_QUERY),
     route("GET", "users/{}", "users.readonly", users::get).at(Place::Token),
 ];
@@ -221,7 +227,8 @@ pub(super) fn answer(
         return Err(Refusal::too_many());
     }
     whitelist::query(route.query, &call.query)?;
-    if let Err(refusal) = whitelist::body(route.body, &call.body) {
+    let keys = route.body_v3.filter(|_| v3).unwrap_or(route.body);
+    if let Err(refusal) = whitelist::body(keys, &call.body) {
         if ghl.settings.refused_create_creates && (route.method, route.path) == ("POST", "contacts") {
             let _made = (route.act)(ghl, &call, turn);
         }

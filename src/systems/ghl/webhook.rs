@@ -159,6 +159,8 @@ pub(super) fn observe(
     let edited = if let Class::Versioned(version) = class { Some(version) } else { sent };
     let mut observation = Observation::new(kind, id, class, shape);
     observation.parent = wire::parent(kind, object);
+    // No documented or captured body of a contact names its business, also where it has one.
+    observation.silent.extend((kind == Kind::Contact).then_some(Field::BUSINESS));
     observation.at = edited.map(|at: Millis| offset.to_ours(at));
     Ok(vec![observation])
 }

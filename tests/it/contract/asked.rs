@@ -10,6 +10,7 @@ use lockstep::clock::{ManualClock, Millis};
 use lockstep::credentials::static_token::StaticToken;
 use lockstep::model::{Action, CalendarRow, ExternalId, Field, Fields, Kind, System, Terms, Value};
 use lockstep::secret::Secret;
+use lockstep::systems::Inquiry as _;
 use lockstep::systems::call::Caller;
 use lockstep::systems::ghl::{Ghl, GhlSettings, OPERATIONS, takes};
 use lockstep::systems::offset::ClockOffset;

@@ -8,6 +8,7 @@ pub mod openapi;
 
 mod asked;
 mod bench;
+mod bookings;
 mod catalogue;
 mod checker;
 mod client;

@@ -46,7 +46,8 @@ static COMMON: LazyLock<Value> = LazyLock::new(|| documents!["common/common-sche
 /// The original, if the environment names a directory of them, else the copy.
 fn document((path, copy): (&str, &str)) -> Value {
     let original = std::env::var_os("GHL_OPENAPI_DIR").map(|dir| std::path::Path::new(&dir).join(path));
-    let text = original.map(|path| std::fs::read_to_string(&path).unwrap_or_else(|why| panic!("{path:?}: {why}")));
+    let text =
+        original.map(|path| std::fs::read_to_string(&path).unwrap_or_else(|why| panic!("{}: {why}", path.display())));
     serde_json::from_str(text.as_deref().unwrap_or(copy)).unwrap()
 }
 

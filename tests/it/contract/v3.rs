@@ -57,7 +57,7 @@ fn v3_has_no_list_of_contacts() {
 }
 
 #[test]
-fn a_v3_write_of_an_appointment_answers_with_its_dates() {
+fn a_v3_write_of_an_appointment_answers_with_its_dates_and_knows_more_statuses() {
     let mut stand = stand();
     let contact = stand.contact(json!({"email": "a@example.com"}));
     let body = json!({"calendarId": CALENDAR, "locationId": LOCATION, "contactId": contact,
@@ -66,6 +66,10 @@ fn a_v3_write_of_an_appointment_answers_with_its_dates() {
     let made = stand.done(200, "POST", path, body);
     stand.advance(5);
     let put = stand.done(200, "PUT", &format!("{path}/{}", made["id"].as_str().unwrap()), json!({"title": "New"}));
+    let path = format!("{path}/{}", made["id"].as_str().unwrap());
+    assert_eq!(stand.done(200, "PUT", &path, json!({"appointmentStatus": "active"}))["appointmentStatus"], "active");
+    stand.version = Version::V2;
+    assert_eq!(stand.call("PUT", &path, json!({"appointmentStatus": "completed"})).status, 422);
     let dates = |answer: &Value| ["dateAdded", "dateUpdated"].map(|key| answer[key].as_str().unwrap().to_owned());
     let (first, second) = ("2026-11-21T09:00:00.000Z", "2026-11-21T09:00:05.000Z");
     assert_eq!((dates(&made), dates(&put)), ([first, first].map(str::to_owned), [first, second].map(str::to_owned)));
