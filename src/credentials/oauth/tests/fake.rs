@@ -29,6 +29,8 @@ pub(super) const THERE: &str = "LocAAAAAAAAAAAAAAAA2";
 pub(super) enum Fault {
     /// It is done, and the answer is lost.
     Cut,
+    /// It is done, and the answer waits for a permit of `back`.
+    Held,
     /// It is not done.
     Status(u16),
 }
@@ -54,6 +56,7 @@ pub(super) struct Fake {
     ground: Mutex<Ground>,
     pub(super) gate: Semaphore,
     pub(super) came: Semaphore,
+    pub(super) back: Semaphore,
 }
 
 type Said = Result<Value, (u16, Value)>;
@@ -62,7 +65,12 @@ impl Fake {
     pub(super) fn new() -> Self {
         let installed = [HERE, THERE].map(ToOwned::to_owned).into();
         let ground = Ground { installed, ..Ground::default() };
-        Self { ground: Mutex::new(ground), gate: Semaphore::new(1_000), came: Semaphore::new(0) }
+        Self {
+            ground: Mutex::new(ground),
+            gate: Semaphore::new(1_000),
+            came: Semaphore::new(0),
+            back: Semaphore::new(0),
+        }
     }
 
     pub(super) fn ground(&self) -> MutexGuard<'_, Ground> {
@@ -224,14 +232,19 @@ impl Transport for Fake {
         self.came.add_permits(1);
         drop(self.gate.acquire().await.unwrap());
         tokio::task::yield_now().await;
-        let mut ground = self.ground();
-        let fault = ground.faults.pop_front().flatten();
-        let said = match fault {
-            Some(Fault::Status(status)) => no(status, "try later"),
-            _ => ground.answer(&request),
+        let (said, fault) = {
+            let mut ground = self.ground();
+            let fault = ground.faults.pop_front().flatten();
+            let said = match fault {
+                Some(Fault::Status(status)) => no(status, "try later"),
+                _ => ground.answer(&request),
+            };
+            (said, fault)
         };
-        if let Some(Fault::Cut) = fault {
-            return Err(TransportError::NoAnswer("the connection was cut".to_owned()));
+        match fault {
+            Some(Fault::Cut) => return Err(TransportError::NoAnswer("the connection was cut".to_owned())),
+            Some(Fault::Held) => self.back.acquire().await.unwrap().forget(),
+            _ => {}
         }
         let (status, body) = said.map_or_else(|no| no, |body| (200, body));
         // The vendor answers 201 to some of these.

@@ -85,14 +85,15 @@ async fn one_who_stops_waiting_does_not_stop_the_renewal() {
     let bench = Bench::new().await;
     let keeper = bench.connected().await;
     bench.clock.advance(NEARLY_A_DAY);
-    bench.fake.gate.forget_permits(1_000);
-    bench.fake.came.forget_permits(1_000);
+    bench.fake.fail(Fault::Held);
     let credential = keeper.credential(HERE);
     let asking = tokio::spawn(async move { sign(&credential).await });
-    bench.fake.came.acquire().await.unwrap().forget();
+    while bench.refreshes() == 0 {
+        tokio::task::yield_now().await;
+    }
     asking.abort();
     assert!(asking.await.unwrap_err().is_cancelled());
-    bench.fake.gate.add_permits(1_000);
+    bench.fake.back.add_permits(1);
     assert!(bench.works(&keeper).await);
     assert_eq!(bench.refreshes(), 1, "its answer was stored");
 }
@@ -248,6 +249,25 @@ async fn invalid_because_another_replica_was_faster_uses_the_newer_pair() {
     let row = bench.row(&here()).await.unwrap();
     assert_eq!((row.state, row.generation), (InstallState::Connected, 2));
     assert!(bench.works(&one).await);
+}
+
+#[tokio::test]
+async fn a_renewal_that_took_longer_than_its_claim_is_stored_though_another_found_the_token_spent() {
+    let bench = Bench::new().await;
+    let keeper = bench.connected().await;
+    bench.fake.fail(Fault::Held);
+    let credential = keeper.credential(HERE);
+    let slow = tokio::spawn(async move { credential.refused(Version(1), INVALID).await });
+    while bench.refreshes() == 0 {
+        tokio::task::yield_now().await;
+    }
+    bench.clock.advance(Duration::from_mins(2));
+    assert!(bench.keeper("two").rotate(&here()).await.is_err());
+    assert_eq!(bench.state(&here()).await, Some(InstallState::Lost));
+    bench.fake.back.add_permits(1);
+    assert!(slow.await.unwrap());
+    assert_eq!(bench.state(&here()).await, Some(InstallState::Connected));
+    assert!(bench.works(&keeper).await && bench.works(&bench.keeper("two")).await);
 }
 
 /// Runs `meanwhile` while the vendor is being asked for a new pair of the location.
