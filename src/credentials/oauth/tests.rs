@@ -23,8 +23,8 @@ use crate::systems::{Credential, SystemError, Version};
 /// Where the owner comes back to.
 const BACK: &str = "https://sync.example.com/oauth/ghl/callback";
 
-/// A life of an access token, from the documents, less than what it is renewed before.
-const NEARLY_A_DAY: Duration = Duration::from_secs(86_399 - 59);
+/// After this the access token of the documents (86,399 s) has less than a minute left.
+const NEARLY_A_DAY: Duration = Duration::from_mins(24 * 60 - 1);
 
 /// A vendor, a store and a clock.
 struct Bench {

@@ -144,7 +144,7 @@ async fn a_webhook_of_an_agency_whose_token_is_here_makes_the_tokens_of_new_loca
     let keeper = bench.agency_connected().await;
     let there = InstallKey::location(THERE);
     let done = keeper.installed(Some(THERE), Some(AGENCY), &any).await.unwrap();
-    assert_eq!(done.connected, [there.clone()]);
+    assert_eq!(done.connected, std::slice::from_ref(&there));
     keeper.uninstalled(Some(THERE), None).await.unwrap();
     let done = keeper.installed(None, Some(AGENCY), &any).await.unwrap();
     assert_eq!(done.connected, [here(), there, agency()]);

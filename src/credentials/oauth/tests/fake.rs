@@ -31,6 +31,8 @@ pub(super) enum Fault {
     Cut,
     /// It is done, and the answer waits for a permit of `back`.
     Held,
+    /// It is done only when there is a permit of `back`.
+    Late,
     /// It is not done.
     Status(u16),
 }
@@ -51,11 +53,10 @@ pub(super) struct Ground {
     made: u32,
 }
 
-/// The vendor. Each call takes a permit, so that tests can hold one up.
+/// The vendor.
 pub(super) struct Fake {
     ground: Mutex<Ground>,
-    pub(super) gate: Semaphore,
-    pub(super) came: Semaphore,
+    /// What calls wait for that were told to.
     pub(super) back: Semaphore,
 }
 
@@ -65,12 +66,7 @@ impl Fake {
     pub(super) fn new() -> Self {
         let installed = [HERE, THERE].map(ToOwned::to_owned).into();
         let ground = Ground { installed, ..Ground::default() };
-        Self {
-            ground: Mutex::new(ground),
-            gate: Semaphore::new(1_000),
-            came: Semaphore::new(0),
-            back: Semaphore::new(0),
-        }
+        Self { ground: Mutex::new(ground), back: Semaphore::new(0) }
     }
 
     pub(super) fn ground(&self) -> MutexGuard<'_, Ground> {
@@ -166,12 +162,12 @@ impl Ground {
         Ok(self.pair(&key, MINTED))
     }
 
-    fn installed_locations(&self, query: &BTreeMap<String, String>) -> Said {
+    fn installed_locations(&self, query: &BTreeMap<String, String>) -> Value {
         assert_eq!((query["companyId"].as_str(), query["appId"].as_str()), (AGENCY, "app"));
         // One a page: the vendor may give fewer than we ask for.
         let page = self.installed.iter().skip(query["skip"].parse().unwrap()).take(1);
         let locations: Vec<Value> = page.map(|id| json!({"_id": id, "name": "Acme", "isInstalled": true})).collect();
-        Ok(json!({ "locations": locations, "count": 99 }))
+        json!({ "locations": locations, "count": 99 })
     }
 
     fn reconnect(&mut self, body: &Value) -> Said {
@@ -187,9 +183,9 @@ impl Ground {
         Ok(json!({ "authorizationCode": code, "expiresAt": "2026-01-01T00:00:00Z", "traceId": "t" }))
     }
 
-    fn uninstall(&mut self, body: &Value) -> Said {
+    fn uninstall(&mut self, body: &Value) -> Value {
         self.installed.remove(body["locationId"].as_str().unwrap_or_default());
-        Ok(json!({ "success": true }))
+        json!({ "success": true })
     }
 
     fn answer(&mut self, request: &Request<Bytes>) -> Said {
@@ -209,8 +205,8 @@ impl Ground {
             ("/oauth/reconnect", None) => self.reconnect(&serde_json::from_str(text).unwrap()),
             (_, None) => no(401, "Invalid token: access token is invalid"),
             ("/oauth/locationToken", Some(Holder::Company)) => self.location_token(&pairs(text)),
-            ("/oauth/installedLocations", Some(Holder::Company)) => self.installed_locations(&pairs(query)),
-            ("/marketplace/app/app/installations", _) => self.uninstall(&serde_json::from_str(text).unwrap()),
+            ("/oauth/installedLocations", Some(Holder::Company)) => Ok(self.installed_locations(&pairs(query))),
+            ("/marketplace/app/app/installations", _) => Ok(self.uninstall(&serde_json::from_str(text).unwrap())),
             _ => no(404, "Not Found"),
         }
     }
@@ -229,17 +225,14 @@ fn pairs(text: &str) -> BTreeMap<String, String> {
 #[async_trait]
 impl Transport for Fake {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
-        self.came.add_permits(1);
-        drop(self.gate.acquire().await.unwrap());
         tokio::task::yield_now().await;
-        let (said, fault) = {
-            let mut ground = self.ground();
-            let fault = ground.faults.pop_front().flatten();
-            let said = match fault {
-                Some(Fault::Status(status)) => no(status, "try later"),
-                _ => ground.answer(&request),
-            };
-            (said, fault)
+        let fault = self.ground().faults.pop_front().flatten();
+        if let Some(Fault::Late) = fault {
+            self.back.acquire().await.unwrap().forget();
+        }
+        let said = match fault {
+            Some(Fault::Status(status)) => no(status, "try later"),
+            _ => self.ground().answer(&request),
         };
         match fault {
             Some(Fault::Cut) => return Err(TransportError::NoAnswer("the connection was cut".to_owned())),
