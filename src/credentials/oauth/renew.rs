@@ -177,14 +177,12 @@ impl Keeper {
             }
             let there = self.store.install(&row.key).await?;
             let same = |there: &Install| Pair::open(there, &self.sealer).is_ok_and(|pair| pair == from.pair);
-            match there.filter(|there| there.sealed.is_some() && same(there)) {
-                // Still the pair that ours came from: it was only counted up.
-                Some(there) => row.generation = there.generation + 1,
-                None => {
-                    held.set_unsaved(None);
-                    return Ok(None);
-                }
-            }
+            // Still the pair that ours came from? Then it was only counted up.
+            let Some(there) = there.filter(|there| there.sealed.is_some() && same(there)) else {
+                held.set_unsaved(None);
+                return Ok(None);
+            };
+            row.generation = there.generation + 1;
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod change_log;
 mod entities;
+mod installs;
 mod leases;
 mod mirrors;
 mod opening;
