@@ -30,7 +30,7 @@ use stages::Stages;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::credentials::logins::Logins;
+use crate::credentials::logins::{self, Logins};
 use crate::credentials::oauth::{Keeper, OauthApp};
 use crate::credentials::seal::Sealer;
 use crate::dispatch::budget::Budget;
@@ -104,9 +104,14 @@ pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
     let owner = ids.uuid(clock.now()).to_string();
     let sealer = sealer(config)?.map(Arc::new);
     let logins = Logins::gather(&config.logins(), store.as_ref(), sealer.as_deref()).await?;
-    let keeper = keeper(config, &store, sealer, &ground, &owner).await?;
+    if let Some(sealer) = &sealer {
+        logins::reseal(store.as_ref(), sealer, clock.now()).await?;
+    }
+    let keeper = keeper(config, &store, sealer.clone(), &ground, &owner).await?;
     let opened = installs::opened(config, store.as_ref()).await?;
-    let builder = sites::Builder::new(config, &logins, keeper.clone(), ground)?;
+    let sealed = sealer.map(|sealer| (store.clone(), sealer));
+    let proofs = sites::Proofs { logins: &logins, sealed, keeper: keeper.clone() };
+    let builder = sites::Builder::new(config, &proofs, ground)?;
     let roster = Roster::new(config.opening(opened), builder)?;
     let served = roster.served();
     register(&served.config, store.as_ref(), clock.as_ref()).await?;
@@ -183,7 +188,8 @@ async fn keeper(
 /// The sites of a configuration, for looking at what they can do; nothing is called, and no sealed credential is opened.
 pub fn sites(config: &Config) -> Result<BTreeMap<String, Arc<Site>>> {
     let logins = Logins::for_looking(&config.logins());
-    sites::Builder::new(config, &logins, None, Ground::real(false)?)?.sites(config)
+    let proofs = sites::Proofs { logins: &logins, sealed: None, keeper: None };
+    sites::Builder::new(config, &proofs, Ground::real(false)?)?.sites(config)
 }
 
 fn taken(address: SocketAddr) -> String {

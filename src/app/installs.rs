@@ -10,10 +10,11 @@ use serde_json::Value;
 
 use super::Running;
 use super::access::lacks;
+use crate::clock::Millis;
 use crate::config::Config;
 use crate::credentials::oauth::{Keeper, OauthError};
 use crate::mirror::NOT_GRANTED;
-use crate::model::{Change, ChangeId, Holder, Install, InstallState, MirrorState, System};
+use crate::model::{Change, ChangeId, Holder, Install, InstallKey, InstallState, MirrorState, System};
 use crate::store::{Store, StoreError};
 
 /// The name under which one process at a time does what installs ask for. No workspace can have it.
@@ -106,11 +107,29 @@ impl Running {
         let text = |key: &str| body[key].as_str().filter(|text| !text.is_empty());
         let (location, company) = (text("locationId"), text("companyId"));
         if change.said.label == "UNINSTALL" {
-            return keeper.uninstalled(location, company).await.map(drop);
+            return if self.is_over(location, company, change.said.at).await? {
+                Ok(())
+            } else {
+                keeper.uninstalled(location, company).await.map(drop)
+            };
         }
         let served = self.roster.served();
         let admits = |location: &str, company: Option<&str>| admits(&served.config, location, company);
         keeper.installed(location, company, &admits).await.map(drop)
+    }
+
+    /// Whether an uninstalling that was told late is over: tokens that were got or renewed after it are good.
+    async fn is_over(
+        &self,
+        location: Option<&str>,
+        company: Option<&str>,
+        at: Option<Millis>,
+    ) -> Result<bool, OauthError> {
+        let key = location.map(InstallKey::location).or_else(|| company.map(InstallKey::company));
+        let Some(key) = key else { return Ok(true) };
+        let install = self.store.install(&key).await?;
+        let since = install.filter(|install| install.state == InstallState::Connected).map(|install| install.changed);
+        Ok(since.zip(at).is_some_and(|(since, at)| since > at))
     }
 
     /// Opens workspaces for installs of agencies that may, also those that another process took in.

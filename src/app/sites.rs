@@ -8,12 +8,15 @@ use anyhow::{Context, Result, bail};
 use super::Ground;
 use crate::config::{Account, Config, WorkspaceEntry};
 use crate::credentials::login::{Login, TimifyLogin};
-use crate::credentials::logins::Logins;
+use crate::credentials::logins::{Logins, SealedLogin};
 use crate::credentials::oauth::Keeper;
+use crate::credentials::private_token::PrivateToken;
+use crate::credentials::seal::Sealer;
 use crate::credentials::standard_webhooks::StandardWebhooks;
 use crate::credentials::static_token::StaticToken;
 use crate::credentials::timify_token::{TimifyApp, TimifyToken};
 use crate::model::{System, Workspace};
+use crate::store::Store;
 use crate::systems::call::Caller;
 use crate::systems::extension::{Combined, ExtensionClient};
 use crate::systems::ghl::{Ghl, GhlDoor, GhlSettings};
@@ -40,17 +43,26 @@ pub struct Builder {
     ground: Ground,
 }
 
+/// What proves us to the vendors.
+pub struct Proofs<'a> {
+    /// What each connection shows its vendor.
+    pub logins: &'a Logins,
+    /// Where the sealed ones lie, and what opens them: one that is replaced is noticed.
+    pub sealed: Option<(Arc<dyn Store>, Arc<Sealer>)>,
+    /// Who keeps the tokens of installs.
+    pub keeper: Option<Arc<Keeper>>,
+}
+
 impl Builder {
-    /// A builder for the workspaces of a configuration. `logins`: what each connection shows its vendor; `keeper`: who keeps
-    /// the tokens of installs.
-    pub fn new(config: &Config, logins: &Logins, keeper: Option<Arc<Keeper>>, ground: Ground) -> Result<Self> {
+    /// A builder for the workspaces of a configuration.
+    pub fn new(config: &Config, proofs: &Proofs<'_>, ground: Ground) -> Result<Self> {
         let offset = |system: &System| (*system, Arc::new(ClockOffset::new(ground.clock.clone())));
         let offsets = System::ALL.iter().map(offset).collect();
         let mut credentials = BTreeMap::new();
         for (name, _) in config.connections.iter().filter(|(_, connection)| !connection.oauth) {
-            credentials.insert(name.clone(), credential(config, logins, name, &ground)?);
+            credentials.insert(name.clone(), credential(config, proofs, name, &ground)?);
         }
-        Ok(Self { config: config.clone(), credentials, offsets, keeper, ground })
+        Ok(Self { config: config.clone(), credentials, offsets, keeper: proofs.keeper.clone(), ground })
     }
 
     /// A site for each workspace.
@@ -140,9 +152,14 @@ impl Builder {
     }
 }
 
-fn credential(config: &Config, logins: &Logins, name: &str, ground: &Ground) -> Result<Arc<dyn Credential>> {
-    Ok(match logins.get(name) {
-        Some(Login::Ghl(token)) => Arc::new(StaticToken::bearer(token)?),
+fn credential(config: &Config, proofs: &Proofs<'_>, name: &str, ground: &Ground) -> Result<Arc<dyn Credential>> {
+    Ok(match proofs.logins.get(name) {
+        Some(Login::Ghl(token)) => {
+            let kept = proofs.sealed.clone().filter(|_| proofs.logins.is_sealed(name));
+            let sealed =
+                kept.map(|(store, sealer)| SealedLogin { name: name.to_owned(), system: System::Ghl, store, sealer });
+            Arc::new(PrivateToken::new(token, sealed, ground.clock.clone())?)
+        }
         Some(Login::Timerex(key)) => Arc::new(StaticToken::api_key("x-api-key", key)?),
         Some(Login::Timify(TimifyLogin { app_id, app_secret })) => {
             let timify = &config.systems.timify;

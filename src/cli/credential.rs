@@ -66,6 +66,6 @@ async fn set(file: &ConfigFile, name: &str) -> Result<()> {
     let login = Login::of(connection.system, next)?;
     let store = sql::open(config.store.url.expose()).await?;
     logins::keep(name, &login, store.as_ref(), &sealer, SystemClock.now()).await?;
-    println!("sealed; it is used from the next start on");
+    println!("sealed; a running service takes a new GHL token when the old one is refused, the rest at its next start");
     Ok(())
 }

@@ -194,6 +194,12 @@ async fn an_agency_opens_a_workspace_for_each_location_also_when_the_install_com
     assert_eq!(health_of(&world, &name(&locations[1])).await["mode"], "shadow", "nothing is written unasked");
     assert!(!world.app.sites().contains_key(&name(&locations[2])));
 
+    // An old UNINSTALL, repeated late, says nothing of the install that came after it.
+    let late = json!({
+        "type": "UNINSTALL", "appId": world.settings.ghl.app_id, "locationId": locations[1],
+        "timestamp": "2020-01-01T00:00:00.000Z", "webhookId": "late"
+    });
+    assert_eq!(super::from_ghl(&world, &late.to_string()).await.status, StatusCode::OK);
     // Uninstalled: no token is kept, and no call is made.
     let uninstall = json!({ "system": "ghl", "action": "uninstall", "kind": "app", "account": locations[0] });
     world.control(Method::POST, "edits", uninstall).await;
@@ -203,6 +209,8 @@ async fn an_agency_opens_a_workspace_for_each_location_also_when_the_install_com
             install.state == InstallState::Removed && install.sealed.is_none()
         })
         .await;
+    let second = world.app.store.install(&InstallKey::location(&locations[1])).await.unwrap().unwrap();
+    assert_eq!(second.state, InstallState::Connected);
     world.stop().await;
 }
 
