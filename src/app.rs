@@ -6,7 +6,6 @@ mod sites;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,7 +19,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::credentials::logins::Logins;
 use crate::credentials::seal::Sealer;
-use crate::dispatch::budget::Budget;
+use crate::dispatch::budget::{Budget, Limits};
 use crate::dispatch::lease::Holder;
 use crate::dispatch::worker::Worker;
 use crate::http::{Frame, Health, Operations, Public, routes};
@@ -87,9 +86,10 @@ pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
     register(config, store.as_ref(), clock.as_ref()).await?;
     let sealer = sealer(config)?;
     let logins = Logins::gather(&config.logins(), store.as_ref(), sealer.as_ref()).await?;
-    let builder = sites::Builder { config, logins: &logins, transport, clock: clock.clone(), ids: ids.clone() };
+    let budget = Budget::new(limits(config), clock.clone(), ids.clone());
+    let builder =
+        sites::Builder { config, logins: &logins, transport, clock: clock.clone(), ids: ids.clone(), budget: &budget };
     let sites = builder.sites()?;
-    let budget = Arc::new(Budget::new(&budgets(config)));
     let names: Vec<String> = sites.keys().cloned().collect();
     let owner = ids.uuid(clock.now()).to_string();
     let holder = Arc::new(Holder::new(store.clone(), clock.clone(), owner, config.dispatch.lease, names));
@@ -103,7 +103,6 @@ pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
             log: store.clone(),
             entities: store.clone(),
             workspaces: store.clone(),
-            budget: budget.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
         },
@@ -118,7 +117,7 @@ pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
         holder,
         wakes,
     });
-    running.spawn_workers(&budget);
+    running.spawn_workers();
     running.listen(config, public, ops);
     running.reconcile_every(config.reconcile.every);
     tracing::info!(public = %running.public, ops = %running.ops, workspaces = running.sites.len(), "lockstep serves");
@@ -129,7 +128,8 @@ pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
 pub fn sites(config: &Config) -> Result<BTreeMap<String, Arc<Site>>> {
     let Ground { clock, ids, transport } = Ground::real(false)?;
     let logins = Logins::for_looking(&config.logins());
-    sites::Builder { config, logins: &logins, transport, clock, ids }.sites()
+    let budget = Budget::new(limits(config), clock.clone(), ids.clone());
+    sites::Builder { config, logins: &logins, transport, clock, ids, budget: &budget }.sites()
 }
 
 fn taken(address: SocketAddr) -> String {
@@ -155,18 +155,19 @@ pub fn sealer(config: &Config) -> Result<Option<Sealer>> {
     if keys.is_empty() { Ok(None) } else { Ok(Some(Sealer::new(keys)?)) }
 }
 
-fn budgets(config: &Config) -> BTreeMap<System, NonZeroU32> {
+fn limits(config: &Config) -> BTreeMap<System, Limits> {
     let systems = &config.systems;
     [
-        (System::Ghl, systems.ghl.requests_per_10s),
-        (System::Timify, systems.timify.requests_per_10s),
-        (System::Timerex, systems.timerex.requests_per_10s),
+        (System::Ghl, systems.ghl.requests_per_10s, Some(systems.ghl.requests_per_day)),
+        (System::Timify, systems.timify.requests_per_10s, None),
+        (System::Timerex, systems.timerex.requests_per_10s, None),
     ]
+    .map(|(system, short, day)| (system, Limits { short: Some(short), day }))
     .into()
 }
 
 impl Running {
-    fn spawn_workers(&self, budget: &Arc<Budget>) {
+    fn spawn_workers(&self) {
         let store = &self.store;
         let resolver =
             Arc::new(Resolver::new(store.clone(), store.clone(), store.clone(), self.clock.clone(), self.ids.clone()));
@@ -178,7 +179,6 @@ impl Running {
             lookup: resolver.lookup(),
             clock: self.clock.clone(),
             ids: self.ids.clone(),
-            budget: budget.clone(),
             under_way: UnderWay::default(),
         });
         let (holder, stop) = (self.holder.clone(), self.supervisor.stop().clone());

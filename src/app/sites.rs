@@ -12,8 +12,10 @@ use crate::credentials::logins::Logins;
 use crate::credentials::standard_webhooks::StandardWebhooks;
 use crate::credentials::static_token::StaticToken;
 use crate::credentials::timify_token::{TimifyApp, TimifyToken};
+use crate::dispatch::budget::Budget;
 use crate::ids::Ids;
 use crate::model::{System, Workspace};
+use crate::systems::allowance::Unlimited;
 use crate::systems::call::Caller;
 use crate::systems::extension::{Combined, ExtensionClient};
 use crate::systems::ghl::{Ghl, GhlDoor, GhlSettings};
@@ -42,6 +44,8 @@ pub struct Builder<'a> {
     pub clock: Arc<dyn Clock>,
     /// Makes ids.
     pub ids: Arc<Ids>,
+    /// Counts the calls.
+    pub budget: &'a Budget,
 }
 
 impl Builder<'_> {
@@ -57,8 +61,9 @@ impl Builder<'_> {
             for (system, account) in &entry.accounts {
                 let credential = credentials.get(account.connection.as_str()).context("a connection is missing")?;
                 let offset = offsets[system].clone();
-                let caller =
-                    Caller::new(*system, self.base_url(*system), self.transport.clone(), credential.clone(), offset);
+                let (url, transport, credential) = (self.base_url(*system), self.transport.clone(), credential.clone());
+                let allowance = self.budget.of(&entry.name, *system);
+                let caller = Caller::new(*system, url, transport, credential, offset, allowance);
                 targets.insert(*system, self.target(*system, caller, entry, &workspace)?);
             }
             let quiet = self.config.dispatch.quiet;
@@ -146,7 +151,9 @@ impl Builder<'_> {
         let Some(extension) = entry.extensions.get(&system) else { return Ok(None) };
         let signer = StandardWebhooks::new(&extension.secrets, self.clock.clone(), self.ids.clone())?;
         let offset = Arc::new(ClockOffset::new(self.clock.clone()));
-        let caller = Caller::new(system, &extension.url, self.transport.clone(), Arc::new(signer), offset);
+        let (transport, signer) = (self.transport.clone(), Arc::new(signer));
+        // It is the operator's own, and no limit of it is known.
+        let caller = Caller::new(system, &extension.url, transport, signer, offset, Arc::new(Unlimited));
         Ok(Some(ExtensionClient::new(caller, workspace.policy.region.clone(), self.ids.clone())))
     }
 }

@@ -3,6 +3,7 @@ use crate::clock::{Clock, ManualClock, Millis};
 use crate::credentials::static_token::StaticToken;
 use crate::model::{Class, ExternalId, Fields, Place, Shape, Step};
 use crate::secret::Secret;
+use crate::systems::allowance::Unlimited;
 use crate::systems::offset::ClockOffset;
 use crate::systems::testing::{Script, Told, told, told_with};
 use crate::systems::{Reading, SystemError, Target, Wanted};
@@ -15,7 +16,7 @@ fn ghl(told: impl IntoIterator<Item = Told>) -> (Ghl, Arc<Script>) {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Millis::parse("2026-01-02T00:00:00Z").unwrap()));
     let token = Arc::new(StaticToken::bearer(&Secret::new("pit-1")).unwrap());
     let offset = Arc::new(ClockOffset::new(clock));
-    let caller = Caller::new(System::Ghl, "http://ghl", script.clone(), token, offset);
+    let caller = Caller::new(System::Ghl, "http://ghl", script.clone(), token, offset, Arc::new(Unlimited));
     let settings = GhlSettings {
         location: "Loc".to_owned(),
         contacts_version: "2021-07-28".to_owned(),

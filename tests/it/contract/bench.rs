@@ -20,6 +20,7 @@ use lockstep::model::{
 use lockstep::sandbox::ghl::CalendarSettings;
 use lockstep::sandbox::{Edit, Sandbox, SandboxSettings, StandIn, Webhook, Workspace};
 use lockstep::secret::Secret;
+use lockstep::systems::allowance::Unlimited;
 use lockstep::systems::call::Caller;
 use lockstep::systems::extension::{Combined, ExtensionClient};
 use lockstep::systems::ghl::{Ghl, GhlSettings};
@@ -131,7 +132,7 @@ impl Bench {
 
     fn caller(&self, system: System, path: &str, credential: impl Credential + 'static) -> Caller {
         let url = format!("http://sandbox.test/{path}");
-        Caller::new(system, &url, self.core.clone(), Arc::new(credential), self.offset.clone())
+        Caller::new(system, &url, self.core.clone(), Arc::new(credential), self.offset.clone(), Arc::new(Unlimited))
     }
 
     pub fn ghl(&self) -> Ghl {
