@@ -192,6 +192,7 @@ async fn a_429_stops_everybody_and_one_call_tries_again() {
         async move { allowance.pass(true).await.is_ok() }
     });
     while clock.sleeping() == 0 {
+        assert!(!waits.is_finished(), "it did not wait for the one that tries");
         tokio::task::yield_now().await;
     }
     probe.learn(&RateSeen { refused: true, interval: Some(secs(10)), ..RateSeen::default() });

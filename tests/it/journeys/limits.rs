@@ -98,11 +98,13 @@ fn assert_never_more(calls: &[&Call], limit: usize) {
 }
 
 /// The fields, the look, the create, its echo and the read before the update spend the budget: the update waits in its lane.
-async fn a_write_that_waits_for_the_budget_is_not_read_for_again(place: &mut Place) {
+/// (On one database, like the next one: they last as long as the window of a limit.)
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_that_waits_for_the_budget_is_not_read_for_again() {
     const BUDGET: u32 = 5;
-    let mut plan = Plan::of(1);
+    let (place, mut plan) = (Place::sqlite().await, Plan::of(1));
     plan.adjust = |config| config.systems.timify.requests_per_10s = NonZeroU32::new(BUDGET).unwrap();
-    let world = plan.start(place).await;
+    let world = plan.start(&place).await;
     let id = world.edit(0, "ghl", "create contact", json!({ "fields": contact("ghl", "Pia") })).await;
     world.settle().await;
     world.edit(0, "ghl", "update contact", json!({ "id": id, "fields": { "city": "Kobe" } })).await;
@@ -112,19 +114,21 @@ async fn a_write_that_waits_for_the_budget_is_not_read_for_again(place: &mut Pla
     // The token is no call of the workspace.
     let calls: Vec<&Call> = calls.iter().filter(|call| call.label() != "timify POST ?").collect();
     let writes: Vec<usize> = (0..calls.len()).filter(|at| calls[*at].write).collect();
-    assert_eq!(writes.len(), 2, "{calls:?}");
-    assert!(writes[1] <= BUDGET as usize, "{calls:?}");
+    let [made, updated] = writes[..] else { panic!("two writes, and not {calls:?}") };
+    // The create's echo, and the read before the update; no third.
+    assert!(updated - made <= 3, "{calls:?}");
     assert_never_more(&calls, BUDGET as usize);
     world.stop().await;
 }
 
 /// Our limit is the vendor's own, with nothing to spare.
-async fn a_burst_of_edits_arrives_whole_and_never_passes_the_limit(place: &mut Place) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_of_edits_arrives_whole_and_never_passes_the_limit() {
     const LIMIT: u32 = 30;
-    let mut plan = Plan::of(1);
+    let (place, mut plan) = (Place::sqlite().await, Plan::of(1));
     plan.settings.ghl.burst = LIMIT;
     plan.adjust = |config| config.systems.ghl.requests_per_10s = NonZeroU32::new(LIMIT).unwrap();
-    let world = plan.start(place).await;
+    let world = plan.start(&place).await;
     let names: Vec<String> = (0..40).map(|number| format!("Rei{number}")).collect();
     for name in &names {
         world.edit(0, "ghl", "create contact", json!({ "fields": contact("ghl", name) })).await;
@@ -197,9 +201,7 @@ async fn a_spent_day_puts_mirrors_off_and_nothing_is_sent_or_counted_against_the
 
 on_both!(
     Place: the_fuse_stops_what_keeps_changing,
-    a_burst_of_edits_arrives_whole_and_never_passes_the_limit,
     a_vendor_that_refuses_everything_for_a_while_is_not_stormed_and_all_edits_arrive,
-    a_write_that_waits_for_the_budget_is_not_read_for_again,
     a_spent_day_puts_mirrors_off_and_nothing_is_sent_or_counted_against_them,
     the_brake_holds_creates_until_they_are_approved,
     the_brake_holds_deletes,
