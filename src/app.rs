@@ -13,12 +13,10 @@ mod stages;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
@@ -33,7 +31,7 @@ use crate::config::Config;
 use crate::credentials::logins::{self, Logins};
 use crate::credentials::oauth::{Keeper, OauthApp};
 use crate::credentials::seal::Sealer;
-use crate::dispatch::budget::Budget;
+use crate::dispatch::budget::{Budget, Limits};
 use crate::dispatch::lease::Holder;
 use crate::dispatch::worker::Worker;
 use crate::http::{Frame, Operations, Public, routes};
@@ -47,9 +45,6 @@ use crate::systems::{Site, Transport};
 
 /// How long what runs may take to end when we are asked to stop.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// How many people may begin to connect in a minute: each leaves a row for ten.
-const CONNECTING: NonZeroU32 = NonZeroU32::new(30).unwrap();
 
 /// What the service stands on; tests and the demo bring their own.
 #[derive(Clone)]
@@ -87,8 +82,6 @@ pub struct Running {
     ids: Arc<Ids>,
     holder: Arc<Holder>,
     keeper: Option<Arc<Keeper>>,
-    /// How often people may begin to connect.
-    connecting: DefaultDirectRateLimiter,
     /// Rung when there may be something to do about installs.
     installs: Notify,
     doorway: Doorway,
@@ -111,7 +104,8 @@ pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
     let opened = installs::opened(config, store.as_ref()).await?;
     let sealed = sealer.map(|sealer| (store.clone(), sealer));
     let proofs = sites::Proofs { logins: &logins, sealed, keeper: keeper.clone() };
-    let builder = sites::Builder::new(config, &proofs, ground)?;
+    let budget = Budget::new(limits(config), clock.clone(), ids.clone());
+    let builder = sites::Builder::new(config, &proofs, budget, ground)?;
     let roster = Roster::new(config.opening(opened), builder)?;
     let served = roster.served();
     register(&served.config, store.as_ref(), clock.as_ref()).await?;
@@ -129,8 +123,7 @@ pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
     let accounts = Accounts { roster: roster.clone(), store: store.clone(), clock: clock.clone() };
     let running = Arc::new(Running {
         doorway: Doorway::new(&served.config, &recorder, accounts, &ids),
-        stages: Stages::new(&store, &clock, &ids, Arc::new(Budget::new(&budgets(config)))),
-        connecting: RateLimiter::direct(Quota::per_minute(CONNECTING)),
+        stages: Stages::new(&store, &clock, &ids),
         public: public.local_addr()?,
         ops: ops.local_addr()?,
         installs: Notify::new(),
@@ -189,7 +182,9 @@ async fn keeper(
 pub fn sites(config: &Config) -> Result<BTreeMap<String, Arc<Site>>> {
     let logins = Logins::for_looking(&config.logins());
     let proofs = sites::Proofs { logins: &logins, sealed: None, keeper: None };
-    sites::Builder::new(config, &proofs, Ground::real(false)?)?.sites(config)
+    let ground = Ground::real(false)?;
+    let budget = Budget::new(limits(config), ground.clock.clone(), ground.ids.clone());
+    sites::Builder::new(config, &proofs, budget, ground)?.sites(config)
 }
 
 fn taken(address: SocketAddr) -> String {
@@ -215,13 +210,14 @@ pub fn sealer(config: &Config) -> Result<Option<Sealer>> {
     if keys.is_empty() { Ok(None) } else { Ok(Some(Sealer::new(keys)?)) }
 }
 
-fn budgets(config: &Config) -> BTreeMap<System, NonZeroU32> {
+fn limits(config: &Config) -> BTreeMap<System, Limits> {
     let systems = &config.systems;
     [
-        (System::Ghl, systems.ghl.requests_per_10s),
-        (System::Timify, systems.timify.requests_per_10s),
-        (System::Timerex, systems.timerex.requests_per_10s),
+        (System::Ghl, systems.ghl.requests_per_10s, Some(systems.ghl.requests_per_day)),
+        (System::Timify, systems.timify.requests_per_10s, None),
+        (System::Timerex, systems.timerex.requests_per_10s, None),
     ]
+    .map(|(system, short, day)| (system, Limits { short: Some(short), day }))
     .into()
 }
 

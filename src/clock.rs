@@ -1,10 +1,14 @@
 //! Time as a parameter.
 //!
-//! All instants are integer milliseconds UTC ([`Millis`]). Nothing asks the machine for the time except [`SystemClock`].
+//! All instants are integer milliseconds UTC ([`Millis`]). Nothing asks the machine for the time except [`SystemClock`]. Who
+//! waits, and is to be tested or simulated, waits through its clock.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::{Add, Sub};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -53,10 +57,15 @@ impl Sub<Duration> for Millis {
     }
 }
 
+/// A wait.
+pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Who tells the time.
 pub trait Clock: Send + Sync + fmt::Debug {
     /// The present instant.
     fn now(&self) -> Millis;
+    /// Waits until this much time has passed on this clock.
+    fn sleep(&self, time: Duration) -> Sleep;
 }
 
 /// The machine's own clock.
@@ -68,27 +77,91 @@ impl Clock for SystemClock {
     fn now(&self) -> Millis {
         Millis(Timestamp::now().as_millisecond())
     }
+
+    fn sleep(&self, time: Duration) -> Sleep {
+        Box::pin(tokio::time::sleep(time))
+    }
 }
 
 /// A clock that stands until it is moved; for tests and simulation.
+#[derive(Debug, Clone, Default)]
+pub struct ManualClock(Arc<Mutex<Dial>>);
+
+/// What a [`ManualClock`] shows, and who waits for it.
 #[derive(Debug, Default)]
-pub struct ManualClock(AtomicI64);
+struct Dial {
+    now: Millis,
+    /// By when they wake, and their number.
+    sleepers: BTreeMap<(Millis, u64), Waker>,
+    numbers: u64,
+}
 
 impl ManualClock {
     /// A clock that shows `start`.
     pub fn at(start: Millis) -> Self {
-        Self(AtomicI64::new(start.0))
+        Self(Arc::new(Mutex::new(Dial { now: start, ..Dial::default() })))
     }
 
-    /// Moves the clock forward.
+    /// Moves the clock forward, and wakes who slept until then.
     pub fn advance(&self, by: Duration) {
-        self.0.fetch_add(i64::try_from(by.as_millis()).unwrap_or(0), Ordering::SeqCst);
+        let due = {
+            let mut dial = self.dial();
+            dial.now = dial.now + by;
+            let later = (Millis(dial.now.0 + 1), 0);
+            let later = dial.sleepers.split_off(&later);
+            std::mem::replace(&mut dial.sleepers, later)
+        };
+        due.into_values().for_each(Waker::wake);
+    }
+
+    /// How many sleep.
+    pub fn sleeping(&self) -> usize {
+        self.dial().sleepers.len()
+    }
+
+    /// When the next sleeper wakes, if anybody sleeps.
+    pub fn next(&self) -> Option<Millis> {
+        self.dial().sleepers.keys().next().map(|(until, _)| *until)
+    }
+
+    fn dial(&self) -> MutexGuard<'_, Dial> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Millis {
-        Millis(self.0.load(Ordering::SeqCst))
+        self.dial().now
+    }
+
+    fn sleep(&self, time: Duration) -> Sleep {
+        let mut dial = self.dial();
+        dial.numbers += 1;
+        Box::pin(Sleeper { clock: self.clone(), until: (dial.now + time, dial.numbers) })
+    }
+}
+
+/// One who sleeps on a [`ManualClock`].
+struct Sleeper {
+    clock: ManualClock,
+    until: (Millis, u64),
+}
+
+impl Future for Sleeper {
+    type Output = ();
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let mut dial = self.clock.dial();
+        if dial.now >= self.until.0 {
+            return Poll::Ready(());
+        }
+        dial.sleepers.insert(self.until, context.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        self.clock.dial().sleepers.remove(&self.until);
     }
 }
 
@@ -102,5 +175,24 @@ mod tests {
         assert_eq!(instant.rfc3339(), "2026-03-29T13:52:04.212Z");
         assert_eq!(Millis::parse("2026-03-29T22:52:04.212+09:00"), Some(instant));
         assert_eq!(Millis::parse("yesterday"), None);
+    }
+
+    #[tokio::test]
+    async fn sleepers_wake_when_the_clock_has_reached_their_time_and_not_before() {
+        let clock = ManualClock::at(Millis(1_000));
+        let woken = |time| tokio::spawn(clock.sleep(Duration::from_millis(time)));
+        let (early, late) = (woken(20), woken(30));
+        while clock.sleeping() < 2 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(clock.next(), Some(Millis(1_020)));
+        clock.advance(Duration::from_millis(20));
+        early.await.unwrap();
+        assert!(!late.is_finished());
+        assert_eq!((clock.sleeping(), clock.next()), (1, Some(Millis(1_030))));
+        late.abort();
+        assert!(late.await.is_err());
+        assert_eq!(clock.sleeping(), 0, "who is dropped does not sleep on");
+        clock.sleep(Duration::ZERO).await;
     }
 }

@@ -15,9 +15,6 @@ use crate::secret::Secret;
 impl Connect for Arc<Running> {
     async fn begin(&self) -> Result<Begun, ConnectError> {
         let keeper = self.keeper.as_ref().ok_or(ConnectError::NotConfigured)?;
-        if self.connecting.check().is_err() {
-            return Err(ConnectError::TooMany);
-        }
         let begun = keeper.begin().await.map_err(refused)?;
         Ok(Begun { url: begun.url, cookie: begun.cookie })
     }
@@ -47,6 +44,7 @@ impl Connect for Arc<Running> {
 
 fn refused(error: OauthError) -> ConnectError {
     match error {
+        OauthError::Crowded => ConnectError::TooMany,
         OauthError::Ticket | OauthError::Cookie => ConnectError::NotBegun,
         OauthError::Code(_) | OauthError::Client | OauthError::Foreign(_) => ConnectError::Refused(error.to_string()),
         other => ConnectError::Failed(other.into()),

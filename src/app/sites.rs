@@ -15,8 +15,10 @@ use crate::credentials::seal::Sealer;
 use crate::credentials::standard_webhooks::StandardWebhooks;
 use crate::credentials::static_token::StaticToken;
 use crate::credentials::timify_token::{TimifyApp, TimifyToken};
+use crate::dispatch::budget::Budget;
 use crate::model::{System, Workspace};
 use crate::store::Store;
+use crate::systems::allowance::Unlimited;
 use crate::systems::call::Caller;
 use crate::systems::extension::{Combined, ExtensionClient};
 use crate::systems::ghl::{Ghl, GhlDoor, GhlSettings};
@@ -40,6 +42,7 @@ pub struct Builder {
     credentials: BTreeMap<String, Arc<dyn Credential>>,
     offsets: BTreeMap<System, Arc<ClockOffset>>,
     keeper: Option<Arc<Keeper>>,
+    budget: Budget,
     ground: Ground,
 }
 
@@ -55,14 +58,14 @@ pub struct Proofs<'a> {
 
 impl Builder {
     /// A builder for the workspaces of a configuration.
-    pub fn new(config: &Config, proofs: &Proofs<'_>, ground: Ground) -> Result<Self> {
+    pub fn new(config: &Config, proofs: &Proofs<'_>, budget: Budget, ground: Ground) -> Result<Self> {
         let offset = |system: &System| (*system, Arc::new(ClockOffset::new(ground.clock.clone())));
         let offsets = System::ALL.iter().map(offset).collect();
         let mut credentials = BTreeMap::new();
         for (name, _) in config.connections.iter().filter(|(_, connection)| !connection.oauth) {
             credentials.insert(name.clone(), credential(config, proofs, name, &ground)?);
         }
-        Ok(Self { config: config.clone(), credentials, offsets, keeper: proofs.keeper.clone(), ground })
+        Ok(Self { config: config.clone(), credentials, offsets, keeper: proofs.keeper.clone(), budget, ground })
     }
 
     /// A site for each workspace.
@@ -77,7 +80,7 @@ impl Builder {
         let mut targets: BTreeMap<System, Arc<dyn Target>> = BTreeMap::new();
         let mut inquiries: BTreeMap<System, Arc<dyn Inquiry>> = BTreeMap::new();
         for (system, account) in &entry.accounts {
-            let caller = self.caller(*system, account)?;
+            let caller = self.caller(*system, account, &entry.name)?;
             let extension = self.extension(*system, entry, &workspace)?;
             let target: Arc<dyn Target> = match system {
                 System::Ghl => {
@@ -119,9 +122,11 @@ impl Builder {
         }
     }
 
-    fn caller(&self, system: System, account: &Account) -> Result<Caller> {
+    fn caller(&self, system: System, account: &Account, workspace: &str) -> Result<Caller> {
         let (credential, offset) = (self.credential(account)?, self.offsets[&system].clone());
-        Ok(Caller::new(system, self.base_url(system), self.ground.transport.clone(), credential, offset))
+        let (url, transport) = (self.base_url(system), self.ground.transport.clone());
+        let allowance = self.budget.of(workspace, system);
+        Ok(Caller::new(system, url, transport, credential, offset, allowance))
     }
 
     fn ghl(&self, account: &Account, workspace: &Workspace, caller: Caller) -> Ghl {
@@ -147,7 +152,7 @@ impl Builder {
         let Ground { transport, clock, ids } = self.ground.clone();
         let signer = StandardWebhooks::new(&extension.secrets, clock.clone(), ids.clone())?;
         let offset = Arc::new(ClockOffset::new(clock));
-        let caller = Caller::new(system, &extension.url, transport, Arc::new(signer), offset);
+        let caller = Caller::new(system, &extension.url, transport, Arc::new(signer), offset, Arc::new(Unlimited));
         Ok(Some(ExtensionClient::new(caller, workspace.policy.region.clone(), ids)))
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::dispatch::budget::Budget;
 use crate::ids::Ids;
 use crate::mirror::{Lanes, UnderWay};
 use crate::reconcile::Reconciler;
@@ -22,7 +21,7 @@ pub struct Stages {
 
 impl Stages {
     /// Builds them.
-    pub fn new(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>, ids: &Arc<Ids>, budget: Arc<Budget>) -> Self {
+    pub fn new(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>, ids: &Arc<Ids>) -> Self {
         let resolver = Resolver::new(store.clone(), store.clone(), store.clone(), clock.clone(), ids.clone());
         let lanes = Lanes {
             log: store.clone(),
@@ -32,14 +31,12 @@ impl Stages {
             lookup: resolver.lookup(),
             clock: clock.clone(),
             ids: ids.clone(),
-            budget: budget.clone(),
             under_way: UnderWay::default(),
         };
         let reconciler = Reconciler {
             log: store.clone(),
             entities: store.clone(),
             workspaces: store.clone(),
-            budget,
             clock: clock.clone(),
             ids: ids.clone(),
         };

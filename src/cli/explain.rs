@@ -147,7 +147,7 @@ async fn story(store: &dyn Store, id: EntityId) -> Result<Table> {
 }
 
 async fn calls(store: &dyn Store, id: EntityId) -> Result<Table> {
-    let mut table = table(["at", "system", "call", "fields", "result", "took"]);
+    let mut table = table(["at", "system", "call", "fields", "result", "took", "trace"]);
     for attempt in store.attempts(id).await? {
         let names: Vec<&str> = attempt.fields.iter().map(crate::model::Field::name).collect();
         let status = attempt.status.map_or_else(String::new, |status| format!(" {status}"));
@@ -159,6 +159,7 @@ async fn calls(store: &dyn Store, id: EntityId) -> Result<Table> {
             names.join(", "),
             format!("{}{status}{note}", attempt.result),
             format!("{} ms", attempt.took_ms),
+            attempt.trace.unwrap_or_default(),
         ]);
     }
     Ok(table)

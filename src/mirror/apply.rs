@@ -1,19 +1,16 @@
 //! One step, one call: what is sent is stored before, what came back moves the snapshot.
 
-use super::lane::{Call, Flow, Lane, ONE, RACES, live};
+use super::lane::{Call, Flow, Lane, RACES, live};
 use crate::model::{Action, Attempt, Class, ExternalId, Fields, Link, LinkState, Observation, Sent, Shape, Step};
 use crate::resolve::Case;
 use crate::resolve::decide::{Frame, decide, landed};
 use crate::store::{Result, Settled, Settlement};
-use crate::systems::{Answer, SystemError};
+use crate::systems::{Answer, SystemError, trail};
 
 impl Lane<'_> {
     /// Makes the call of a step.
     pub(super) async fn apply(&mut self, mut case: Case, step: &Step, last: bool) -> Result<Flow> {
         let Some(link) = case.whole.link(self.system).cloned() else { return Ok(Flow::Rest) };
-        if let Err(wait) = self.pay(ONE) {
-            return self.postpone(case, wait).await;
-        }
         let since = case.mirror(self.system).since;
         let at = self.lanes.clock.now();
         let sent = sent(step, at);
@@ -22,9 +19,9 @@ impl Lane<'_> {
             Settled::Done => {}
             moved => return Ok(moved.into()),
         }
-        let result = self.target.apply(step).await;
+        let (result, trail) = trail::follow(self.target.apply(step)).await;
         let call = Call { action: step.action, object: Some(&link.id), fields: step.fields.keys().cloned().collect() };
-        let mut attempt = self.attempt(call, at, &result.as_ref().map(|answer| answer.status));
+        let mut attempt = self.attempt(call, at, &result.as_ref().map(|answer| answer.status), trail);
         match result {
             Ok(answer) => {
                 let now = self.lanes.clock.now();

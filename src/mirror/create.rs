@@ -3,7 +3,7 @@
 
 use super::apply::sent;
 use super::brake::{May, TURN, shadow};
-use super::lane::{Call, Flow, LOOK, Lane, ONE, RACES, rest_unless_moved};
+use super::lane::{Call, Flow, Lane, RACES, rest_unless_moved};
 use super::spread::{Creation, creation, parent_id};
 use crate::dispatch::retry;
 use crate::model::{
@@ -13,7 +13,7 @@ use crate::model::{
 use crate::resolve::Case;
 use crate::resolve::decide::{Frame, decide};
 use crate::store::{Result, Settled, Settlement};
-use crate::systems::{Answer, Reading, SystemError, Wanted};
+use crate::systems::{Answer, Reading, SystemError, Wanted, trail};
 
 impl Lane<'_> {
     /// Brings an entity into a system where it has no live link.
@@ -67,14 +67,11 @@ impl Lane<'_> {
 
     /// Looks for an existing object that the create would double.
     async fn look(&mut self, case: Case, step: &Step, intent: &Intent) -> Result<Flow> {
-        if let Err(wait) = self.pay_ahead(LOOK + ONE).and_then(|()| self.pay(LOOK)) {
-            return self.postpone(case, wait).await;
-        }
         let wanted = Wanted { kind: step.kind, parent: step.parent.clone(), fields: step.fields.clone() };
         let at = self.lanes.clock.now();
-        let found = self.target.find(&wanted).await;
+        let (found, trail) = trail::follow(self.target.find(&wanted)).await;
         let call = Call { action: Action::Find, object: None, fields: Vec::new() };
-        let attempt = self.attempt(call, at, &found.as_ref().map(|_| 200));
+        let attempt = self.attempt(call, at, &found.as_ref().map(|_| 200), trail);
         let readings = match found {
             Ok(readings) => readings,
             Err(error) => return self.failed(case, &error, attempt).await,
@@ -158,9 +155,6 @@ impl Lane<'_> {
 
     /// The one call that creates.
     async fn make(&mut self, mut case: Case, step: &Step, intent: &Intent, look: Attempt) -> Result<Flow> {
-        if let Err(wait) = self.pay(ONE) {
-            return self.postpone(case, wait).await;
-        }
         let since = case.mirror(self.system).since;
         let at = self.lanes.clock.now();
         let open = sent(step, at);
@@ -169,11 +163,11 @@ impl Lane<'_> {
             Settled::Done => {}
             moved => return Ok(moved.into()),
         }
-        let result = self.target.apply(step).await;
+        let (result, trail) = trail::follow(self.target.apply(step)).await;
         let object = result.as_ref().ok().map(|answer| answer.id.clone());
         let call =
             Call { action: Action::Create, object: object.as_ref(), fields: step.fields.keys().cloned().collect() };
-        let mut attempt = self.attempt(call, at, &result.as_ref().map(|answer| answer.status));
+        let mut attempt = self.attempt(call, at, &result.as_ref().map(|answer| answer.status), trail);
         match result {
             Ok(answer) => {
                 attempt.lag_ms = since.map(|since| self.lanes.clock.now().0 - since.0);

@@ -3,7 +3,6 @@
 //! No transaction is open over HTTP: what is about to be sent is stored first, what came back is settled after, and rows
 //! that moved meanwhile are read again and judged anew.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,6 @@ use super::brake::{May, TURN, UnderWay, shadow, ungranted};
 use super::plan::{Plan, plan};
 use super::spread::{Creation, cannot_change, creation, parent_id};
 use crate::clock::{Clock, Millis};
-use crate::dispatch::budget::Budget;
 use crate::dispatch::retry;
 use crate::ids::Ids;
 use crate::model::{
@@ -20,6 +18,7 @@ use crate::model::{
 };
 use crate::resolve::{Case, Lookup};
 use crate::store::{ChangeLog, Mirrors, Result, Settled, Settlement, Settling, Workspaces};
+use crate::systems::trail::Trail;
 use crate::systems::{Decision, Site, SystemError, Target};
 
 /// Turns of one lane in one go; more means that something keeps changing, and others get their share first.
@@ -43,8 +42,6 @@ pub struct Lanes {
     pub clock: Arc<dyn Clock>,
     /// Makes ids and jitter.
     pub ids: Arc<Ids>,
-    /// The rate budget.
-    pub budget: Arc<Budget>,
     /// Creates and deletes that are being made, for the brake.
     pub under_way: UnderWay,
 }
@@ -85,14 +82,7 @@ pub(super) struct Lane<'a> {
     pub entity: EntityId,
     /// Whether the object was read in this lane since it was last worked (R9).
     pub fresh: bool,
-    /// Calls taken from the budget and not yet made.
-    pub paid: u32,
 }
-
-/// Calls of one read, or one write.
-pub(super) const ONE: u32 = 1;
-/// Calls of a look-up: a contact is looked for by e-mail and by phone.
-pub(super) const LOOK: u32 = 2;
 
 impl Lanes {
     /// Works one lane.
@@ -105,8 +95,7 @@ impl Lanes {
         system: System,
     ) -> Result<Worked> {
         let Some(target) = site.targets.get(&system) else { return Ok(Worked::Rested) };
-        let mut lane =
-            Lane { lanes: self, site, lease, mode, target: target.as_ref(), system, entity, fresh: false, paid: 0 };
+        let mut lane = Lane { lanes: self, site, lease, mode, target: target.as_ref(), system, entity, fresh: false };
         for _ in 0..TURNS {
             match lane.turn().await? {
                 Flow::Again => {}
@@ -170,11 +159,7 @@ impl Lane<'_> {
         }
         let always = self.site.workspace.policy.read_before_write == ReadBeforeWrite::Always;
         if always && !self.fresh {
-            // Read and write are paid for together: a read whose write must wait would be made for nothing, again and again.
-            return match self.pay_ahead(ONE + ONE) {
-                Ok(()) => self.read(case).await,
-                Err(wait) => self.postpone(case, wait).await,
-            };
+            return self.read(case).await;
         }
         match self.may_write(&case, step).await? {
             May::Write(_permit) => self.apply(case, step, steps.len() == 1).await,
@@ -250,7 +235,9 @@ impl Lane<'_> {
             Decision::Later(after) => {
                 let mirror = case.mirror(self.system);
                 (mirror.due, mirror.state, mirror.reason) = (now + *after, MirrorState::Due, Some(error.to_string()));
-                return self.settle(case, Some(attempt)).await.map(rest_unless_moved);
+                // What was never sent is no attempt.
+                let attempt = Some(attempt).filter(|_| !matches!(error, SystemError::Spent { .. }));
+                return self.settle(case, attempt).await.map(rest_unless_moved);
             }
             _ if decision == Decision::Park || tries > limits.tries => {
                 return self.park(case, &error.to_string(), Some(attempt)).await;
@@ -268,23 +255,7 @@ impl Lane<'_> {
         self.settle(case, Some(attempt)).await.map(rest_unless_moved)
     }
 
-    /// Takes from the budget what the next calls need together.
-    pub(super) fn pay_ahead(&mut self, calls: u32) -> std::result::Result<(), Duration> {
-        if let Some(missing) = NonZeroU32::new(calls.saturating_sub(self.paid)) {
-            self.lanes.budget.take(&self.site.workspace.name, self.system, missing)?;
-            self.paid = calls;
-        }
-        Ok(())
-    }
-
-    /// Pays for calls that are made now.
-    pub(super) fn pay(&mut self, calls: u32) -> std::result::Result<(), Duration> {
-        self.pay_ahead(calls)?;
-        self.paid -= calls.min(self.paid);
-        Ok(())
-    }
-
-    /// The budget is spent: come back when it is not.
+    /// Comes back later.
     pub(super) async fn postpone(&self, mut case: Case, wait: Duration) -> Result<Flow> {
         let due = self.lanes.clock.now() + wait;
         case.mirror(self.system).due = due;
@@ -343,13 +314,15 @@ impl Lane<'_> {
         self.lanes.settling.settle(&settlement).await
     }
 
-    /// The row of one try.
+    /// The row of one try that was begun at this time; what is sent later is dated so.
     pub(super) fn attempt(
         &self,
         call: Call<'_>,
-        sent: Millis,
+        begun: Millis,
         result: &std::result::Result<u16, &SystemError>,
+        trail: Trail,
     ) -> Attempt {
+        let sent = trail.sent.unwrap_or(begun);
         let (status, note) = match result {
             Ok(status) => (Some(*status), None),
             Err(error) => (error.status(), Some(error.to_string())),
@@ -361,10 +334,12 @@ impl Lane<'_> {
             Err(_) => AttemptResult::Retry,
         };
         let took_ms = self.lanes.clock.now().0 - sent.0;
-        tracing::info!(
-            system = %self.system, entity = %self.entity, action = %call.action, result = %result, status, duration_ms = took_ms,
-            "called {}", self.system
-        );
+        if trail.sent.is_some() {
+            tracing::info!(
+                system = %self.system, entity = %self.entity, action = %call.action, result = %result, status,
+                duration_ms = took_ms, trace = trail.trace, "called {}", self.system
+            );
+        }
         Attempt {
             workspace: self.site.workspace.name.clone(),
             entity: self.entity,
@@ -378,6 +353,9 @@ impl Lane<'_> {
             at: sent,
             took_ms,
             lag_ms: None,
+            trace: trail.trace,
+            burst_left: trail.burst_left,
+            day_left: trail.day_left,
         }
     }
 

@@ -1,6 +1,6 @@
 //! The lane's read: what the system holds is decided, the claims that waited for it get their verdicts.
 
-use super::lane::{Call, Flow, Lane, ONE, RACES, live};
+use super::lane::{Call, Flow, Lane, RACES, live};
 use super::spread::{make_due, parent_id};
 use crate::clock::Millis;
 use crate::model::{
@@ -12,7 +12,7 @@ use crate::resolve::decide::{Frame, Verdict, decide, deletion_stamp};
 use crate::resolve::identity::Match;
 use crate::resolve::{Case, summary};
 use crate::store::{Result, Settled, Settlement};
-use crate::systems::Reading;
+use crate::systems::{Reading, trail};
 
 /// A claim that waits for the read.
 struct Waiting {
@@ -24,17 +24,14 @@ impl Lane<'_> {
     /// Reads the object and settles what it shows. Answers the doubts raised before it is sent.
     pub(super) async fn read(&mut self, mut case: Case) -> Result<Flow> {
         let Some(link) = case.whole.link(self.system).cloned() else { return Ok(Flow::Rest) };
-        if let Err(wait) = self.pay(ONE) {
-            return self.postpone(case, wait).await;
-        }
         let parent = self.parent(&case).await?;
         let parent = parent_id(parent.as_ref(), self.system).cloned();
         let place = Place { kind: link.kind, id: link.id.clone(), parent };
         let doubt = case.mirror(self.system).doubt;
         let sent = self.lanes.clock.now();
-        let result = self.target.read(&place).await;
+        let (result, trail) = trail::follow(self.target.read(&place)).await;
         let call = Call { action: Action::Read, object: Some(&link.id), fields: Vec::new() };
-        let attempt = self.attempt(call, sent, &result.as_ref().map(|reading| reading.status));
+        let attempt = self.attempt(call, sent, &result.as_ref().map(|reading| reading.status), trail);
         match result {
             Ok(reading) => self.settle_reading(&link, &reading, doubt, attempt).await,
             Err(error) => self.failed(case, &error, attempt).await,

@@ -212,4 +212,10 @@ pub struct Attempt {
     pub took_ms: i64,
     /// From the oldest edit it carried to its end; only on the last write of a mirror.
     pub lag_ms: Option<i64>,
+    /// The vendor's id of the call.
+    pub trace: Option<String>,
+    /// Calls that the vendor said were left in its short window.
+    pub burst_left: Option<u32>,
+    /// Calls that the vendor said were left of the day.
+    pub day_left: Option<u32>,
 }

@@ -7,26 +7,26 @@
 mod poll;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::clock::{Clock, Millis};
-use crate::dispatch::budget::Budget;
 use crate::ids::Ids;
 use crate::model::{
     Class, ExternalId, Field, Home, Kind, Link, NewChange, Observation, Origin, Shape, Standing, System,
 };
 use crate::resolve::claim::{self, Weight};
 use crate::store::{ChangeLog, Entities, StoreError, Workspaces};
-use crate::systems::{Site, SystemError, Target};
+use crate::systems::{Decision, Site, SystemError, Target, trail};
 
 pub use poll::Poll;
 
 /// Listings start this much before the last run, for clocks and search indexes that lag.
 const OVERLAP: Duration = Duration::from_mins(10);
+/// How long a listing waits for one page when the rate budget is spent; a longer wait ends it.
+const PATIENCE: Duration = Duration::from_mins(2);
 /// Drifting objects named in a report; the rest is counted.
 const NAMED: usize = 100;
 
@@ -38,8 +38,6 @@ pub struct Reconciler {
     pub entities: Arc<dyn Entities>,
     /// Where the last run ended.
     pub workspaces: Arc<dyn Workspaces>,
-    /// The rate budget, shared with the lanes.
-    pub budget: Arc<Budget>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Makes ids.
@@ -141,7 +139,7 @@ impl Reconciler {
         let mut seen_ids = BTreeSet::new();
         let mut page: Option<String> = None;
         loop {
-            let answer = match self.page(workspace, system, target, kind, since, page.as_deref()).await {
+            let answer = match self.page(target, kind, since, page.as_deref()).await {
                 Ok(answer) => answer,
                 Err(error) => {
                     listing.error = Some(error.to_string());
@@ -183,20 +181,22 @@ impl Reconciler {
         Ok(text.and_then(|text| text.parse().ok()).map(|last| Millis(last) - OVERLAP))
     }
 
-    /// Asks for one page, as soon as the budget allows.
+    /// Asks for one page, and again when it was put off for a short time.
     async fn page(
         &self,
-        workspace: &str,
-        system: System,
         target: &dyn Target,
         kind: Kind,
         since: Option<Millis>,
         page: Option<&str>,
     ) -> Result<crate::systems::Page, SystemError> {
-        while let Err(wait) = self.budget.take(workspace, system, NonZeroU32::MIN) {
-            tokio::time::sleep(wait).await;
+        let until = self.clock.now() + PATIENCE;
+        loop {
+            let (answer, _) = trail::follow(target.changed(kind, since, page)).await;
+            match answer.as_ref().map_err(SystemError::decision) {
+                Err(Decision::Later(wait)) if self.clock.now() + wait <= until => self.clock.sleep(wait).await,
+                _ => return answer,
+            }
         }
-        target.changed(kind, since, page).await
     }
 
     /// Linked objects that a whole listing left out may be deleted: a claim each, so that they are read.

@@ -5,13 +5,12 @@
 //! call. A poll yields: when the budget is spent, the round ends, and the calls are left to the lanes.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 
 use super::{Reconciler, judge};
 use crate::clock::Millis;
 use crate::model::{ExternalId, Kind, NewChange, Observation, Shape, System};
 use crate::store::StoreError;
-use crate::systems::{Page, Site, SystemError, Target};
+use crate::systems::{Decision, Page, Site, SystemError, Target};
 
 /// The polling of one kind in one system of one workspace. It is lent to each round, so no two can run at once.
 #[derive(Debug)]
@@ -94,7 +93,7 @@ impl Reconciler {
         Ok(rows)
     }
 
-    /// One page; `None`: the budget is spent.
+    /// One page; `None`: calls are put off, so the round is left to the next one.
     async fn untold_page(
         &self,
         workspace: &str,
@@ -102,11 +101,12 @@ impl Reconciler {
         poll: &Poll,
         page: Option<&str>,
     ) -> Result<Option<Page>, SystemError> {
-        if let Err(wait) = self.budget.take(workspace, poll.system, NonZeroU32::MIN) {
-            let wait_ms = wait.as_millis();
-            tracing::debug!(workspace, system = %poll.system, wait_ms, "a poll was left out: the budget is spent");
-            return Ok(None);
+        match target.untold(poll.kind, page).await {
+            Err(error) if matches!(error.decision(), Decision::Later(_)) => {
+                tracing::debug!(workspace, system = %poll.system, %error, "a poll was left out");
+                Ok(None)
+            }
+            answer => answer.map(Some),
         }
-        target.untold(poll.kind, page).await.map(Some)
     }
 }

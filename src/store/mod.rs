@@ -254,8 +254,8 @@ pub trait Installs: Send + Sync {
         until: Millis,
     ) -> Result<bool>;
     /// Remembers a begun authorization: the digests of its `state` and of the cookie that goes with it. Those that ended
-    /// before `now` are forgotten.
-    async fn keep_ticket(&self, state: &str, cookie: &str, now: Millis, until: Millis) -> Result<()>;
+    /// before `now` are forgotten. `false`: a thousand others have been begun and not ended.
+    async fn keep_ticket(&self, state: &str, cookie: &str, now: Millis, until: Millis) -> Result<bool>;
     /// Takes a begun authorization, once, and gives the cookie's digest. `None`: there is none, or it has ended.
     async fn take_ticket(&self, state: &str, now: Millis) -> Result<Option<String>>;
 }

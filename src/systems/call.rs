@@ -1,8 +1,8 @@
 //! One request to a vendor, and what its answer means; shared by all connectors.
 //!
 //! In: method, path, headers, JSON body. Out: status and JSON, or a [`SystemError`] that tells what to do next. Signing,
-//! one repetition after a renewed credential, the vendor's clock and the limits it states are done here; what the JSON says
-//! is left to the connector.
+//! one repetition after a renewed credential, leave for each call that goes out, the vendor's clock and the limits it states are
+//! done here; what the JSON says is left to the connector.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -14,7 +14,9 @@ use http::{Method, Request, Response, StatusCode};
 use jiff::fmt::rfc2822::DateTimeParser;
 use serde_json::Value;
 
+use super::allowance::{Allowance, RateSeen};
 use super::offset::ClockOffset;
+use super::trail;
 use super::{Credential, SystemError, Transport, TransportError, Version};
 use crate::clock::Millis;
 use crate::model::System;
@@ -30,6 +32,7 @@ pub struct Caller {
     transport: Arc<dyn Transport>,
     credential: Arc<dyn Credential>,
     offset: Arc<ClockOffset>,
+    allowance: Arc<dyn Allowance>,
 }
 
 /// An answer that the connector may judge: 2xx, or a 4xx that is about this request.
@@ -44,15 +47,17 @@ pub struct Reply {
 }
 
 impl Caller {
-    /// Calls `base_url` (scheme, host, perhaps a path; no query). The offset is shared by all callers of one vendor.
+    /// Calls `base_url` (scheme, host, perhaps a path; no query). The offset is shared by all callers of one vendor, the
+    /// allowance by all that call it for one workspace.
     pub fn new(
         system: System,
         base_url: &str,
         transport: Arc<dyn Transport>,
         credential: Arc<dyn Credential>,
         offset: Arc<ClockOffset>,
+        allowance: Arc<dyn Allowance>,
     ) -> Self {
-        Self { system, base_url: base_url.trim_end_matches('/').to_owned(), transport, credential, offset }
+        Self { system, base_url: base_url.trim_end_matches('/').to_owned(), transport, credential, offset, allowance }
     }
 
     /// The system.
@@ -123,7 +128,10 @@ impl Caller {
     ) -> Result<(Response<Bytes>, Version), SystemError> {
         let mut request = self.request(method, path_and_query, headers, body)?;
         let signed = self.credential.sign(&mut request).await?;
+        let spent = |after| SystemError::Spent { system: self.system, after };
+        let leave = self.allowance.pass(writes || trail::begun()).await.map_err(spent)?;
         let sent = self.offset.now();
+        trail::note(|trail| *trail = trail::Trail { sent: Some(sent), ..Default::default() });
         let answer = self.transport.send(request).await.map_err(|error| match error {
             TransportError::NotSent(reason) => self.unavailable(None, reason),
             TransportError::NoAnswer(reason) => self.no_answer(None, reason, writes),
@@ -131,6 +139,9 @@ impl Caller {
         if let Some(date) = answer.headers().get(DATE).and_then(|date| http_date(date.to_str().ok()?)) {
             self.offset.measure(date, sent, self.offset.now());
         }
+        let seen = RateSeen::read(answer.status(), answer.headers(), self.retry_after(answer.headers()));
+        trail::note(|trail| trail.saw(&seen));
+        leave.learn(&seen);
         Ok((answer, signed))
     }
 
@@ -157,13 +168,17 @@ impl Caller {
     fn weigh(&self, answer: &Response<Bytes>, writes: bool) -> Result<Reply, SystemError> {
         let status = answer.status().as_u16();
         let reply = Reply::read(status, answer.body());
-        let (system, after) = (self.system, self.asked_wait(answer.headers()));
+        trail::note(|trail| trail.trace = reply.trace().map(ToOwned::to_owned));
+        let (system, after) = (self.system, self.retry_after(answer.headers()));
         Err(match status {
             200..=299 if !reply.readable => {
                 SystemError::Garbled { system, status, reason: "the answer is not JSON".to_owned() }
             }
             401 | 403 => SystemError::Unauthorized { system, status, reason: reply.message() },
-            429 => SystemError::Wait { system, status, after },
+            429 => {
+                let interval = || RateSeen::read(answer.status(), answer.headers(), None).interval;
+                SystemError::Wait { system, status, after: after.or_else(interval) }
+            }
             503 if after.is_some() && !writes => SystemError::Wait { system, status, after },
             300..=399 => {
                 let reason = "it redirects, and redirects are not followed: check base_url".to_owned();
@@ -174,14 +189,11 @@ impl Caller {
         })
     }
 
-    /// How long the vendor asks us to wait: `Retry-After`, else GHL's length of its rate window.
-    fn asked_wait(&self, headers: &HeaderMap) -> Option<Duration> {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-        if let Some(after) = text(RETRY_AFTER.as_str()) {
-            let until = |date| self.offset.to_ours(date).since(self.offset.now());
-            return after.parse().ok().map(Duration::from_secs).or_else(|| http_date(after).map(until));
-        }
-        text("x-ratelimit-interval-milliseconds")?.parse().ok().map(Duration::from_millis)
+    /// What `Retry-After` says: seconds, or a date of the vendor's clock.
+    fn retry_after(&self, headers: &HeaderMap) -> Option<Duration> {
+        let after = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+        let until = |date| self.offset.to_ours(date).since(self.offset.now());
+        after.parse().ok().map(Duration::from_secs).or_else(|| http_date(after).map(until))
     }
 
     fn unavailable(&self, status: Option<u16>, reason: String) -> SystemError {
@@ -216,6 +228,11 @@ impl Reply {
         }
     }
 
+    /// The vendor's id of the call.
+    fn trace(&self) -> Option<&str> {
+        self.body["traceId"].as_str().filter(|trace| trace.len() <= 64)
+    }
+
     /// What the vendor said, in one line, never a whole body: `message` (a text or a list), `error_description`, `error`,
     /// shortened, with the vendor's trace id.
     pub fn message(&self) -> String {
@@ -226,7 +243,7 @@ impl Reply {
             line.truncate(cut);
             line.push('…');
         }
-        if let Some(trace) = self.body["traceId"].as_str().filter(|trace| trace.len() <= 64) {
+        if let Some(trace) = self.trace() {
             let _ = write!(line, " (trace {trace})");
         }
         line

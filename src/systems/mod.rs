@@ -4,6 +4,7 @@
 //! [`Door`] reads what a webhook is about before anything else is known of it. A new system is one folder beside `ghl`, a
 //! config section and a registry line.
 
+pub mod allowance;
 pub mod call;
 pub mod extension;
 pub mod ghl;
@@ -13,6 +14,7 @@ pub mod offset;
 pub(crate) mod testing;
 pub mod timerex;
 pub mod timify;
+pub mod trail;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -27,6 +29,11 @@ use crate::clock::Millis;
 use crate::model::{Action, ExternalId, Fields, Kind, Observation, Place, Standing, Step, System, Workspace};
 pub use crate::model::{Expressed, Home, Terms, Unreadable};
 use crate::verify::VerifiedWebhook;
+
+/// How long to wait after a 429 that does not say.
+const UNSAID: Duration = Duration::from_secs(10);
+/// The least wait after a 429, whatever it says.
+const LEAST: Duration = Duration::from_secs(1);
 
 /// What a webhook is about, read without knowing any workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -281,6 +288,8 @@ impl SystemError {
     /// What to do next.
     pub fn decision(&self) -> Decision {
         match self {
+            // Nothing is wrong with the request, and it was not applied.
+            Self::Wait { status: 429, after, .. } => Decision::Later(after.unwrap_or(UNSAID).max(LEAST)),
             Self::Wait { after, .. } => Decision::Retry { after: *after },
             Self::Unavailable { .. } | Self::Unauthorized { .. } => Decision::Retry { after: None },
             Self::Spent { after, .. } => Decision::Later(*after),

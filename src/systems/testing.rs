@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::allowance::Unlimited;
 use super::call::Caller;
 use super::offset::ClockOffset;
 use super::{Transport, TransportError};
@@ -81,7 +82,7 @@ pub(crate) fn caller(system: System, told: impl IntoIterator<Item = Told>) -> (C
     let clock = Arc::new(ManualClock::at(Millis::parse("2026-01-02T03:04:05Z").unwrap()));
     let credential = Arc::new(StaticToken::api_key("x-api-key", &Secret::new("key-1")).unwrap());
     let offset = Arc::new(ClockOffset::new(clock));
-    (Caller::new(system, "https://vendor.test", script.clone(), credential, offset), script)
+    (Caller::new(system, "https://vendor.test", script.clone(), credential, offset, Arc::new(Unlimited)), script)
 }
 
 /// A webhook of a system (`extension`: of the extension beside it), as it stands in the change log.

@@ -47,8 +47,9 @@ pub const ROOMS: &[Room] = &[
     room(&["credentials"], &["clock", "credentials/login", "ids", "model", "secret", "store", "systems"]),
     // Keys and secrets are checked where they are read, so it builds what `verify` checks with.
     room(&["config"], &["clock", "credentials/login", "model", "secret", "verify"]),
-    // The stages. Two small parts of dispatch serve those who call vendors: the rate budget and the pause before a retry.
-    room(&["dispatch/budget"], &["clock", "model", "systems"]),
+    // The stages. Small parts of dispatch serve those who call vendors: the pause before a retry, and the rate budget, which
+    // is an `Allowance` of `systems`.
+    room(&["dispatch/budget"], &["clock", "ids", "model", "systems"]),
     room(&["dispatch/retry"], &["ids"]),
     // What a webhook is about is an `Envelope`, which only a `Door` makes.
     room(&["record"], &["clock", "model", "secret", "store", "systems", "verify"]),
@@ -57,22 +58,11 @@ pub const ROOMS: &[Room] = &[
     // A read or an answer is an observation like any other: it goes through the same decision.
     room(
         &["mirror"],
-        &[
-            "clock",
-            "dispatch/budget",
-            "dispatch/retry",
-            "ids",
-            "mirror/plan",
-            "model",
-            "resolve",
-            "resolve/decide",
-            "store",
-            "systems",
-        ],
+        &["clock", "dispatch/retry", "ids", "mirror/plan", "model", "resolve", "resolve/decide", "store", "systems"],
     ),
     // The loop asks resolve and mirror in turn, and beats for the supervisor.
     room(&["dispatch"], &["clock", "mirror", "model", "resolve", "store", "supervisor", "systems"]),
-    room(&["reconcile"], &["clock", "dispatch/budget", "ids", "model", "resolve/decide", "store", "systems"]),
+    room(&["reconcile"], &["clock", "ids", "model", "resolve/decide", "store", "systems"]),
     // HTTP. What a webhook is proven by is remembered over restarts. Health says which senders have a check; the operator
     // names a reconcile `Scope`.
     room(&["receive"], &["clock", "ids", "model", "record", "store", "systems", "verify"]),
@@ -89,7 +79,6 @@ pub const ROOMS: &[Room] = &[
 
 /// Rooms and modules without IO: nothing in them waits.
 pub const PURE: &[&str] = &[
-    "clock",
     "ids",
     "secret",
     "model",
@@ -125,19 +114,22 @@ pub const CRATES: &[(&str, &[&str])] = &[
         &[
             "app",
             "cli",
+            // Only `SystemClock::sleep`.
+            "clock",
             "credentials",
             "dispatch",
             "http",
-            "reconcile",
             "record",
             // Only `lookup`: the lock that matches one object at a time.
             "resolve",
             "sandbox/shell",
             "supervisor",
             "systems/timify",
+            // Only its task-local.
+            "systems/trail",
         ],
     ),
-    ("tokio_util", &["cli", "dispatch", "sandbox/shell", "supervisor"]),
+    ("tokio_util", &["app", "cli", "dispatch", "sandbox/shell", "supervisor"]),
     ("anyhow", &["app", "cli"]),
     ("clap", &["cli"]),
     ("comfy_table", &["cli"]),
@@ -151,7 +143,6 @@ pub const CRATES: &[(&str, &[&str])] = &[
     ("subtle", &["verify", "secret"]),
     ("chacha20poly1305", &["credentials/seal"]),
     ("oauth2", &["credentials"]),
-    ("governor", &["dispatch/budget"]),
     ("backon", &["dispatch/retry"]),
 ];
 

@@ -23,7 +23,10 @@ impl Keeper {
     pub async fn begin(&self) -> Result<Begun, OauthError> {
         let (state, cookie) = (random().map_err(OauthError::Sealing)?, random().map_err(OauthError::Sealing)?);
         let now = self.clock.now();
-        self.store.keep_ticket(&hex::encode(state.digest()), &hex::encode(cookie.digest()), now, now + TICKET).await?;
+        let (known, shown) = (hex::encode(state.digest()), hex::encode(cookie.digest()));
+        if !self.store.keep_ticket(&known, &shown, now, now + TICKET).await? {
+            return Err(OauthError::Crowded);
+        }
         Ok(Begun { url: self.vendor.authorize_url(&state), cookie })
     }
 

@@ -87,6 +87,9 @@ pub struct Finished {
 /// Why an authorization, or what was asked for an install, came to nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum OauthError {
+    /// Too many authorizations are open.
+    #[error("too many authorizations are open; the oldest end in ten minutes")]
+    Crowded,
     /// The `state` is unknown, too old, or was used already.
     #[error("this authorization was not begun here, has ended, or was used already: begin it again")]
     Ticket,

@@ -9,6 +9,9 @@ use crate::clock::Millis;
 use crate::model::{Install, InstallKey, InstallState};
 use crate::store::Installs;
 
+/// Authorizations that may be open: anybody can begin one.
+const TICKETS: i64 = 1_000;
+
 macro_rules! select_install {
     ($rest:literal) => {
         concat!(
@@ -114,11 +117,19 @@ impl Installs for Db {
         Ok(written == 1)
     }
 
-    async fn keep_ticket(&self, state: &str, cookie: &str, now: Millis, until: Millis) -> Result<()> {
+    async fn keep_ticket(&self, state: &str, cookie: &str, now: Millis, until: Millis) -> Result<bool> {
         let mut tx = self.write().await?;
         execute!(&mut tx, "DELETE FROM tickets WHERE until <= $1", now.0);
-        execute!(&mut tx, "INSERT INTO tickets (state, cookie, until) VALUES ($1, $2, $3)", state, cookie, until.0);
-        Ok(tx.commit().await?)
+        let kept = execute!(
+            &mut tx,
+            "INSERT INTO tickets (state, cookie, until) SELECT $1, $2, $3 WHERE (SELECT COUNT(*) FROM tickets) < $4",
+            state,
+            cookie,
+            until.0,
+            TICKETS,
+        );
+        tx.commit().await?;
+        Ok(kept == 1)
     }
 
     async fn take_ticket(&self, state: &str, now: Millis) -> Result<Option<String>> {

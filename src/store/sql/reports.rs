@@ -46,8 +46,8 @@ impl Reports for Db {
         let mut on = self.read().await?;
         let rows: Vec<AttemptRow> = all!(
             &mut on,
-            "SELECT id, workspace, entity, system, action, object, fields, result, status, note, at, took_ms, lag_ms \
-             FROM attempts WHERE entity = $1 ORDER BY at, id",
+            "SELECT id, workspace, entity, system, action, object, fields, result, status, note, at, took_ms, lag_ms, \
+             trace, burst_left, day_left FROM attempts WHERE entity = $1 ORDER BY at, id",
             entity.to_string()
         );
         read(rows)
@@ -57,8 +57,8 @@ impl Reports for Db {
         let mut on = self.read().await?;
         let rows: Vec<AttemptRow> = all!(
             &mut on,
-            "SELECT id, workspace, entity, system, action, object, fields, result, status, note, at, took_ms, lag_ms \
-             FROM attempts WHERE workspace = $1 AND at >= $2 ORDER BY at, id LIMIT $3",
+            "SELECT id, workspace, entity, system, action, object, fields, result, status, note, at, took_ms, lag_ms, \
+             trace, burst_left, day_left FROM attempts WHERE workspace = $1 AND at >= $2 ORDER BY at, id LIMIT $3",
             workspace,
             since.0,
             i64::from(limit)

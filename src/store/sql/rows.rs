@@ -262,6 +262,9 @@ row!(AttemptRow {
     at: i64,
     took_ms: i64,
     lag_ms: Option<i64>,
+    trace: Option<String>,
+    burst_left: Option<i64>,
+    day_left: Option<i64>,
 });
 
 impl TryFrom<AttemptRow> for Attempt {
@@ -281,6 +284,9 @@ impl TryFrom<AttemptRow> for Attempt {
             at: Millis(row.at),
             took_ms: row.took_ms,
             lag_ms: row.lag_ms,
+            trace: row.trace,
+            burst_left: row.burst_left.map(|left| at.number("burst_left", left)).transpose()?,
+            day_left: row.day_left.map(|left| at.number("day_left", left)).transpose()?,
         })
     }
 }

@@ -264,7 +264,7 @@ async fn write_attempt(tx: &mut Tx, attempt: &Attempt) -> sqlx::Result<()> {
     execute!(
         tx,
         "INSERT INTO attempts (workspace, entity, system, action, object, fields, result, status, note, at, took_ms, \
-         lag_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+         lag_ms, trace, burst_left, day_left) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
         attempt.workspace.as_str(),
         attempt.entity.to_string(),
         attempt.system.word(),
@@ -277,6 +277,9 @@ async fn write_attempt(tx: &mut Tx, attempt: &Attempt) -> sqlx::Result<()> {
         attempt.at.0,
         attempt.took_ms,
         attempt.lag_ms,
+        attempt.trace.as_deref(),
+        attempt.burst_left.map(i64::from),
+        attempt.day_left.map(i64::from),
     );
     Ok(())
 }

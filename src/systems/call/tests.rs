@@ -1,10 +1,12 @@
 use super::*;
 use crate::clock::{Clock, ManualClock};
 use crate::systems::Version;
+use crate::systems::allowance::{Leave, Unlimited};
 use crate::systems::testing::{Script, Told, told, told_with};
 use async_trait::async_trait;
 use rstest::rstest;
 use serde_json::json;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A credential that hands out `token-N` and renews itself when refused.
@@ -28,10 +30,15 @@ impl Credential for Renewing {
 }
 
 fn caller(told: impl IntoIterator<Item = Told>) -> (Caller, Arc<Script>) {
+    asking(told, Arc::new(Unlimited))
+}
+
+fn asking(told: impl IntoIterator<Item = Told>, allowance: Arc<dyn Allowance>) -> (Caller, Arc<Script>) {
     let script = Arc::new(Script::new(told));
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Millis::parse("2026-01-02T03:04:05Z").unwrap()));
     let offset = Arc::new(ClockOffset::new(clock));
-    (Caller::new(System::Ghl, "http://vendor/api/", script.clone(), Arc::new(Renewing::default()), offset), script)
+    let credential = Arc::new(Renewing::default());
+    (Caller::new(System::Ghl, "http://vendor/api/", script.clone(), credential, offset, allowance), script)
 }
 
 async fn once(answer: Told, writes: bool) -> Result<(u16, Value), SystemError> {
@@ -131,4 +138,92 @@ fn a_message_is_one_short_line_with_the_trace() {
 #[test]
 fn encoded_text_cannot_leave_its_place() {
     assert_eq!(encode("a+b@c.d/../?x=1&y"), "a%2Bb%40c.d%2F..%2F%3Fx%3D1%26y");
+}
+
+/// Gives leave so many times, and keeps whether each call went on with something, and what was learned.
+#[derive(Clone)]
+struct Counted(Arc<Mutex<Counts>>);
+
+#[derive(Default)]
+struct Counts {
+    left: u32,
+    begun: Vec<bool>,
+    learned: Vec<RateSeen>,
+}
+
+impl Counted {
+    fn new(left: u32) -> Self {
+        Self(Arc::new(Mutex::new(Counts { left, ..Counts::default() })))
+    }
+}
+
+#[async_trait]
+impl Allowance for Counted {
+    async fn pass(&self, begun: bool) -> Result<Box<dyn Leave>, Duration> {
+        let mut counted = self.0.lock().unwrap();
+        counted.left = counted.left.checked_sub(1).ok_or(Duration::from_mins(5))?;
+        counted.begun.push(begun);
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl Leave for Counted {
+    fn learn(&self, seen: &RateSeen) {
+        self.0.lock().unwrap().learned.push(*seen);
+    }
+}
+
+#[tokio::test]
+async fn every_call_that_leaves_needs_leave_also_the_one_after_a_renewal() {
+    let counted = Counted::new(3);
+    let told = [told(401, json!({})), told(200, json!({})), told(200, json!({})), told(200, json!({}))];
+    let (caller, script) = asking(told, Arc::new(counted.clone()));
+    let read = || caller.call(Method::GET, "/x", &[], None, false);
+    trail::follow(async {
+        read().await.unwrap();
+        read().await.unwrap();
+        let error = read().await.unwrap_err();
+        assert!(matches!(error, SystemError::Spent { after, .. } if after == Duration::from_mins(5)), "{error}");
+    })
+    .await;
+    assert_eq!(script.asked().len(), 3);
+    assert_eq!(counted.0.lock().unwrap().begun, [false, true, true], "what was begun goes on");
+}
+
+#[tokio::test]
+async fn the_trail_keeps_what_the_last_answer_said_whether_it_did_what_was_asked_or_not() {
+    let headers = [
+        ("X-RateLimit-Limit-Daily", "200000"),
+        ("x-ratelimit-daily-remaining", "199998"),
+        ("X-RATELIMIT-INTERVAL-MILLISECONDS", "10000"),
+        ("x-ratelimit-max", "100"),
+        ("x-ratelimit-remaining", "98"),
+    ];
+    let counted = Counted::new(3);
+    let first = told_with(200, &[], r#"{"traceId": "t-1"}"#);
+    let told = [first, told_with(422, &headers, r#"{"message": "no", "traceId": "t-2"}"#)];
+    let (caller, _) = asking(told, Arc::new(counted.clone()));
+    let calls = async {
+        caller.call(Method::GET, "/x", &[], None, false).await.unwrap();
+        caller.call(Method::POST, "/x", &[], None, true).await.unwrap_err();
+    };
+    let ((), trail) = trail::follow(calls).await;
+    let expected = trail::Trail {
+        sent: Some(caller.offset().now()),
+        trace: Some("t-2".to_owned()),
+        burst_left: Some(98),
+        day_left: Some(199_998),
+    };
+    assert_eq!(trail, expected);
+    let seen = RateSeen {
+        interval: Some(Duration::from_secs(10)),
+        burst: Some(100),
+        burst_left: Some(98),
+        day: Some(200_000),
+        day_left: Some(199_998),
+        ..RateSeen::default()
+    };
+    assert_eq!(counted.0.lock().unwrap().learned, [RateSeen::default(), seen]);
+    let ((), nothing) = trail::follow(async {}).await;
+    assert_eq!(nothing, trail::Trail::default());
 }

@@ -6,6 +6,7 @@ use crate::clock::{Clock, ManualClock, Millis};
 use crate::credentials::static_token::StaticToken;
 use crate::model::{Class, ExternalId, Fields, Place, Shape, Step};
 use crate::secret::Secret;
+use crate::systems::allowance::Unlimited;
 use crate::systems::offset::ClockOffset;
 use crate::systems::testing::{Script, Told, told, told_with};
 use crate::systems::{Credential, Reading, SystemError, Target, Wanted};
@@ -33,7 +34,7 @@ impl Made {
         let token = || Arc::new(StaticToken::bearer(&Secret::new("pit-1")).unwrap()) as Arc<dyn Credential>;
         let offset = Arc::new(ClockOffset::new(clock));
         let credential = self.credential.unwrap_or_else(token);
-        let caller = Caller::new(System::Ghl, "http://ghl", script.clone(), credential, offset);
+        let caller = Caller::new(System::Ghl, "http://ghl", script.clone(), credential, offset, Arc::new(Unlimited));
         let version = |family: &str, usual: &str| match (self.apart, self.version) {
             (true, _) => family.to_owned(),
             (false, "") => usual.to_owned(),

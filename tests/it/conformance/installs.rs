@@ -19,6 +19,7 @@ on_both!(
     of_many_that_claim_one_gets_it,
     a_claim_ends_with_what_is_written,
     a_ticket_is_good_once_and_until_it_ends,
+    only_so_many_authorizations_are_open_at_once,
     of_many_that_take_a_ticket_one_gets_it,
     changes_that_tell_of_installs_come_in_order_and_without_others,
 );
@@ -185,6 +186,14 @@ async fn a_ticket_is_good_once_and_until_it_ends(db: &Database) {
     keep("f", 10, 20).await;
     assert_eq!(db.number("SELECT COUNT(*) FROM tickets").await, 2, "what ended is forgotten");
     assert_eq!(take("e", 19).await.as_deref(), Some("cookie of e"));
+}
+
+async fn only_so_many_authorizations_are_open_at_once(db: &Database) {
+    for n in 0..1_000 {
+        assert!(db.store.keep_ticket(&n.to_string(), "cookie", Millis(0), Millis(10)).await.unwrap(), "{n}");
+    }
+    assert!(!db.store.keep_ticket("more", "cookie", Millis(9), Millis(19)).await.unwrap());
+    assert!(db.store.keep_ticket("more", "cookie", Millis(10), Millis(20)).await.unwrap(), "those have ended");
 }
 
 async fn of_many_that_take_a_ticket_one_gets_it(db: &Database) {

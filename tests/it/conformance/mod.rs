@@ -97,6 +97,9 @@ fn attempt(n: u128, action: Action, result: AttemptResult, at: i64) -> Attempt {
         at: Millis(at),
         took_ms: 12,
         lag_ms: Some(345),
+        trace: Some("trace-1".to_owned()),
+        burst_left: Some(99),
+        day_left: Some(199_999),
     }
 }
 

@@ -60,6 +60,7 @@ async fn a_story_is_told_from_its_beginning_without_bodies(db: &Database) {
 async fn attempts_come_oldest_first(db: &Database) {
     let mut bare = attempt(1, Action::Create, AttemptResult::Unclear, 10);
     (bare.object, bare.status, bare.note, bare.lag_ms) = (None, None, Some("no answer".to_owned()), None);
+    (bare.trace, bare.burst_left, bare.day_left) = (None, None, None);
     bare.fields.clear();
     let later = attempt(1, Action::Update, AttemptResult::Done, 30);
     let others = attempt(2, Action::Read, AttemptResult::Done, 20);

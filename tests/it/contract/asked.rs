@@ -11,6 +11,7 @@ use lockstep::credentials::static_token::StaticToken;
 use lockstep::model::{Action, CalendarRow, ExternalId, Field, Fields, Kind, System, Terms, Value};
 use lockstep::secret::Secret;
 use lockstep::systems::Inquiry as _;
+use lockstep::systems::allowance::Unlimited;
 use lockstep::systems::call::Caller;
 use lockstep::systems::ghl::{Ghl, GhlSettings, OPERATIONS, takes};
 use lockstep::systems::offset::ClockOffset;
@@ -52,7 +53,8 @@ fn ghl(judge: &Arc<Judge>) -> Ghl {
         custom_fields: [("status".to_owned(), "cf1".to_owned()), ("shoe".to_owned(), "cf2".to_owned())].into(),
     };
     let row = CalendarRow { name: "first".to_owned(), ghl: Some("Cal".to_owned()), ..CalendarRow::default() };
-    Ghl::new(settings, vec![row], None, Caller::new(System::Ghl, "http://ghl", judge.clone(), token, offset))
+    let caller = Caller::new(System::Ghl, "http://ghl", judge.clone(), token, offset, Arc::new(Unlimited));
+    Ghl::new(settings, vec![row], None, caller)
 }
 
 /// What a parameter could be; each of the few that are not texts is listed.

@@ -20,6 +20,7 @@ use lockstep::model::{
 use lockstep::sandbox::ghl::CalendarSettings;
 use lockstep::sandbox::{Edit, Sandbox, SandboxSettings, StandIn, Webhook, Workspace};
 use lockstep::secret::Secret;
+use lockstep::systems::allowance::{Allowance, Unlimited};
 use lockstep::systems::call::Caller;
 use lockstep::systems::extension::{Combined, ExtensionClient};
 use lockstep::systems::ghl::{Ghl, GhlSettings};
@@ -130,11 +131,25 @@ impl Bench {
     }
 
     fn caller(&self, system: System, path: &str, credential: impl Credential + 'static) -> Caller {
+        self.caller_within(Arc::new(Unlimited), system, path, credential)
+    }
+
+    fn caller_within(
+        &self,
+        allowance: Arc<dyn Allowance>,
+        system: System,
+        path: &str,
+        credential: impl Credential + 'static,
+    ) -> Caller {
         let url = format!("http://sandbox.test/{path}");
-        Caller::new(system, &url, self.core.clone(), Arc::new(credential), self.offset.clone())
+        Caller::new(system, &url, self.core.clone(), Arc::new(credential), self.offset.clone(), allowance)
     }
 
     pub fn ghl(&self) -> Ghl {
+        self.ghl_within(Arc::new(Unlimited))
+    }
+
+    pub fn ghl_within(&self, allowance: Arc<dyn Allowance>) -> Ghl {
         let token = StaticToken::bearer(&Secret::new(self.account.ghl_token.clone())).unwrap();
         let settings = GhlSettings {
             location: self.account.ghl_location.clone(),
@@ -144,7 +159,7 @@ impl Bench {
             businesses_version: "2021-07-28".to_owned(),
             custom_fields: BTreeMap::from([("shoe".to_owned(), "cf1".to_owned())]),
         };
-        Ghl::new(settings, self.calendars(), None, self.caller(System::Ghl, "ghl", token))
+        Ghl::new(settings, self.calendars(), None, self.caller_within(allowance, System::Ghl, "ghl", token))
     }
 
     pub fn timify(&self) -> Combined<Timify> {

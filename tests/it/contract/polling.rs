@@ -1,11 +1,10 @@
 //! Polling GHL's open tasks with our own client: what a round lists, what it costs, and what becomes rows.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lockstep::dispatch::budget::Budget;
+use lockstep::dispatch::budget::{Budget, Limits};
 use lockstep::ids::Ids;
 use lockstep::model::{Kind, Origin, System, Workspace};
 use lockstep::reconcile::{Poll, Reconciler};
@@ -66,17 +65,18 @@ async fn a_call_lists_a_hundred_open_tasks_and_nothing_else() {
 async fn polling(bench: &Bench, calls: u32) -> (Database, Reconciler, Site) {
     let database = Database::sqlite().await;
     let store = &database.store;
-    let budget = Budget::new(&BTreeMap::from([(System::Ghl, NonZeroU32::new(calls).unwrap())]));
+    let ids = Arc::new(Ids::seeded(1));
+    let limits = Limits { short: NonZeroU32::new(calls), day: None };
+    let budget = Budget::new([(System::Ghl, limits)].into(), bench.core.clock.clone(), ids.clone());
     let reconciler = Reconciler {
         log: store.clone(),
         entities: store.clone(),
         workspaces: store.clone(),
-        budget: Arc::new(budget),
         clock: bench.core.clock.clone(),
-        ids: Arc::new(Ids::seeded(1)),
+        ids,
     };
     let workspace = Workspace { name: "main".to_owned(), ..Workspace::default() };
-    let ghl: Arc<dyn Target> = Arc::new(bench.ghl());
+    let ghl: Arc<dyn Target> = Arc::new(bench.ghl_within(budget.of("main", System::Ghl)));
     let site = Site { workspace, targets: [(System::Ghl, ghl)].into(), inquiries: [].into(), quiet: Duration::ZERO };
     (database, reconciler, site)
 }
@@ -116,8 +116,7 @@ async fn what_differs_is_said_once_and_again_only_when_it_changed() {
 #[tokio::test]
 async fn a_spent_budget_ends_the_round_and_nothing_waits_for_it() {
     let (bench, _) = with_tasks(101);
-    // Half of the window's calls at once: two pages.
-    let (_database, reconciler, site) = polling(&bench, 4).await;
+    let (_database, reconciler, site) = polling(&bench, 2).await;
     let mut poll = Poll::new(System::Ghl, Kind::Task);
     assert_eq!(reconciler.poll(&site, &mut poll).await.unwrap(), 101, "two calls");
     let mut fresh = Poll::new(System::Ghl, Kind::Task);

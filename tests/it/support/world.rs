@@ -138,6 +138,8 @@ pub struct Call {
     system: String,
     extension: bool,
     method: String,
+    /// What was answered; none where the connection was cut.
+    pub status: Option<u16>,
     /// Whether it changed something.
     pub write: bool,
     kind: Option<String>,

@@ -373,7 +373,7 @@ impl Installs for Broken {
     ) -> store::Result<bool> {
         self.0.claim_install(key, generation, owner, now, until).await
     }
-    async fn keep_ticket(&self, state: &str, cookie: &str, now: Millis, until: Millis) -> store::Result<()> {
+    async fn keep_ticket(&self, state: &str, cookie: &str, now: Millis, until: Millis) -> store::Result<bool> {
         self.0.keep_ticket(state, cookie, now, until).await
     }
     async fn take_ticket(&self, state: &str, now: Millis) -> store::Result<Option<String>> {

@@ -1,0 +1,53 @@
+//! The trail of calls: what is worth keeping of the HTTP calls that a [`Target`](super::Target) made for one wish.
+//!
+//! In: the future that makes the calls, and what [`Caller`](super::call::Caller) notes while it runs. Out: its output, and the
+//! trail of the last call. So no connector has to pass it on.
+
+use std::cell::RefCell;
+
+use super::allowance::RateSeen;
+use crate::clock::Millis;
+
+tokio::task_local! {
+    static TRAIL: RefCell<Trail>;
+}
+
+/// What is known of the last call that left.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trail {
+    /// When it left; `None`: nothing did.
+    pub sent: Option<Millis>,
+    /// The vendor's id of it.
+    pub trace: Option<String>,
+    /// Calls that the vendor said were left in its short window.
+    pub burst_left: Option<u32>,
+    /// Calls that the vendor said were left of the day.
+    pub day_left: Option<u32>,
+}
+
+impl Trail {
+    /// Takes in what the answer said.
+    pub(super) fn saw(&mut self, seen: &RateSeen) {
+        (self.burst_left, self.day_left) = (seen.burst_left, seen.day_left);
+    }
+}
+
+/// Runs what makes calls, and keeps their trail.
+pub async fn follow<T>(calls: impl Future<Output = T>) -> (T, Trail) {
+    let followed = async {
+        let output = calls.await;
+        (output, TRAIL.with(RefCell::take))
+    };
+    TRAIL.scope(RefCell::default(), followed).await
+}
+
+/// Changes the trail of what runs now, if it is followed.
+pub(super) fn note(change: impl FnOnce(&mut Trail)) {
+    // Nobody follows: nobody wants to know.
+    let _ = TRAIL.try_with(|trail| change(&mut trail.borrow_mut()));
+}
+
+/// Whether a call left already for what runs now. What nobody follows counts as begun.
+pub(super) fn begun() -> bool {
+    TRAIL.try_with(|trail| trail.borrow().sent.is_some()).unwrap_or(true)
+}
