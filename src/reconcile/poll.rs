@@ -10,7 +10,7 @@ use super::{Reconciler, judge};
 use crate::clock::Millis;
 use crate::model::{ExternalId, Kind, NewChange, Observation, Shape, System};
 use crate::store::StoreError;
-use crate::systems::{Decision, Page, Site, SystemError, Target};
+use crate::systems::{Decision, Page, Site, SystemError, Target, trail};
 
 /// The polling of one kind in one system of one workspace. It is lent to each round, so no two can run at once.
 #[derive(Debug)]
@@ -101,7 +101,7 @@ impl Reconciler {
         poll: &Poll,
         page: Option<&str>,
     ) -> Result<Option<Page>, SystemError> {
-        match target.untold(poll.kind, page).await {
+        match trail::follow(target.untold(poll.kind, page)).await.0 {
             Err(error) if matches!(error.decision(), Decision::Later(_)) => {
                 tracing::debug!(workspace, system = %poll.system, %error, "a poll was left out");
                 Ok(None)
