@@ -1,5 +1,6 @@
 //! `lockstep check`: the configuration with all its mistakes, what each system can do, and which webhooks have been seen.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -44,8 +45,9 @@ impl Check {
         }
         println!("{}\n", capabilities(&config)?);
         println!("{}", webhooks(&config).await);
-        if let Some(oauth) = &config.systems.ghl.oauth {
-            println!("{}", scopes(&oauth.scopes));
+        if config.workspaces.iter().any(|workspace| workspace.accounts.contains_key(&System::Ghl)) {
+            let oauth = config.systems.ghl.oauth.as_ref();
+            println!("\n{}", scopes(oauth.map(|oauth| oauth.scopes.as_slice())));
         }
         if self.online && !online(&config).await? {
             return Ok(ExitCode::FAILURE);
@@ -54,18 +56,26 @@ impl Check {
     }
 }
 
-/// Whether the app asks for what the table above needs.
-fn scopes(asked: &[String]) -> String {
-    let mut lines = vec!["scopes that the table needs of GoHighLevel:".to_owned()];
-    for kind in Kind::ALL {
-        for (writes, does) in [(false, "read"), (true, "write")] {
+/// What the table above needs of GHL, and whether the app asks for it (`None`: there is no app, a token is made by hand).
+fn scopes(asked: Option<&[String]>) -> Table {
+    let mut uses: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (writes, does) in [(false, "read"), (true, "write")] {
+        for kind in Kind::ALL {
             for scope in ghl::scopes(*kind, writes) {
-                let state = if asked.iter().any(|one| one == scope) { "asked for" } else { "NOT asked for" };
-                lines.push(format!("  to {does} a {kind}: {scope} ({state})"));
+                uses.entry(scope).or_default().push(format!("{does} {kind}s"));
             }
         }
     }
-    lines.join("\n") + "\n"
+    let mut table = table(["scope of GoHighLevel", "needed to", "asked for"]);
+    for (scope, uses) in uses {
+        let state = match asked {
+            None => "tick it where the token is made",
+            Some(asked) if asked.iter().any(|one| one == scope) => "yes",
+            Some(_) => "NO: add it to `scopes`",
+        };
+        table.add_row([scope.to_owned(), uses.join(", "), state.to_owned()]);
+    }
+    table
 }
 
 /// What the vendors say; `false`: something is not as the configuration says.
@@ -135,7 +145,7 @@ async fn webhooks(config: &Config) -> Table {
     for workspace in &config.workspaces {
         let seen = match &store {
             Some(store) => store.last_webhooks(&workspace.name).await.unwrap_or_default(),
-            None => std::collections::BTreeMap::new(),
+            None => BTreeMap::new(),
         };
         for system in workspace.accounts.keys() {
             let own = *system == System::Timify;

@@ -7,9 +7,12 @@ use clap::Args;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::demo::config;
 use super::serve::stopped;
+use crate::credentials::seal::new_key;
 use crate::sandbox::settings::SandboxSettings;
 use crate::sandbox::shell;
+use crate::secret::Secret;
 
 /// Runs the sandbox.
 #[derive(Debug, Args)]
@@ -26,6 +29,9 @@ pub struct Sandbox {
     /// Prints a configuration that connects the service with it, and ends.
     #[arg(long)]
     print_config: bool,
+    /// The printed configuration reaches GHL by OAuth, with a key made just now to seal the tokens.
+    #[arg(long, requires = "print_config")]
+    oauth: bool,
 }
 
 impl Sandbox {
@@ -34,11 +40,12 @@ impl Sandbox {
         let mut settings = SandboxSettings::with_workspaces(self.workspaces);
         if self.print_config {
             let base = format!("http://{}", self.listen);
-            print!("{}", super::demo::config::text(&settings, &base, &super::demo::config::Service::default())?);
+            let oauth = if self.oauth { Some((self.service, Secret::new(new_key()?))) } else { None };
+            print!("{}", config::text(&settings, &base, &config::Service { oauth, ..config::Service::default() })?);
             return Ok(());
         }
         settings.ghl.client.redirect_uris = vec![format!("{}/oauth/ghl/callback", self.service)];
-        settings.receivers = super::demo::config::receivers(&settings, &self.service);
+        settings.receivers = config::receivers(&settings, &self.service);
         let listener = TcpListener::bind(self.listen).await?;
         println!("stand-ins on http://{}; control API on http://{}/control", self.listen, self.listen);
         let stop = CancellationToken::new();

@@ -158,11 +158,18 @@ fn failed(error: &ConnectError) -> Response {
         }
     };
     let again = r#"<p><a href="connect">Begin here</a>, also after an install from the marketplace.</p>"#;
-    let mut answer = page(status, "Not connected", &format!("<p>{}.</p>{again}", escaped(&error.to_string())));
+    let mut answer = page(status, "Not connected", &format!("<p>{}.</p>{again}", escaped(&sentence(error))));
     if status == StatusCode::TOO_MANY_REQUESTS {
         answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("60"));
     }
     answer
+}
+
+/// An error as a sentence for people, without its full stop.
+fn sentence(error: &ConnectError) -> String {
+    let text = error.to_string();
+    let mut rest = text.chars();
+    rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
 }
 
 fn page(status: StatusCode, title: &str, body: &str) -> Response {

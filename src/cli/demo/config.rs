@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use crate::model::System;
 use crate::sandbox::settings::{Receiver, SandboxSettings, Workspace};
 use crate::sandbox::signing::Signer;
+use crate::secret::Secret;
 
 /// What the service is told besides the accounts.
 pub struct Service {
@@ -25,6 +26,8 @@ pub struct Service {
     pub dispatch: String,
     /// Further lines of each workspace's `[workspaces.policy]`.
     pub policy: String,
+    /// GHL by OAuth instead of tokens: where people reach the service, and the key that seals what they grant.
+    pub oauth: Option<(String, Secret)>,
 }
 
 impl Default for Service {
@@ -37,6 +40,7 @@ impl Default for Service {
             mode: Some("live"),
             dispatch: String::new(),
             policy: String::new(),
+            oauth: None,
         }
     }
 }
@@ -49,7 +53,7 @@ pub fn text(settings: &SandboxSettings, base: &str, service: &Service) -> Result
         r#"[server]
 public = "{public}"
 ops = "{ops}"
-[store]
+{reached}[store]
 url = "{store}"
 [ops]
 token = "{token}"
@@ -74,6 +78,7 @@ webhook_tokens = ["{timify_token}"]
 "#,
         public = service.public,
         ops = service.ops,
+        reached = service.oauth.as_ref().map_or_else(String::new, reached),
         store = service.store,
         token = service.token,
         dispatch = service.dispatch,
@@ -83,23 +88,28 @@ webhook_tokens = ["{timify_token}"]
         timify_header = settings.timify_header.0,
         timify_token = settings.timify_header.1,
     );
-    text.push_str(&oauth(settings, base));
+    if service.oauth.is_some() {
+        text.push_str(&oauth(settings, base));
+    }
     for workspace in &settings.workspaces {
         text.push_str(&accounts(settings, workspace, base, service));
     }
     Ok(text)
 }
 
-/// The app as an OAuth client, commented out: it needs an address to come back to, and keys to seal with.
+fn reached((public_url, key): &(String, Secret)) -> String {
+    format!("public_url = \"{public_url}\"\n[seal]\nkeys = [\"{}\"]\n", key.expose())
+}
+
+/// The app as an OAuth client.
 fn oauth(settings: &SandboxSettings, base: &str) -> String {
     let client = &settings.ghl.client;
     format!(
-        r#"# Instead of tokens: set `public_url` in [server] and `keys` in [seal] (`lockstep key new`), then
-#[systems.ghl.oauth]
-#client_id = "{id}"
-#client_secret = "{secret}"
-#authorize_url = "{base}/ghl/v2/oauth/chooselocation"
-#companies = ["{company}"]
+        r#"[systems.ghl.oauth]
+client_id = "{id}"
+client_secret = "{secret}"
+authorize_url = "{base}/ghl/v2/oauth/chooselocation"
+companies = ["{company}"]
 "#,
         id = client.id,
         secret = client.secret.expose(),
@@ -116,7 +126,7 @@ fn accounts(settings: &SandboxSettings, workspace: &Workspace, base: &str, servi
         text,
         r#"[connections.ghl-{name}]
 system = "ghl"
-token = "{ghl_token}"
+{ghl_login}
 [connections.timerex-{name}]
 system = "timerex"
 api_key = "{timerex_key}"
@@ -149,7 +159,10 @@ timerex_url_path = "{calendar_path}"
 [workspaces.policy]
 {policy}
 "#,
-        ghl_token = workspace.ghl_token,
+        ghl_login = service
+            .oauth
+            .as_ref()
+            .map_or_else(|| format!("token = \"{}\"", workspace.ghl_token), |_| "oauth = true".to_owned()),
         timerex_key = workspace.timerex_key,
         timerex_header = settings.timerex_header,
         timerex_token = workspace.timerex_webhook_token,
