@@ -187,7 +187,8 @@ pub fn promises(method: &str, path: &str) -> Option<(Vec<String>, Vec<String>)> 
 
 /// The schemas of the documents that have this name.
 pub fn schemas(name: &str) -> impl Iterator<Item = &'static Value> {
-    let all = V2.iter().chain(V3.iter()).map(move |document| &document["components"]["schemas"][name]);
+    let all =
+        V2.iter().chain(V3.iter()).chain([&*COMMON]).map(move |document| &document["components"]["schemas"][name]);
     all.filter(|schema| !schema.is_null())
 }
 
