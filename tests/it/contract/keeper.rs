@@ -41,7 +41,9 @@ impl Transport for Noting {
             Value::Object(keys) if keys.contains_key("grant_type") => {
                 ["grant_type", "user_type"].map(|key| format!(" {}", body[key].as_str().unwrap())).concat()
             }
-            Value::Object(keys) if request.method() == "DELETE" => keys.keys().map(|key| format!(" {key}")).collect(),
+            Value::Object(keys) if request.method() == "DELETE" => {
+                keys.keys().flat_map(|key| [" ", key.as_str()]).collect()
+            }
             _ => String::new(),
         };
         let named = operation(request.method().as_str(), path).unwrap();
