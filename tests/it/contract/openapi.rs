@@ -364,7 +364,7 @@ impl Judge {
             match lies::truth(name, key).or_else(|| properties.get(key)) {
                 Some(property) => self.check(property, held, "", &place),
                 None if self.strict && !lies::unlisted(name, key) => {
-                    self.faults.push(format!("{place} is not documented"))
+                    self.faults.push(format!("{place} is not documented"));
                 }
                 None => {}
             }
