@@ -5,7 +5,9 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::lies;
-use super::openapi::{Version, body_keys, check_request, check_response, check_response_of, schemas};
+use super::openapi::{
+    Version, body_keys, body_of, check_request, check_response, check_response_of, check_response_to_the_key, schemas,
+};
 
 fn headers(version: &'static str) -> HeaderMap {
     let mut headers = HeaderMap::new();
@@ -111,4 +113,24 @@ fn the_values_of_a_map_are_judged() {
     let slots = |day: Value| check_response("GET", "/calendars/c/free-slots", 200, &json!({"2026-12-01": day}));
     assert_eq!(slots(json!({"slots": ["2026-12-01T11:00:00+01:00"]})), [""; 0]);
     assert_eq!(slots(json!({"slots": [7]})), ["body.2026-12-01.slots[0] is not of type \"string\""]);
+}
+
+#[test]
+fn faults_of_oauth_calls_are_found() {
+    let mut form = headers("2021-07-28");
+    form.insert("content-type", HeaderValue::from_static("application/x-www-form-urlencoded"));
+    let pair = body_of(&form, b"companyId=c&locationId=l%2B1").unwrap();
+    assert_eq!(pair, json!({"companyId": "c", "locationId": "l+1"}));
+    let minted = |headers: &HeaderMap| check_request("POST", "/oauth/locationToken", "", headers, Some(&pair));
+    assert_eq!(minted(&form), [""; 0]);
+    assert_eq!(minted(&headers("2021-07-28")), ["content type `application/json`"]);
+    form.remove("version");
+    form.remove("authorization");
+    assert_eq!(minted(&form), ["header Version is missing", "no bearer token"]);
+    let path = "/marketplace/app/a/installations";
+    let sent = check_request("DELETE", path, "", &headers("2021-04-15"), Some(&json!({"location": "l"})));
+    assert_eq!(sent, ["Version is none of [\"2021-07-28\"]", "body.location is not documented"]);
+    let answered = |body: Value| check_response_to_the_key(Version::V2, "DELETE", path, 200, &body);
+    assert_eq!(answered(json!({"success": true, "traceId": "t"})), [""; 0]);
+    assert_eq!(answered(json!({"success": true, "more": 1})), ["body.more is not documented"]);
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use lockstep::clock::Millis;
 use lockstep::sandbox::ghl::{CalendarSettings, Ghl, GhlSettings, LocationSettings, TokenSettings};
-use lockstep::sandbox::{Edit, EditRefused, Request, Turn, Webhook, World};
+use lockstep::sandbox::{Edit, EditRefused, Request, Response, Turn, Webhook, World};
 use serde_json::Value;
 
 use super::openapi::{Version, check_request, check_response_of, operation};
@@ -69,11 +69,17 @@ impl Stand {
             .unwrap()
     }
 
-    /// Sends a request as it is.
-    pub fn send(&mut self, request: &Request) -> Reply {
+    /// Sends a request as it is; whatever comes back.
+    pub fn pass(&mut self, request: &Request) -> Response {
         let mut turn = Turn { now: self.now, rng: &mut self.rng, webhooks: Vec::new() };
         let response = self.ghl.answer(request, &mut turn);
         self.sent = turn.webhooks;
+        response
+    }
+
+    /// Sends a request as it is.
+    pub fn send(&mut self, request: &Request) -> Reply {
+        let response = self.pass(request);
         let body = serde_json::from_slice(response.body()).unwrap();
         Reply { status: response.status().as_u16(), headers: response.headers().clone(), body }
     }
