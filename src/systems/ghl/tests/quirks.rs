@@ -263,3 +263,23 @@ async fn a_full_page_that_does_not_say_how_to_go_on_is_not_taken_for_the_last() 
     let (ghl, _) = ghl([told(200, json!({ "contacts": contacts }))]);
     assert!(matches!(ghl.changed(Kind::Contact, None, None).await, Err(SystemError::Garbled { .. })));
 }
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_does_not_stop_its_page() {
+    let tasks = json!({ "tasks": [
+        { "id": "T1", "title": "Call", "contactId": "C" },
+        { "id": "T2", "title": { "odd": true }, "contactId": "C" },
+        { "title": "no id" },
+        { "id": "T3", "title": "Foreign", "locationId": "Other" },
+        "no object",
+        { "_id": "T4", "title": "Write", "completed": true },
+    ] });
+    let (ghl, _) = ghl([told(200, tasks.clone()), told(200, tasks)]);
+    for page in [ghl.changed(Kind::Task, None, None).await.unwrap(), ghl.untold(Kind::Task, None).await.unwrap()] {
+        let seen: Vec<_> = page.observations.iter().map(|seen| (seen.id.as_str(), seen.class)).collect();
+        assert_eq!(seen, [("T1", Class::Claim), ("T2", Class::Claim), ("T4", Class::Claim)]);
+        let odd = &page.observations[1];
+        assert_eq!((&odd.shape, &odd.parent), (&Shape::Hint, &Some(id("C"))), "it is read by itself");
+        assert!(page.observations[2].fields().is_some());
+    }
+}
