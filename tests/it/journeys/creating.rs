@@ -2,6 +2,7 @@
 //! person's to choose from.
 
 use http::Method;
+use lockstep::model::{ExternalId, Kind, System};
 use serde_json::{Value, json};
 
 use super::{contact, email};
@@ -136,6 +137,32 @@ async fn a_create_that_was_refused_is_looked_for_once_and_then_parked(place: &mu
     let ours = reviews.iter().find(|review| review["subject"].as_str().unwrap().ends_with("/ghl")).unwrap();
     let text = ours["text"].as_str().unwrap();
     assert!(text.contains("ghl refuses it") && text.contains("email"), "{text}");
+    world.stop().await;
+}
+
+/// The setting of the stand-in makes what it refuses with 422, as the vendor did. (On one database: it is about the vendor.)
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_create_that_was_refused_and_carried_out_all_the_same_is_adopted() {
+    let (place, mut plan) = (Place::sqlite().await, Plan::of(1));
+    plan.settings.ghl.refused_create_creates = true;
+    let world = plan.start(&place).await;
+    // Nothing but a look can tell that it is there.
+    lose(&world, "ghl", 1).await;
+    let mut odd = contact("timerex+", "Xia");
+    odd["email"] = "xia at example".into();
+    world.edit(0, "timerex+", "create contact", json!({ "fields": odd })).await;
+    world.settle().await;
+    let people = world.people(0, "ghl").await;
+    assert_eq!(people.len(), 1, "{people:?}");
+    let calls = to_ghl(&world).await;
+    let creates: Vec<_> = calls.iter().filter(|call| call.label() == MAKE).collect();
+    assert_eq!((creates.len(), creates[0].status), (1, Some(422)), "{calls:?}");
+    let (system, id) = (System::Ghl, ExternalId::new(&people[0].id));
+    let link = world.app.store.link("main", system, Kind::Contact, &id).await.unwrap().unwrap();
+    let whole = world.app.store.named("xia at example").await.unwrap();
+    assert_eq!(whole, [link.entity], "it is the contact that was sent, and no other");
+    // TIMIFY refuses such an address too, and that is its matter.
+    assert_eq!(place.number("SELECT COUNT(*) FROM mirrors WHERE system = 'ghl' AND state <> 'idle'").await, 0);
     world.stop().await;
 }
 
