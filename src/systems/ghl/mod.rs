@@ -56,7 +56,8 @@ pub struct Ghl {
 impl Ghl {
     /// `calendars` and `region` are the workspace's table of calendars and its policy's default country of phone numbers.
     pub fn new(settings: GhlSettings, calendars: Vec<CalendarRow>, region: Option<String>, caller: Caller) -> Self {
-        let mapping = map::Mapping::new(region, calendars, settings.custom_fields, &settings.contacts_version);
+        let (contacts, calendars_version) = (&settings.contacts_version, &settings.calendars_version);
+        let mapping = map::Mapping::new(region, calendars, settings.custom_fields, contacts, calendars_version);
         let versions = api::Versions {
             contacts: settings.contacts_version,
             calendars: settings.calendars_version,

@@ -283,3 +283,31 @@ async fn a_row_that_cannot_be_read_does_not_stop_its_page() {
         assert!(page.observations[2].fields().is_some());
     }
 }
+
+#[rstest]
+#[case::v2_showed("", "showed", true)]
+#[case::v2_active("", "active", false)]
+#[case::v2_completed("", "completed", false)]
+#[case::v3_showed("v3", "showed", true)]
+#[case::v3_active("v3", "active", true)]
+#[case::v3_completed("v3", "completed", true)]
+#[case::never("v3", "rescheduled", false)]
+#[tokio::test]
+async fn a_status_is_written_where_the_version_has_it_and_read_in_any(
+    #[case] version: &'static str,
+    #[case] status: &str,
+    #[case] written: bool,
+) {
+    let event = json!({ "event": { "id": "X", "contactId": "C", "appointmentStatus": status } });
+    let (ghl, _) = Made { version, ..Made::default() }.ghl([told(200, event)]);
+    match ghl.express(Kind::Appointment, &Field::STATUS, &Value::text(status)) {
+        Expressed::Holds(value) => assert!(written && value == Value::text(status), "{value:?}"),
+        Expressed::Refused(reason) => {
+            assert!(!written && reason.contains(&format!("`{status}`")), "{reason}");
+            assert_eq!(reason.contains("calendars_version"), status != "rescheduled", "{reason}");
+        }
+        Expressed::Absent => panic!("appointments have a status"),
+    }
+    let reading = ghl.read(&place(Kind::Appointment, None)).await.unwrap();
+    assert_eq!(reading.observation.shape, Shape::Full([text(Field::STATUS, status)].into()));
+}
