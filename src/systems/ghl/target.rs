@@ -102,7 +102,10 @@ impl Target for Ghl {
     }
 
     fn granted(&self, kind: Kind, action: Action) -> Result<(), SystemError> {
-        operations::of(kind, action).map_or(Ok(()), |operation| self.api.caller.granted(operation.scope))
+        // The listing first: what else looking needs, reading tells too.
+        let listing = operations::listing(kind).filter(|_| action == Action::Find);
+        let mut needed = listing.into_iter().chain(operations::of(kind, action));
+        needed.try_for_each(|operation| self.api.caller.granted(operation.scope))
     }
 
     async fn changed(&self, kind: Kind, since: Option<Millis>, page: Option<&str>) -> Result<Page, SystemError> {
