@@ -311,3 +311,17 @@ async fn a_status_is_written_where_the_version_has_it_and_read_in_any(
     let reading = ghl.read(&place(Kind::Appointment, None)).await.unwrap();
     assert_eq!(reading.observation.shape, Shape::Full([text(Field::STATUS, status)].into()));
 }
+
+/// A note that comes back with other line ends is the note that was written: no edit, and no other note.
+#[tokio::test]
+async fn line_ends_are_no_edit_of_a_note() {
+    let shown = json!({ "id": "X", "body": " Prefers mornings\r\nCall first\r\n" });
+    let (ghl, _) = ghl([told(200, json!({ "note": shown })), told(200, json!({ "notes": [shown] }))]);
+    let written = text(Field::BODY, "Prefers mornings\nCall first");
+    assert_eq!(ghl.express(Kind::Note, &written.0, &written.1), Expressed::Holds(written.1.clone()));
+    let fields: Fields = [written].into();
+    let reading = ghl.read(&place(Kind::Note, Some("C"))).await.unwrap();
+    assert_eq!(reading.observation.shape, Shape::Full(fields.clone()));
+    let found = ghl.find(&Wanted { kind: Kind::Note, parent: Some(id("C")), fields }).await.unwrap();
+    assert_eq!(found.len(), 1);
+}
