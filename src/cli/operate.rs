@@ -61,7 +61,8 @@ pub struct Reconcile {
 }
 
 impl Reconcile {
-    /// Starts a run, waits for it, prints its report. Exit code 2: a listing failed.
+    /// Starts a run, waits for it, prints its report. Exit code 2: a listing failed. What the owner of an
+    /// account did not grant is told, and is no failure.
     pub async fn run(self) -> Result<ExitCode> {
         let operator = Operator::of(&self.file.load()?)?;
         let order = json!({ "workspace": self.workspace, "full": self.full, "dry_run": self.dry_run });
@@ -89,7 +90,11 @@ fn print_reports(run: &Value) {
         let header = ["system", "kind", "listed", "equal", "drifted", "unknown", "missing", "error"];
         let mut table = table(header);
         for listing in report["listings"].as_array().into_iter().flatten() {
-            table.add_row(header.map(|key| if listing[key].is_null() { String::new() } else { text(&listing[key]) }));
+            let not_granted = listing["not_granted"].as_str().map(|scope| format!("not granted: {scope}"));
+            table.add_row(header.map(|key| match &listing[key] {
+                Value::Null => not_granted.clone().unwrap_or_default(),
+                value => text(value),
+            }));
         }
         println!("workspace {}\n{table}", text(&report["workspace"]));
         for drift in report["drift"].as_array().into_iter().flatten() {

@@ -216,24 +216,41 @@ impl Lane<'_> {
             if let SystemError::Exists { existing, .. } = error {
                 return self.meet(case, existing, attempt).await;
             }
-            let now = self.lanes.clock.now();
             let unclear = matches!(error, SystemError::Unclear { .. });
             if let Some(intent) = case.mirror(self.system).intent.as_mut() {
                 intent.sent = intent.sent.take().filter(|_| unclear);
                 intent.refused = refused(error);
             }
-            if unclear {
-                let mirror = case.mirror(self.system);
-                (mirror.tries, mirror.reason) = (mirror.tries + 1, Some(error.to_string()));
-                mirror.due = now + self.site.workspace.policy.create_settle;
-                return self.settle(case, Some(attempt)).await.map(rest_unless_moved);
-            }
-            match self.failed(case, error, attempt.clone()).await? {
+            let flow = if unclear {
+                self.leave_open(case, error, attempt.clone()).await?
+            } else {
+                self.failed(case, error, attempt.clone()).await?
+            };
+            match flow {
                 Flow::Again => {}
                 flow => return Ok(flow),
             }
         }
         Ok(Flow::Rest)
+    }
+
+    /// Nobody knows whether it was made. It is looked for when that can be told, and then it may be sent again: so many times,
+    /// with growing waits between. What is parked keeps its intent, so that it is looked for first also after that.
+    async fn leave_open(&self, mut case: Case, error: &SystemError, attempt: Attempt) -> Result<Flow> {
+        let policy = &self.site.workspace.policy;
+        if case.whole.link(self.system).is_some() {
+            // Its webhook was here before the answer: it was made, and is read next.
+            return self.settle(case, Some(attempt)).await.map(rest_unless_moved);
+        }
+        let tries = case.mirror(self.system).tries + 1;
+        if tries > policy.limits.tries {
+            return self.park(case, &error.to_string(), Some(attempt)).await;
+        }
+        let wait = retry::delay(tries, Some(policy.create_settle), policy.limits.backoff, &self.lanes.ids);
+        let mirror = case.mirror(self.system);
+        (mirror.tries, mirror.due) = (tries, self.lanes.clock.now() + wait);
+        mirror.reason = Some(error.to_string());
+        self.settle(case, Some(attempt)).await.map(rest_unless_moved)
     }
 
     /// The system refuses to double an object that it has: link it, unless it is another entity, and read it.

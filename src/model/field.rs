@@ -134,15 +134,15 @@ pub enum Value {
     Flag(bool),
     /// An instant.
     Instant(Millis),
-    /// A text, trimmed, never empty.
+    /// A text, trimmed, never empty, its lines ended by `\n`.
     Text(String),
 }
 
 impl Value {
-    /// A text, trimmed; an empty one is [`Value::Blank`].
+    /// A text, trimmed, and its lines ended by `\n`: each vendor ends them its own way. An empty one is [`Value::Blank`].
     pub fn text(text: impl AsRef<str>) -> Self {
         let text = text.as_ref().trim();
-        if text.is_empty() { Self::Blank } else { Self::Text(text.to_owned()) }
+        if text.is_empty() { Self::Blank } else { Self::Text(text.replace("\r\n", "\n").replace('\r', "\n")) }
     }
 
     /// Whether there is nothing.
@@ -179,3 +179,24 @@ impl fmt::Debug for Value {
 
 /// Values by field.
 pub type Fields = BTreeMap<Field, Value>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::windows("one\r\ntwo\r\n", "one\ntwo")]
+    #[case::old("one\rtwo", "one\ntwo")]
+    #[case::mixed(" one\r\n\r\ntwo\nthree ", "one\n\ntwo\nthree")]
+    #[case::inside("one  two\n three", "one  two\n three")]
+    fn a_text_is_one_however_its_lines_end(#[case] text: &str, #[case] expected: &str) {
+        assert_eq!(Value::text(text), Value::Text(expected.to_owned()));
+        assert_eq!(Value::text(expected), Value::Text(expected.to_owned()));
+    }
+
+    #[test]
+    fn a_text_of_nothing_but_line_ends_is_blank() {
+        assert_eq!(Value::text("\r\n \r\n"), Value::Blank);
+    }
+}

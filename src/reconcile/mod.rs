@@ -85,9 +85,31 @@ pub struct Listing {
     pub unknown: usize,
     /// Known objects that a full listing left out.
     pub missing: usize,
-    /// Why the listing ended early.
+    /// The scope for want of which it ended early: the owner's choice, and no failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_granted: Option<String>,
+    /// Why else it ended early.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+impl Listing {
+    fn new(system: System, kind: Kind) -> Self {
+        let (listed, equal, drifted, unknown, missing) = (0, 0, 0, 0, 0);
+        Self { system, kind, listed, equal, drifted, unknown, missing, not_granted: None, error: None }
+    }
+
+    fn ended(&mut self, error: &SystemError) {
+        match error.decision() {
+            Decision::Grant(scope) => self.not_granted = Some(scope),
+            _ => self.error = Some(error.to_string()),
+        }
+    }
+
+    /// Whether it came to its end.
+    fn is_whole(&self) -> bool {
+        self.error.is_none() && self.not_granted.is_none()
+    }
 }
 
 /// One difference. Names fields, never values.
@@ -134,15 +156,14 @@ impl Reconciler {
         let cursor = format!("reconcile/{system}/{kind}");
         let started = self.clock.now();
         let since = if scope.full { None } else { self.since(workspace, &cursor).await? };
-        let mut listing =
-            Listing { system, kind, listed: 0, equal: 0, drifted: 0, unknown: 0, missing: 0, error: None };
+        let mut listing = Listing::new(system, kind);
         let mut seen_ids = BTreeSet::new();
         let mut page: Option<String> = None;
         loop {
             let answer = match self.page(target, kind, since, page.as_deref()).await {
                 Ok(answer) => answer,
                 Err(error) => {
-                    listing.error = Some(error.to_string());
+                    listing.ended(&error);
                     break;
                 }
             };
@@ -166,10 +187,10 @@ impl Reconciler {
                 break;
             }
         }
-        if since.is_none() && listing.error.is_none() && scope.full {
+        if since.is_none() && listing.is_whole() && scope.full {
             listing.missing = self.doubt_missing(workspace, system, kind, scope, &seen_ids, report).await?;
         }
-        if listing.error.is_none() && !scope.dry_run {
+        if listing.is_whole() && !scope.dry_run {
             self.workspaces.set_cursor(workspace, &cursor, &started.0.to_string(), started).await?;
         }
         report.listings.push(listing);

@@ -134,8 +134,8 @@ pub trait Target: Terms {
     async fn find(&self, wanted: &Wanted) -> Result<Vec<Reading>, SystemError>;
     /// Makes one call of a plan.
     async fn apply(&self, step: &Step) -> Result<Answer, SystemError>;
-    /// Whether the owner of the account granted us what this action on a kind needs ([`SystemError::NotGranted`] if not).
-    /// Asks nobody.
+    /// Whether the owner of the account granted us what this action on a kind needs ([`SystemError::NotGranted`] if not);
+    /// to find is also to list what changed. Asks nobody.
     fn granted(&self, kind: Kind, action: Action) -> Result<(), SystemError>;
     /// Lists what changed since an instant (our clock; `None`: everything), a page at a time.
     async fn changed(&self, kind: Kind, since: Option<Millis>, page: Option<&str>) -> Result<Page, SystemError>;

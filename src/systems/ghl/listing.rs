@@ -21,7 +21,7 @@ use super::operations::CONTACTS_SEARCH;
 use super::target::TASKS_PER_PAGE;
 use super::{Ghl, wire};
 use crate::clock::Millis;
-use crate::model::{Class, Kind, Observation};
+use crate::model::{Class, Kind, Observation, Shape, System};
 use crate::systems::{Page, SystemError};
 
 const CONTACTS_PER_PAGE: usize = 100;
@@ -66,7 +66,7 @@ impl Ghl {
             next =
                 Some(after.ok_or_else(|| garbled(status, "a full page of contacts has no `searchAfter`"))?.to_string());
         }
-        Ok(Page { observations: self.claims(Kind::Contact, status, contacts)?, next })
+        Ok(Page { observations: self.claims(Kind::Contact, status, contacts), next })
     }
 
     /// All tasks, or those of one state. The page's name is how many tasks to skip.
@@ -74,7 +74,7 @@ impl Ghl {
         let skip: usize = number(page)?;
         let tasks = self.api.tasks(completed, TASKS_PER_PAGE, skip).await?;
         let next = (tasks.len() == TASKS_PER_PAGE).then(|| (skip + TASKS_PER_PAGE).to_string());
-        Ok(Page { observations: self.claims(Kind::Task, 200, &tasks)?, next })
+        Ok(Page { observations: self.claims(Kind::Task, 200, &tasks), next })
     }
 
     /// The page's name is its calendar's id; calendars are listed in the order of their ids.
@@ -86,12 +86,25 @@ impl Ghl {
         let (status, mut listed) = self.api.appointments(calendar, (now - LOOK_BACK).0, (now + LOOK_AHEAD).0).await?;
         listed.retain(|one| since.is_none_or(|since| wire::updated(one).is_none_or(|updated| updated >= since)));
         let next = left.next().map(|id| (*id).to_owned());
-        Ok(Page { observations: self.claims(Kind::Appointment, status, &listed)?, next })
+        Ok(Page { observations: self.claims(Kind::Appointment, status, &listed), next })
     }
 
-    fn claims(&self, kind: Kind, status: u16, objects: &[Value]) -> Result<Vec<Observation>, SystemError> {
+    fn claims(&self, kind: Kind, status: u16, objects: &[Value]) -> Vec<Observation> {
         let standing = objects.iter().filter(|object| !wire::deleted(object));
-        standing.map(|object| self.observed(kind, status, object, Class::Claim)).collect()
+        standing.filter_map(|object| self.claim(kind, status, object)).collect()
+    }
+
+    /// One row never stops its page. What cannot be read is a hint: the object is read by itself, and stands out alone. What
+    /// has no id, or belongs to another location, is left out.
+    fn claim(&self, kind: Kind, status: u16, object: &Value) -> Option<Observation> {
+        let error = match self.observed(kind, status, object, Class::Claim) {
+            Ok(seen) => return Some(seen),
+            Err(error) => error,
+        };
+        tracing::debug!(system = %System::Ghl, %kind, %error, "a listed object could not be read");
+        let id = wire::id(object).filter(|_| matches!(error, SystemError::Garbled { .. }))?;
+        let hint = Observation::new(kind, id, Class::Claim, Shape::Hint);
+        Some(Observation { parent: wire::parent(kind, object), ..hint })
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json};
 
+use super::api::V3;
 use super::custom::CustomFields;
 use super::wire::{self, Form};
 use crate::clock::Millis;
@@ -29,14 +30,17 @@ const CLEARED: &str = "";
 /// The prefix of a calendar that no row of the table names.
 const UNMAPPED: &str = "ghl:";
 
-/// The statuses that GHL knows; the last two since API v3 only.
+/// The statuses that GHL lets us write; the last two in v3 only. Others are read as they come.
 const STATUSES: &[&str] = &["new", "confirmed", "cancelled", "showed", "noshow", "invalid", "active", "completed"];
+/// How many of them v2 has.
+const STATUSES_V2: usize = 6;
 
 /// How one workspace's fields look in GHL.
 #[derive(Debug, Clone)]
 pub(super) struct Mapping {
     region: Option<String>,
     calendars: Vec<CalendarRow>,
+    statuses: &'static [&'static str],
     pub(super) custom: CustomFields,
 }
 
@@ -46,8 +50,10 @@ impl Mapping {
         calendars: Vec<CalendarRow>,
         custom_fields: BTreeMap<String, String>,
         contacts_version: &str,
+        calendars_version: &str,
     ) -> Self {
-        Self { region, calendars, custom: CustomFields::new(custom_fields, contacts_version) }
+        let statuses = if calendars_version == V3 { STATUSES } else { &STATUSES[..STATUSES_V2] };
+        Self { region, calendars, statuses, custom: CustomFields::new(custom_fields, contacts_version) }
     }
 
     /// The fields that the object states: absent keys are left out.
@@ -138,11 +144,20 @@ impl Mapping {
             }
             (Form::Due, Value::Instant(instant)) => Expressed::Holds(due(*instant)),
             (Form::Calendar, Value::Text(name)) => self.express_calendar(name),
-            (Form::Status, Value::Text(status)) => express_status(status),
+            (Form::Status, Value::Text(status)) => self.express_status(status),
             (Form::Instant | Form::Due | Form::Flag, _) => unfit(),
             (form, Value::Text(text)) => Expressed::Holds(self.normal(form, text)),
             _ => unfit(),
         }
+    }
+
+    fn express_status(&self, status: &str) -> Expressed {
+        if self.statuses.contains(&status) {
+            return Expressed::Holds(Value::text(status));
+        }
+        let also = if STATUSES.contains(&status) { "; that one needs `calendars_version = \"v3\"`" } else { "" };
+        let known = self.statuses.join(", ");
+        Expressed::Refused(format!("GHL takes no appointment status `{status}`, only {known}{also}"))
     }
 
     fn express_calendar(&self, name: &str) -> Expressed {
@@ -210,13 +225,6 @@ fn tags(json: &Json) -> impl Iterator<Item = Field> + '_ {
 
 fn due(instant: Millis) -> Value {
     if instant >= NO_DUE_FROM { Value::Blank } else { Value::Instant(instant) }
-}
-
-fn express_status(status: &str) -> Expressed {
-    if STATUSES.contains(&status) {
-        return Expressed::Holds(Value::text(status));
-    }
-    Expressed::Refused(format!("GHL knows no appointment status `{status}`, only {}", STATUSES.join(", ")))
 }
 
 #[cfg(test)]

@@ -260,6 +260,11 @@ pub(super) fn of(kind: Kind, action: Action) -> Option<&'static Operation> {
     OPERATIONS.iter().copied().find(|operation| operation.kind == Some(kind) && operation.actions.contains(&action))
 }
 
+/// The operation that lists what changed of a kind, if it has one of its own.
+pub(super) fn listing(kind: Kind) -> Option<&'static Operation> {
+    OPERATIONS.iter().copied().find(|operation| operation.kind == Some(kind) && operation.actions.is_empty())
+}
+
 /// The scopes that mirroring a kind needs, for reading it or for writing it.
 pub fn scopes(kind: Kind, writes: bool) -> BTreeSet<&'static str> {
     let used = OPERATIONS.iter().filter(|operation| operation.kind == Some(kind) && operation.writes == writes);

@@ -2,11 +2,12 @@
 //! person's to choose from.
 
 use http::Method;
+use lockstep::model::{ExternalId, Kind, System};
 use serde_json::{Value, json};
 
 use super::{contact, email};
 use crate::support::databases::{Place, on_both};
-use crate::support::world::{Call, World, world};
+use crate::support::world::{Call, Plan, World, world};
 
 /// The next webhooks of a stand-in never come.
 async fn lose(world: &World, system: &str, count: u32) {
@@ -112,6 +113,14 @@ async fn two_candidates_are_parked_as_ambiguous(place: &mut Place) {
     world.stop().await;
 }
 
+const LOOK: &str = "ghl GET contact";
+const MAKE: &str = "ghl POST contact";
+
+/// The calls to GHL itself, in the order in which they came.
+async fn to_ghl(world: &World) -> Vec<Call> {
+    world.calls(0).await.into_iter().filter(|call| call.system() == "ghl").collect()
+}
+
 /// GHL may have made what it refuses with 422, so it is looked for; it is not there, and is not sent again.
 async fn a_create_that_was_refused_is_looked_for_once_and_then_parked(place: &mut Place) {
     let world = world(place).await;
@@ -119,16 +128,75 @@ async fn a_create_that_was_refused_is_looked_for_once_and_then_parked(place: &mu
     bad["email"] = "wim at example".into();
     world.edit(0, "timerex+", "create contact", json!({ "fields": bad })).await;
     world.settle().await;
-    let to_ghl: Vec<_> = world.calls(0).await.into_iter().filter(|call| call.system() == "ghl").collect();
+    let to_ghl = to_ghl(&world).await;
     let labels: Vec<String> = to_ghl.iter().map(Call::label).collect();
-    let (look, make) = ("ghl GET contact", "ghl POST contact");
-    assert_eq!(labels, [look, look, make, look, look], "by e-mail and by phone, each time");
+    assert_eq!(labels, [LOOK, LOOK, MAKE, LOOK, LOOK], "by e-mail and by phone, each time");
     assert!(!to_ghl[2].write, "it was refused");
     let status = world.ops(Method::GET, "/status", Value::Null).await.body;
     let reviews = status["workspaces"][0]["reviews"].as_array().unwrap();
     let ours = reviews.iter().find(|review| review["subject"].as_str().unwrap().ends_with("/ghl")).unwrap();
     let text = ours["text"].as_str().unwrap();
     assert!(text.contains("ghl refuses it") && text.contains("email"), "{text}");
+    world.stop().await;
+}
+
+/// The setting of the stand-in makes what it refuses with 422, as the vendor did. (On one database: it is about the vendor.)
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_create_that_was_refused_and_carried_out_all_the_same_is_adopted() {
+    let (place, mut plan) = (Place::sqlite().await, Plan::of(1));
+    plan.settings.ghl.refused_create_creates = true;
+    let world = plan.start(&place).await;
+    // Nothing but a look can tell that it is there.
+    lose(&world, "ghl", 1).await;
+    let mut odd = contact("timerex+", "Xia");
+    odd["email"] = "xia at example".into();
+    world.edit(0, "timerex+", "create contact", json!({ "fields": odd })).await;
+    world.settle().await;
+    let people = world.people(0, "ghl").await;
+    assert_eq!(people.len(), 1, "{people:?}");
+    let calls = to_ghl(&world).await;
+    let creates: Vec<_> = calls.iter().filter(|call| call.label() == MAKE).collect();
+    assert_eq!((creates.len(), creates[0].status), (1, Some(422)), "{calls:?}");
+    let (system, id) = (System::Ghl, ExternalId::new(&people[0].id));
+    let link = world.app.store.link("main", system, Kind::Contact, &id).await.unwrap().unwrap();
+    let whole = world.app.store.named("xia at example").await.unwrap();
+    assert_eq!(whole, [link.entity], "it is the contact that was sent, and no other");
+    // TIMIFY refuses such an address too, and that is its matter.
+    assert_eq!(place.number("SELECT COUNT(*) FROM mirrors WHERE system = 'ghl' AND state <> 'idle'").await, 0);
+    world.stop().await;
+}
+
+/// No answer is ever clear: it is tried so many times, never sooner than a look can tell, and then it is a person's.
+async fn a_create_that_is_never_answered_clearly_is_parked_after_its_tries(place: &mut Place) {
+    const KEPT: &str = "SELECT COUNT(*) FROM mirrors WHERE system = 'ghl' AND state = 'parked' AND intent IS NOT NULL";
+    const TRIES: &str = "SELECT COUNT(*) FROM attempts WHERE system = 'ghl' AND action = 'create'";
+    const TOO_SOON: &str = "SELECT COUNT(*) FROM attempts one JOIN attempts two ON two.system = one.system
+        AND two.action = one.action AND two.id > one.id AND two.at < one.at + 1000
+        WHERE one.system = 'ghl' AND one.action = 'create'";
+    let mut plan = Plan::of(1);
+    plan.service.dispatch.push_str("tries = 2");
+    let world = plan.start(place).await;
+    world.fault(json!({ "system": "ghl", "kind": "error_500", "only": "writes" })).await;
+    world.edit(0, "timify", "create contact", json!({ "fields": contact("timify", "Yan") })).await;
+    world.settle().await;
+    let calls = to_ghl(&world).await;
+    let labels: Vec<String> = calls.iter().map(Call::label).collect();
+    let looked = |two: &[usize]| labels[two[0] + 1..two[1]].iter().filter(|label| *label == LOOK).count();
+    let made: Vec<usize> = (0..calls.len()).filter(|at| labels[*at] == MAKE).collect();
+    assert_eq!(made.len(), 3, "two tries more, and no third: {labels:?}");
+    assert!(made.windows(2).all(|two| looked(two) >= 2), "by e-mail and by phone before each: {labels:?}");
+    assert_eq!(place.number(TRIES).await, 3);
+    assert_eq!(place.number(TOO_SOON).await, 0, "`create_settle` is a second here");
+    assert_eq!(place.number(KEPT).await, 1, "what may have been made stays known");
+
+    world.heal().await;
+    let reviews = world.app.store.reviews("main").await.unwrap();
+    let subject = json!({ "subject": reviews[0].subject });
+    assert!(reviews[0].text.contains("no clear answer"), "{reviews:?}");
+    let approved = world.ops(Method::POST, "/workspaces/main/approve", subject).await;
+    assert_eq!(approved.body["released"], 1, "{approved:?}");
+    world.settle().await;
+    world.assert_everywhere(0, &email("Yan"), "city", "Osaka").await;
     world.stop().await;
 }
 
@@ -139,4 +207,5 @@ on_both!(
     one_person_entered_in_two_systems_at_once_is_one,
     two_candidates_are_parked_as_ambiguous,
     a_create_that_was_refused_is_looked_for_once_and_then_parked,
+    a_create_that_is_never_answered_clearly_is_parked_after_its_tries,
 );

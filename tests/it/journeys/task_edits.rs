@@ -74,4 +74,37 @@ async fn edited_and_reopened_tasks_are_found_without_a_webhook(place: &mut Place
     world.stop().await;
 }
 
-on_both!(Place: edited_and_reopened_tasks_are_found_without_a_webhook);
+/// What `/health` says is not granted in GHL.
+async fn not_granted(world: &World) -> Vec<Value> {
+    let url = format!("http://{}/health", world.app.public);
+    let text = world.client.get(url).send().await.unwrap().text().await.unwrap();
+    let health: Value = serde_json::from_str(&text).unwrap();
+    health["workspaces"][0]["systems"]["ghl"]["not_granted"].as_array().cloned().unwrap_or_default()
+}
+
+async fn what_is_not_granted_is_not_asked_for_again_and_fails_no_reconcile(place: &mut Place) {
+    const TASKS: &str = "locations/tasks.readonly";
+    let mut plan = plan();
+    plan.settings.ghl.tokens[0].scopes = vec!["contacts.readonly".to_owned()];
+    let world = plan.start(place).await;
+    world.until("a poll finds it out", async || not_granted(&world).await.contains(&TASKS.into())).await;
+    let mark = world.mark().await;
+    // It ends with 0, or this fails.
+    let told = world.command(&["reconcile", "--full"]);
+    for scope in [TASKS, "calendars/events.readonly"] {
+        assert!(told.contains(&format!("not granted: {scope}")), "{told}");
+    }
+    let listings = world.reconcile().await["reports"][0]["listings"].take();
+    let of = |kind: &str| listings.as_array().unwrap().iter().find(|one| one["system"] == "ghl" && one["kind"] == kind);
+    assert_eq!((&of("task").unwrap()["not_granted"], &of("task").unwrap()["error"]), (&TASKS.into(), &Value::Null));
+    assert_eq!(of("contact").unwrap()["not_granted"], Value::Null, "what is granted is listed");
+    assert_eq!(searches(&world, mark).await, 0, "it is known, so nothing is sent");
+    let events = Value::from("calendars/events.readonly");
+    world.until("/health tells it too", async || not_granted(&world).await.contains(&events)).await;
+    world.stop().await;
+}
+
+on_both!(
+    Place: edited_and_reopened_tasks_are_found_without_a_webhook,
+    what_is_not_granted_is_not_asked_for_again_and_fails_no_reconcile,
+);

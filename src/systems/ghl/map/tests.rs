@@ -9,7 +9,7 @@ fn mapping() -> Mapping {
         CalendarRow { name: "dye".to_owned(), ..CalendarRow::default() },
     ];
     let custom = [("shoe".to_owned(), "FieldA".to_owned()), ("status".to_owned(), "FieldS".to_owned())].into();
-    Mapping::new(Some("JP".to_owned()), calendars, custom, "2021-07-28")
+    Mapping::new(Some("JP".to_owned()), calendars, custom, "2021-07-28", "2021-04-15")
 }
 
 fn held(kind: Kind, field: &Field, value: &Value) -> Value {

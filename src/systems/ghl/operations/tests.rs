@@ -28,6 +28,9 @@ fn an_action_on_a_kind_is_one_operation() {
     }
     assert_eq!(of(Kind::Appointment, Action::Cancel).map(|operation| operation.name), Some("appointments.update"));
     assert_eq!(of(Kind::Note, Action::Complete), None);
+    let listings =
+        [Kind::Contact, Kind::Task, Kind::Note, Kind::Appointment].map(|kind| listing(kind).map(|it| it.name));
+    assert_eq!(listings, [Some("contacts.search"), Some("tasks.search"), None, None]);
 }
 
 #[test]

@@ -56,6 +56,10 @@ fn params<const N: usize>(params: [(&str, &str); N]) -> BTreeMap<String, String>
 #[case::booking(&["contacts.write"], Kind::Appointment, Action::Update, None)]
 #[case::cancel(&["calendars/events.write"], Kind::Appointment, Action::Cancel, Some("calendars/events.write"))]
 #[case::look(&["calendars/events.readonly"], Kind::Appointment, Action::Find, Some("calendars/events.readonly"))]
+#[case::listing(&["locations/tasks.readonly"], Kind::Task, Action::Find, Some("locations/tasks.readonly"))]
+#[case::listing_and_looking(&["contacts.readonly", "locations/tasks.readonly"], Kind::Task, Action::Find, Some("locations/tasks.readonly"))]
+#[case::looking(&["contacts.readonly"], Kind::Task, Action::Find, Some("contacts.readonly"))]
+#[case::reading(&["locations/tasks.readonly"], Kind::Task, Action::Read, None)]
 #[tokio::test]
 async fn what_is_not_granted_is_not_sent(
     #[case] lacking: &[&str],
@@ -72,6 +76,22 @@ async fn what_is_not_granted_is_not_sent(
     if let Some(missing) = missing.filter(|_| action.writes()) {
         assert_eq!(not_granted(ghl.apply(&step(action, kind, &[])).await.unwrap_err()), missing);
         assert_eq!(script.asked(), []);
+    }
+}
+
+#[test]
+fn asking_for_each_action_tells_every_scope_that_is_missing() {
+    for (actions, writes) in [(&[Action::Read, Action::Find] as &[Action], false), (Action::ALL, true)] {
+        for kind in Kind::ALL.iter().copied() {
+            let needed = scopes(kind, writes);
+            let (ghl, _) = scoped(&needed.iter().copied().collect::<Vec<_>>(), []);
+            let missing = actions.iter().filter_map(|action| match ghl.granted(kind, *action) {
+                Err(SystemError::NotGranted { scope, .. }) => Some(scope),
+                _ => None,
+            });
+            let missing: BTreeSet<String> = missing.collect();
+            assert_eq!(missing, needed.into_iter().map(str::to_owned).collect(), "{kind}");
+        }
     }
 }
 

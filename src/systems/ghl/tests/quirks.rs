@@ -263,3 +263,81 @@ async fn a_full_page_that_does_not_say_how_to_go_on_is_not_taken_for_the_last() 
     let (ghl, _) = ghl([told(200, json!({ "contacts": contacts }))]);
     assert!(matches!(ghl.changed(Kind::Contact, None, None).await, Err(SystemError::Garbled { .. })));
 }
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_does_not_stop_its_page() {
+    let tasks = json!({ "tasks": [
+        { "id": "T1", "title": "Call", "contactId": "C" },
+        { "id": "T2", "title": { "odd": true }, "contactId": "C" },
+        { "title": "no id" },
+        { "id": "T3", "title": "Foreign", "locationId": "Other" },
+        "no object",
+        { "_id": "T4", "title": "Write", "completed": true },
+    ] });
+    let (ghl, _) = ghl([told(200, tasks.clone()), told(200, tasks)]);
+    for page in [ghl.changed(Kind::Task, None, None).await.unwrap(), ghl.untold(Kind::Task, None).await.unwrap()] {
+        let seen: Vec<_> = page.observations.iter().map(|seen| (seen.id.as_str(), seen.class)).collect();
+        assert_eq!(seen, [("T1", Class::Claim), ("T2", Class::Claim), ("T4", Class::Claim)]);
+        let odd = &page.observations[1];
+        assert_eq!((&odd.shape, &odd.parent), (&Shape::Hint, &Some(id("C"))), "it is read by itself");
+        assert!(page.observations[2].fields().is_some());
+    }
+}
+
+#[rstest]
+#[case::v2_showed("", "showed", true)]
+#[case::v2_active("", "active", false)]
+#[case::v2_completed("", "completed", false)]
+#[case::v3_showed("v3", "showed", true)]
+#[case::v3_active("v3", "active", true)]
+#[case::v3_completed("v3", "completed", true)]
+#[case::never("v3", "rescheduled", false)]
+#[tokio::test]
+async fn a_status_is_written_where_the_version_has_it_and_read_in_any(
+    #[case] version: &'static str,
+    #[case] status: &str,
+    #[case] written: bool,
+) {
+    let event = json!({ "event": { "id": "X", "contactId": "C", "appointmentStatus": status } });
+    let (ghl, _) = Made { version, ..Made::default() }.ghl([told(200, event)]);
+    match ghl.express(Kind::Appointment, &Field::STATUS, &Value::text(status)) {
+        Expressed::Holds(value) => assert!(written && value == Value::text(status), "{value:?}"),
+        Expressed::Refused(reason) => {
+            assert!(!written && reason.contains(&format!("`{status}`")), "{reason}");
+            assert_eq!(reason.contains("calendars_version"), status != "rescheduled", "{reason}");
+        }
+        Expressed::Absent => panic!("appointments have a status"),
+    }
+    let reading = ghl.read(&place(Kind::Appointment, None)).await.unwrap();
+    assert_eq!(reading.observation.shape, Shape::Full([text(Field::STATUS, status)].into()));
+}
+
+/// A note that comes back with other line ends is the note that was written: no edit, and no other note.
+#[tokio::test]
+async fn line_ends_are_no_edit_of_a_note() {
+    let shown = json!({ "id": "X", "body": " Prefers mornings\r\nCall first\r\n" });
+    let (ghl, _) = ghl([told(200, json!({ "note": shown })), told(200, json!({ "notes": [shown] }))]);
+    let written = text(Field::BODY, "Prefers mornings\nCall first");
+    assert_eq!(ghl.express(Kind::Note, &written.0, &written.1), Expressed::Holds(written.1.clone()));
+    let fields: Fields = [written].into();
+    let reading = ghl.read(&place(Kind::Note, Some("C"))).await.unwrap();
+    assert_eq!(reading.observation.shape, Shape::Full(fields.clone()));
+    let found = ghl.find(&Wanted { kind: Kind::Note, parent: Some(id("C")), fields }).await.unwrap();
+    assert_eq!(found.len(), 1);
+}
+
+#[tokio::test]
+async fn a_contact_of_whom_only_a_number_without_country_is_known_is_not_made() {
+    let (ghl, script) = ghl([told(200, json!({ "contact": { "id": "X" } }))]);
+    let (name, phone) = (text(Field::FIRST_NAME, "Jane"), text(Field::PHONE, "015123456789"));
+    let mut create = step(Action::Create, Kind::Contact, std::slice::from_ref(&name));
+    create.whole = [name, phone].into();
+    let error = ghl.apply(&create).await.unwrap_err();
+    assert_eq!((error.decision(), script.asked()), (Decision::Park, vec![]), "it could not be looked for");
+    assert!(error.to_string().contains("`region`"), "{error}");
+    let email = text(Field::EMAIL, "a@b.c");
+    create.fields.extend([email.clone()]);
+    create.whole.extend([email]);
+    ghl.apply(&create).await.unwrap();
+    assert_eq!(script.asked()[0].1, json!({ "firstName": "Jane", "email": "a@b.c", "locationId": "Loc" }));
+}

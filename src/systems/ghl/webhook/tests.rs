@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 fn mapping() -> Mapping {
     let custom = [("employer".to_owned(), "BcdmQEsNgz6AVpgLVUJ0".to_owned())].into();
-    Mapping::new(None, Vec::new(), custom, "2021-07-28")
+    Mapping::new(None, Vec::new(), custom, "2021-07-28", "2021-04-15")
 }
 
 fn no_offset() -> ClockOffset {
