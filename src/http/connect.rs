@@ -133,18 +133,21 @@ fn cookie(headers: &HeaderMap, name: &str) -> Option<Secret> {
 }
 
 fn told(connected: &Connected) -> String {
-    let mut text = String::new();
-    for (account, workspace) in &connected.connected {
+    let joined = |(account, workspace): &(String, String)| {
         let (account, workspace) = (escaped(account), escaped(workspace));
-        text += &format!("<p>Location <code>{account}</code> is connected, as workspace <code>{workspace}</code>.</p>");
+        format!("<p>Location <code>{account}</code> is connected, as workspace <code>{workspace}</code>.</p>")
+    };
+    let left_out = |account: &String| {
+        format!("<p>Location <code>{}</code> was left out: no workspace has it.</p>", escaped(account))
+    };
+    let mut lines: Vec<String> = connected.connected.iter().map(joined).collect();
+    lines.extend(connected.left_out.iter().map(left_out));
+    if lines.is_empty() {
+        lines
+            .push("<p>The agency is connected. Its locations follow when the app is installed in them.</p>".to_owned());
     }
-    for account in &connected.left_out {
-        text += &format!("<p>Location <code>{}</code> was left out: no workspace has it.</p>", escaped(account));
-    }
-    if connected.connected.is_empty() && connected.left_out.is_empty() {
-        text += "<p>The agency is connected. Its locations follow when the app is installed in them.</p>";
-    }
-    text + "<p>You may close this page.</p>"
+    lines.push("<p>You may close this page.</p>".to_owned());
+    lines.concat()
 }
 
 fn failed(error: &ConnectError) -> Response {
