@@ -3,6 +3,7 @@
 mod access;
 mod connect;
 mod doorway;
+mod grants;
 mod installs;
 mod ops;
 mod preview;
@@ -10,6 +11,7 @@ mod roster;
 mod rounds;
 mod sites;
 mod stages;
+mod told;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -84,6 +86,8 @@ pub struct Running {
     keeper: Option<Arc<Keeper>>,
     /// Rung when there may be something to do about installs.
     installs: Notify,
+    /// Held while workspaces open, so that the doorway never goes back to fewer.
+    opening: tokio::sync::Mutex<()>,
     doorway: Doorway,
     stages: Stages,
     supervisor: Supervisor,
@@ -101,7 +105,7 @@ pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
         logins::reseal(store.as_ref(), sealer, clock.now()).await?;
     }
     let keeper = keeper(config, &store, sealer.clone(), &ground, &owner).await?;
-    let opened = installs::opened(config, store.as_ref()).await?;
+    let opened = installs::opened(config, &store.installs().await?);
     let sealed = sealer.map(|sealer| (store.clone(), sealer));
     let proofs = sites::Proofs { logins: &logins, sealed, keeper: keeper.clone() };
     let budget = Budget::new(limits(config), clock.clone(), ids.clone());
@@ -127,6 +131,7 @@ pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
         public: public.local_addr()?,
         ops: ops.local_addr()?,
         installs: Notify::new(),
+        opening: tokio::sync::Mutex::default(),
         runs: Mutex::default(),
         supervisor,
         keeper,
@@ -293,7 +298,14 @@ impl Running {
 
     /// Finishes what runs, gives the leases back, and ends.
     pub async fn stop(&self) -> Result<()> {
-        if !self.supervisor.finish(PATIENCE).await {
+        let ended = async {
+            let ended = self.supervisor.finish(PATIENCE).await;
+            if let Some(keeper) = &self.keeper {
+                keeper.settled().await;
+            }
+            ended
+        };
+        if !tokio::time::timeout(PATIENCE, ended).await.unwrap_or(false) {
             tracing::warn!("something still ran; its leases end by themselves");
         }
         self.holder.give_back().await?;

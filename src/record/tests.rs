@@ -164,10 +164,14 @@ fn the_credential_allows_and_path_and_body_only_select(
 fn what_was_not_read_or_is_not_mirrored_keeps_its_standing() {
     let unparsed = placed(&GHL, Envelope::unparsed("no JSON"));
     assert_eq!((unparsed.standing, unparsed.reason.as_deref()), (Standing::Unparsed, Some("no JSON")));
-    let install = Envelope { standing: Standing::NotMirrored, ..envelope(None) };
-    assert_eq!(placed(&GHL, install).standing, Standing::NotMirrored);
-    let new = Envelope { standing: Standing::NotMirrored, ..envelope(Some("ghl-nobody")) };
-    assert_eq!(placed(&GHL, new).standing, Standing::NotMirrored);
+    let app = Sent { speaks_for: &["one", "two", "three"], ..GHL };
+    let install = |account| Envelope { standing: Standing::NotMirrored, ..envelope(account) };
+    for account in [None, Some("ghl-nobody")] {
+        assert_eq!(placed(&app, install(account)).standing, Standing::NotMirrored);
+        let by_one_customers_gateway = placed(&GHL, install(account));
+        assert_eq!(by_one_customers_gateway.standing, Standing::Unrouted, "it installs and uninstalls for nobody else");
+    }
+    assert_eq!(placed(&TIMIFY, install(Some("timify-nobody"))).standing, Standing::NotMirrored);
     let foreign = Envelope { standing: Standing::NotMirrored, ..envelope(Some("ghl-three")) };
     assert_eq!(placed(&GHL, foreign).standing, Standing::Unrouted);
 }
