@@ -21,6 +21,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use access::Accounts;
 use doorway::Doorway;
@@ -122,7 +123,8 @@ pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
     let ops = TcpListener::bind(config.server.ops).await.with_context(|| taken(config.server.ops))?;
     let supervisor = Supervisor::new(clock.clone());
     let (recorder, writer) = Recorder::new(store.clone(), Waiting::default());
-    supervisor.spawn(writer.run());
+    let listened = CancellationToken::new();
+    supervisor.spawn(writer.run(listened.clone().cancelled_owned()));
     let roster = Arc::new(roster);
     let accounts = Accounts { roster: roster.clone(), store: store.clone(), clock: clock.clone() };
     let running = Arc::new(Running {
@@ -145,7 +147,7 @@ pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
         running.work(&served, name);
     }
     running.lead_on(&recorder);
-    running.listen(config, public, ops);
+    running.listen(config, public, ops, listened);
     running.look_after_installs();
     running.go_round(config);
     tracing::info!(public = %running.public, ops = %running.ops, workspaces = served.sites.len(), "lockstep serves");
@@ -248,7 +250,8 @@ impl Running {
         self.supervisor.watch(name, |heart| async move { worker.run(stop, heart).await });
     }
 
-    fn listen(self: &Arc<Self>, config: &Config, public: TcpListener, ops: TcpListener) {
+    /// Listens until the stop is rung; `listened` is rung when no webhook can come any more.
+    fn listen(self: &Arc<Self>, config: &Config, public: TcpListener, ops: TcpListener, listened: CancellationToken) {
         let frame = Frame { clock: self.clock.clone(), ids: self.ids.clone() };
         let way_in = Public {
             intake: self.doorway.intake.clone(),
@@ -258,13 +261,16 @@ impl Running {
             body_limit: config.server.body_limit,
         };
         let operations = Operations { ops: Arc::new(self.clone()), token: config.ops.token.clone(), frame };
-        for (listener, router) in [(public, routes::public(way_in)), (ops, routes::ops(operations))] {
+        let ends =
+            [(public, routes::public(way_in), listened), (ops, routes::ops(operations), CancellationToken::new())];
+        for (listener, router, ended) in ends {
             let stop = self.supervisor.stop().clone();
             self.supervisor.spawn(async move {
                 let serving = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
                 if let Err(error) = serving.await {
                     tracing::error!(error = %error, "a listener ended");
                 }
+                ended.cancel();
             });
         }
     }

@@ -173,7 +173,7 @@ fn world_with(waiting: Waiting) -> World {
     let (checks, workspaces) = (checks(&config), config.workspaces());
     let log = Arc::new(MemoryLog::default());
     let (recorder, writer) = Recorder::new(Arc::clone(&log) as Arc<_>, waiting);
-    tokio::spawn(writer.run());
+    tokio::spawn(writer.run(std::future::pending()));
     let manual = Arc::new(ManualClock::at(NOW));
     let clock: Arc<dyn Clock> = Arc::clone(&manual) as Arc<_>;
     let ids = Arc::new(Ids::seeded(1));

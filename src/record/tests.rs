@@ -210,7 +210,7 @@ fn change(label: &str) -> NewChange {
 
 fn recorder(log: &Arc<MemoryLog>, waiting: Waiting) -> Recorder {
     let (recorder, writer) = Recorder::new(Arc::clone(log) as Arc<dyn ChangeLog>, waiting);
-    tokio::spawn(writer.run());
+    tokio::spawn(writer.run(std::future::pending()));
     recorder
 }
 
@@ -237,12 +237,30 @@ async fn many_waiting_changes_are_one_commit() {
     while queue.max_capacity() - queue.capacity() < 5 {
         tokio::task::yield_now().await;
     }
-    tokio::spawn(writer.run());
+    tokio::spawn(writer.run(std::future::pending()));
     let results = all.await.unwrap();
     let duplicates = results.iter().filter(|result| matches!(result, Ok(Appended::Duplicate(_)))).count();
     assert_eq!((results.len(), duplicates), (5, 1));
     assert_eq!(log.rows.lock().unwrap().len(), 4);
     assert_eq!((log.transactions.load(Ordering::SeqCst), *commits.borrow()), (1, 1));
+}
+
+#[tokio::test]
+async fn the_writer_ends_when_nobody_brings_anything_any_more_and_appends_what_was_brought() {
+    let log = Arc::new(MemoryLog::default());
+    let (recorder, writer) = Recorder::new(Arc::clone(&log) as Arc<dyn ChangeLog>, Waiting::default());
+    let queue = recorder.queue.clone();
+    let all = tokio::spawn({
+        let recorder = recorder.clone();
+        async move { record_all(&recorder, &["a", "b"]).await }
+    });
+    while queue.max_capacity() - queue.capacity() < 2 {
+        tokio::task::yield_now().await;
+    }
+    writer.run(std::future::ready(())).await;
+    assert!(all.await.unwrap().iter().all(Result::is_ok));
+    assert_eq!(log.rows.lock().unwrap().len(), 2);
+    assert!(matches!(recorder.record(change("c")).await, Err(NotStored::Stopped)));
 }
 
 #[tokio::test]
@@ -289,7 +307,7 @@ async fn one_row_that_the_store_refuses_holds_no_other_back() {
     while queue.max_capacity() - queue.capacity() < 3 {
         tokio::task::yield_now().await;
     }
-    tokio::spawn(writer.run());
+    tokio::spawn(writer.run(std::future::pending()));
     let results = all.await.unwrap();
     assert!(results[0].is_ok() && results[2].is_ok());
     assert_eq!(results[1], Err(NotStored::Failed));
