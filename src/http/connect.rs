@@ -3,6 +3,7 @@
 //! In: a person's browser. Out: redirects and two small pages, without scripts, that tell no secret. A one-time cookie binds
 //! the way back to the browser that began; what the vendor sends with it (a code) is never shown or logged.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -138,13 +139,16 @@ fn cookie(headers: &HeaderMap, name: &str) -> Option<Secret> {
 }
 
 fn told(connected: &Connected) -> String {
+    // Writing to a String cannot fail.
     let mut text = String::new();
     for (account, workspace) in &connected.connected {
         let (account, workspace) = (escaped(account), escaped(workspace));
-        text += &format!("<p>Location <code>{account}</code> is connected, as workspace <code>{workspace}</code>.</p>");
+        let _ =
+            write!(text, "<p>Location <code>{account}</code> is connected, as workspace <code>{workspace}</code>.</p>");
     }
     for account in &connected.left_out {
-        text += &format!("<p>Location <code>{}</code> was left out: no workspace has it.</p>", escaped(account));
+        let account = escaped(account);
+        let _ = write!(text, "<p>Location <code>{account}</code> was left out: no workspace has it.</p>");
     }
     if connected.connected.is_empty() && connected.left_out.is_empty() {
         text += "<p>The agency is connected. Its locations follow when the app is installed in them.</p>";

@@ -28,7 +28,7 @@ fn by_installs(config: &mut Config) {
         scopes: sandbox.client.scopes,
         version: "2021-07-28".to_owned(),
         companies: Vec::new(),
-        renew_before: std::time::Duration::from_secs(3600),
+        renew_before: std::time::Duration::from_hours(1),
         reconnect: false,
     });
     for connection in config.connections.values_mut().filter(|connection| connection.system == System::Ghl) {
@@ -131,7 +131,9 @@ async fn an_owner_connects_in_a_browser_and_what_waited_is_mirrored(place: &mut 
     world.everywhere(0, &email("Ann")).await;
     let connected = async || health_of(&world, "main").await["systems"]["ghl"]["install"]["state"] == "connected";
     world.until("health, which is kept for a second, says so", connected).await;
+    let begun = std::time::Instant::now();
     world.stop().await;
+    assert!(begun.elapsed() < std::time::Duration::from_secs(8), "everything ends by itself when it is asked to");
 }
 
 async fn a_way_back_is_good_once_and_only_in_the_browser_that_began(place: &mut Place) {
