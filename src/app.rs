@@ -3,6 +3,7 @@
 mod access;
 mod connect;
 mod doorway;
+mod grants;
 mod installs;
 mod ops;
 mod preview;
@@ -10,6 +11,7 @@ mod roster;
 mod rounds;
 mod sites;
 mod stages;
+mod told;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,6 +21,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use access::Accounts;
 use doorway::Doorway;
@@ -84,6 +87,8 @@ pub struct Running {
     keeper: Option<Arc<Keeper>>,
     /// Rung when there may be something to do about installs.
     installs: Notify,
+    /// Held while workspaces open, so that the doorway never goes back to fewer.
+    opening: tokio::sync::Mutex<()>,
     doorway: Doorway,
     stages: Stages,
     supervisor: Supervisor,
@@ -101,7 +106,7 @@ pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
         logins::reseal(store.as_ref(), sealer, clock.now()).await?;
     }
     let keeper = keeper(config, &store, sealer.clone(), &ground, &owner).await?;
-    let opened = installs::opened(config, store.as_ref()).await?;
+    let opened = installs::opened(config, &store.installs().await?);
     let sealed = sealer.map(|sealer| (store.clone(), sealer));
     let proofs = sites::Proofs { logins: &logins, sealed, keeper: keeper.clone() };
     let budget = Budget::new(limits(config), clock.clone(), ids.clone());
@@ -118,7 +123,8 @@ pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
     let ops = TcpListener::bind(config.server.ops).await.with_context(|| taken(config.server.ops))?;
     let supervisor = Supervisor::new(clock.clone());
     let (recorder, writer) = Recorder::new(store.clone(), Waiting::default());
-    supervisor.spawn(writer.run());
+    let listened = CancellationToken::new();
+    supervisor.spawn(writer.run(listened.clone().cancelled_owned()));
     let roster = Arc::new(roster);
     let accounts = Accounts { roster: roster.clone(), store: store.clone(), clock: clock.clone() };
     let running = Arc::new(Running {
@@ -127,6 +133,7 @@ pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
         public: public.local_addr()?,
         ops: ops.local_addr()?,
         installs: Notify::new(),
+        opening: tokio::sync::Mutex::default(),
         runs: Mutex::default(),
         supervisor,
         keeper,
@@ -140,7 +147,7 @@ pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
         running.work(&served, name);
     }
     running.lead_on(&recorder);
-    running.listen(config, public, ops);
+    running.listen(config, public, ops, listened);
     running.look_after_installs();
     running.go_round(config);
     tracing::info!(public = %running.public, ops = %running.ops, workspaces = served.sites.len(), "lockstep serves");
@@ -243,7 +250,8 @@ impl Running {
         self.supervisor.watch(name, |heart| async move { worker.run(stop, heart).await });
     }
 
-    fn listen(self: &Arc<Self>, config: &Config, public: TcpListener, ops: TcpListener) {
+    /// Listens until the stop is rung; `listened` is rung when no webhook can come any more.
+    fn listen(self: &Arc<Self>, config: &Config, public: TcpListener, ops: TcpListener, listened: CancellationToken) {
         let frame = Frame { clock: self.clock.clone(), ids: self.ids.clone() };
         let way_in = Public {
             intake: self.doorway.intake.clone(),
@@ -253,13 +261,16 @@ impl Running {
             body_limit: config.server.body_limit,
         };
         let operations = Operations { ops: Arc::new(self.clone()), token: config.ops.token.clone(), frame };
-        for (listener, router) in [(public, routes::public(way_in)), (ops, routes::ops(operations))] {
+        let ends =
+            [(public, routes::public(way_in), listened), (ops, routes::ops(operations), CancellationToken::new())];
+        for (listener, router, ended) in ends {
             let stop = self.supervisor.stop().clone();
             self.supervisor.spawn(async move {
                 let serving = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
                 if let Err(error) = serving.await {
                     tracing::error!(error = %error, "a listener ended");
                 }
+                ended.cancel();
             });
         }
     }
@@ -293,7 +304,14 @@ impl Running {
 
     /// Finishes what runs, gives the leases back, and ends.
     pub async fn stop(&self) -> Result<()> {
-        if !self.supervisor.finish(PATIENCE).await {
+        let ended = async {
+            let ended = self.supervisor.finish(PATIENCE).await;
+            if let Some(keeper) = &self.keeper {
+                keeper.settled().await;
+            }
+            ended
+        };
+        if !tokio::time::timeout(PATIENCE, ended).await.unwrap_or(false) {
             tracing::warn!("something still ran; its leases end by themselves");
         }
         self.holder.give_back().await?;

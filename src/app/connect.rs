@@ -1,15 +1,21 @@
 //! The owner of an account lets us in: what stands behind `/oauth/ghl/connect` and its callback.
 
+use std::error::Error as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::oneshot;
 
 use super::Running;
 use super::installs::admits;
-use crate::credentials::oauth::OauthError;
+use crate::credentials::oauth::{Keeper, OauthError};
 use crate::http::{Begun, Connect, ConnectError, Connected};
 use crate::model::{Holder, InstallKey};
 use crate::secret::Secret;
+
+/// How long a browser waits for the vendor. Shorter than a public request may take.
+const PATIENCE: Duration = Duration::from_secs(12);
 
 #[async_trait]
 impl Connect for Arc<Running> {
@@ -20,10 +26,41 @@ impl Connect for Arc<Running> {
     }
 
     async fn finish(&self, state: &str, cookie: &Secret, code: &Secret) -> Result<Connected, ConnectError> {
-        let keeper = self.keeper.as_ref().ok_or(ConnectError::NotConfigured)?;
+        let keeper = self.keeper.clone().ok_or(ConnectError::NotConfigured)?;
+        let (running, state, cookie, code) = (self.clone(), Secret::new(state), cookie.clone(), code.clone());
+        let (tell, told) = oneshot::channel();
+        // By itself: the code is good once, and who closes the browser must not lose the tokens that came for it.
+        self.supervisor.spawn(async move {
+            let connected = running.connected(&keeper, &state, &cookie, &code).await;
+            if let Err(Err(error)) = tell.send(connected) {
+                let cause = error.source().map(ToString::to_string);
+                tracing::error!(%error, cause, "an account could not be connected, and nobody waits to hear it");
+            }
+        });
+        match tokio::time::timeout(PATIENCE, told).await {
+            Ok(Ok(connected)) => connected,
+            Ok(Err(ended)) => Err(ConnectError::Failed(ended.into())),
+            Err(_) => Err(ConnectError::Slow),
+        }
+    }
+
+    fn is_https(&self) -> bool {
+        let served = self.roster.served();
+        served.config.server.public_url.as_ref().is_some_and(|url| url.starts_with("https://"))
+    }
+}
+
+impl Running {
+    async fn connected(
+        self: &Arc<Self>,
+        keeper: &Arc<Keeper>,
+        state: &Secret,
+        cookie: &Secret,
+        code: &Secret,
+    ) -> Result<Connected, ConnectError> {
         let served = self.roster.served();
         let admits = |location: &str, company: Option<&str>| admits(&served.config, location, company);
-        let finished = keeper.finish(&Secret::new(state), cookie, code, &admits).await.map_err(refused)?;
+        let finished = keeper.finish(state, cookie, code, &admits).await.map_err(refused)?;
         self.open_what_is_installed().await.map_err(|error| ConnectError::Failed(error.into()))?;
         self.installs.notify_one();
         let served = self.roster.served();
@@ -35,18 +72,13 @@ impl Connect for Arc<Running> {
             left_out: finished.refused.into_iter().map(|key| key.account).collect(),
         })
     }
-
-    fn is_https(&self) -> bool {
-        let served = self.roster.served();
-        served.config.server.public_url.as_ref().is_some_and(|url| url.starts_with("https://"))
-    }
 }
 
 fn refused(error: OauthError) -> ConnectError {
     match error {
         OauthError::Crowded => ConnectError::TooMany,
         OauthError::Ticket | OauthError::Cookie => ConnectError::NotBegun,
-        OauthError::Code(_) | OauthError::Client | OauthError::Foreign(_) => ConnectError::Refused(error.to_string()),
+        OauthError::Code(_) | OauthError::Foreign(_) => ConnectError::Refused(error.to_string()),
         other => ConnectError::Failed(other.into()),
     }
 }

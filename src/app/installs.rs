@@ -1,40 +1,37 @@
-//! Installs of our app, while the service runs: what the vendor tells of them is done, what they open is served, tokens are
-//! renewed in time, and what waited for a scope goes on when it is granted.
+//! Installs of our app, while the service runs: what they open is served, and tokens are renewed in time.
+//!
+//! In: the rows of installs, and a bell. Out: workspaces, new tokens. Following what the vendor tells is `told`'s, letting go
+//! on what waited for a scope is `grants`'.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use serde_json::Value;
+use tokio::time::MissedTickBehavior;
 
 use super::Running;
-use super::access::lacks;
-use crate::clock::Millis;
+use super::grants::Grants;
+use super::rounds::next;
 use crate::config::Config;
-use crate::credentials::oauth::{Keeper, OauthError};
-use crate::mirror::NOT_GRANTED;
-use crate::model::{Change, ChangeId, Holder, Install, InstallKey, InstallState, MirrorState, System};
-use crate::store::{Store, StoreError};
+use crate::model::{Holder, Install, InstallState, Mode};
 
 /// The name under which one process at a time does what installs ask for. No workspace can have it.
 pub(super) const LEASE: &str = "(installs)";
 /// How often it is looked for installs that another process took in, and for what waits for a scope.
 const LOOK: Duration = Duration::from_secs(5);
-/// Another process may still be committing a change with a lower number than one that we have seen, for so long at most.
-const SETTLED: Duration = Duration::from_mins(1);
-/// Changes read at once.
-const BATCH: u32 = 500;
+/// How long it rests after each look: the bell rings for every webhook.
+const BREATH: Duration = Duration::from_millis(200);
+/// How often it is looked for tokens that end.
+const RENEW: Duration = Duration::from_mins(1);
 
 /// The locations that have a workspace because the app was installed in them.
-pub(super) async fn opened(config: &Config, store: &dyn Store) -> Result<Vec<String>, StoreError> {
-    let Some(oauth) = &config.systems.ghl.oauth else { return Ok(Vec::new()) };
-    let opens = |install: &Install| {
+pub(super) fn opened(config: &Config, installs: &[Install]) -> Vec<String> {
+    let Some(oauth) = &config.systems.ghl.oauth else { return Vec::new() };
+    let opens = |install: &&Install| {
         let ours = install.company.as_ref().is_some_and(|company| oauth.companies.contains(company));
         ours && install.key.holder == Holder::Location && install.state != InstallState::Removed
     };
-    let installs = store.installs().await?.into_iter();
-    Ok(installs.filter(opens).map(|install| install.key.account).collect())
+    installs.iter().filter(opens).map(|install| install.key.account.clone()).collect()
 }
 
 /// Whether tokens of an account are accepted: a workspace has it, or its agency may open workspaces.
@@ -48,134 +45,80 @@ impl Running {
     pub(super) fn look_after_installs(self: &Arc<Self>) {
         let (running, stop) = (self.clone(), self.supervisor.stop().clone());
         self.supervisor.watch("installs", |heart| async move {
-            let mut done = BTreeSet::new();
+            let (told, mut grants) = (Arc::default(), Grants::default());
+            let mut tick = tokio::time::interval(LOOK);
+            tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 heart.beat();
-                if let Err(error) = running.installs_turn(&mut done).await {
-                    tracing::error!(error = %error, "installs could not be looked after; trying again");
-                }
                 tokio::select! {
                     () = stop.cancelled() => return,
+                    // Rung for each webhook that is recorded: only what is cheap is done then.
                     () = running.installs.notified() => {}
-                    () = tokio::time::sleep(LOOK) => {}
+                    _ = tick.tick() => running.look(&mut grants).await,
+                }
+                running.follow(&told);
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(BREATH) => {}
+                }
+            }
+        });
+        self.renew_tokens();
+    }
+
+    /// Waits for the store alone: what asks the vendor runs beside it, so that a vendor that hangs does not look as if we did.
+    async fn look(&self, grants: &mut Grants) {
+        let looked = async {
+            if let Some(keeper) = &self.keeper {
+                let installs = self.store.installs().await?;
+                keeper.notice(&installs);
+                self.open(&installs).await?;
+            }
+            self.release_what_is_granted(grants).await
+        };
+        if let Err(error) = looked.await {
+            tracing::error!(error = %error, "installs could not be looked after; trying again");
+        }
+    }
+
+    /// Renews tokens in time. Should it ever stay away: who needs a token that ends renews it too.
+    fn renew_tokens(&self) {
+        let Some(keeper) = self.keeper.clone() else { return };
+        let stop = self.supervisor.stop().clone();
+        self.supervisor.spawn(async move {
+            loop {
+                tokio::select! {
+                    // A renewal that runs is waited for at the end of the stop.
+                    () = stop.cancelled() => return,
+                    renewed = keeper.renew_due() => if let Err(error) = renewed {
+                        tracing::error!(error = %error, "tokens could not be renewed; trying again");
+                    },
+                }
+                if !next(RENEW, &stop).await {
+                    return;
                 }
             }
         });
     }
 
-    async fn installs_turn(&self, done: &mut BTreeSet<ChangeId>) -> Result<()> {
-        if let Some(keeper) = &self.keeper {
-            if self.holder.lease(LEASE).is_some() {
-                self.do_what_was_told(keeper, done).await?;
-            }
-            self.open_what_is_installed().await?;
-            keeper.renew_due().await?;
-        }
-        self.release_what_is_granted().await
-    }
-
-    /// INSTALL and UNINSTALL, each once; one that fails is tried again.
-    async fn do_what_was_told(&self, keeper: &Arc<Keeper>, done: &mut BTreeSet<ChangeId>) -> Result<()> {
-        let text = self.store.cursor(LEASE, "told").await?;
-        let cursor = ChangeId(text.and_then(|text| text.parse().ok()).unwrap_or(0));
-        let (now, mut reached, mut whole) = (self.clock.now(), cursor, true);
-        for change in self.store.told_of_installs(System::Ghl, cursor, BATCH).await? {
-            if !done.contains(&change.id) {
-                match self.told(keeper, &change).await {
-                    Ok(()) => {
-                        done.insert(change.id);
-                    }
-                    Err(error) => {
-                        tracing::warn!(change.id = change.id.0, error = %error, "an install could not be followed; trying again");
-                        whole = false;
-                    }
-                }
-            }
-            if whole && now.since(change.said.received) > SETTLED {
-                reached = change.id;
-                done.remove(&change.id);
-            }
-        }
-        if reached != cursor {
-            self.store.set_cursor(LEASE, "told", &reached.0.to_string(), now).await?;
-        }
-        Ok(())
-    }
-
-    async fn told(&self, keeper: &Arc<Keeper>, change: &Change) -> Result<(), OauthError> {
-        let body: Value = serde_json::from_slice(&change.said.body).unwrap_or_default();
-        let text = |key: &str| body[key].as_str().filter(|text| !text.is_empty());
-        let (location, company) = (text("locationId"), text("companyId"));
-        if change.said.label == "UNINSTALL" {
-            return if self.is_over(location, company, change.said.at).await? {
-                Ok(())
-            } else {
-                keeper.uninstalled(location, company).await.map(drop)
-            };
-        }
-        let served = self.roster.served();
-        let admits = |location: &str, company: Option<&str>| admits(&served.config, location, company);
-        keeper.installed(location, company, &admits).await.map(drop)
-    }
-
-    /// Whether an uninstalling that was told late is over: tokens that were got or renewed after it are good.
-    async fn is_over(
-        &self,
-        location: Option<&str>,
-        company: Option<&str>,
-        at: Option<Millis>,
-    ) -> Result<bool, OauthError> {
-        let key = location.map(InstallKey::location).or_else(|| company.map(InstallKey::company));
-        let Some(key) = key else { return Ok(true) };
-        let install = self.store.install(&key).await?;
-        let since = install.filter(|install| install.state == InstallState::Connected).map(|install| install.changed);
-        Ok(since.zip(at).is_some_and(|(since, at)| since > at))
-    }
-
     /// Opens workspaces for installs of agencies that may, also those that another process took in.
     pub(super) async fn open_what_is_installed(&self) -> Result<()> {
-        let locations = opened(&self.roster.served().config, self.store.as_ref()).await?;
-        let names = self.roster.open(locations)?;
-        if names.is_empty() {
-            return Ok(());
-        }
-        self.store.register(&names, crate::model::Mode::Shadow, self.clock.now()).await?;
+        self.open(&self.store.installs().await?).await
+    }
+
+    async fn open(&self, installs: &[Install]) -> Result<()> {
+        let _turn = self.opening.lock().await;
+        let locations = opened(&self.roster.served().config, installs);
+        let Some((served, names)) = self.roster.with(locations)? else { return Ok(()) };
+        // First of all: what fails after this is begun anew the next time.
+        self.store.register(&names, Mode::Shadow, self.clock.now()).await?;
+        self.roster.serve(served);
         let served = self.roster.served();
         self.doorway.admit(&served.config);
         for name in names {
             tracing::info!(workspace = %name, "the app was installed: a workspace is open, in shadow mode");
             self.holder.want(&name);
             self.work(&served, &name);
-        }
-        Ok(())
-    }
-
-    /// What waited for a scope goes on when it is granted.
-    async fn release_what_is_granted(&self) -> Result<()> {
-        for (name, site) in self.roster.served().sites.iter().filter(|(name, _)| self.holder.lease(name).is_some()) {
-            let granted: BTreeSet<System> = site
-                .targets
-                .iter()
-                .filter(|(_, target)| lacks(target.as_ref()).writing.is_empty())
-                .map(|(system, _)| *system)
-                .collect();
-            let held = self.store.in_state(name, MirrorState::Held, BATCH).await?;
-            let waited = |mirror: &crate::model::Mirror| {
-                let waits = mirror.reason.as_deref().is_some_and(|reason| reason.starts_with(NOT_GRANTED));
-                waits && granted.contains(&mirror.system)
-            };
-            if !held.iter().any(waited) {
-                continue;
-            }
-            let released = self.release(name, waited).await?;
-            tracing::info!(workspace = %name, released, "a scope was granted; what waited for it goes on");
-            for review in self.store.reviews(name).await? {
-                let system =
-                    review.subject.strip_prefix("grant/").and_then(|rest| rest.split('/').next()?.parse().ok());
-                if system.is_some_and(|system| granted.contains(&system)) {
-                    self.store.close_review(name, &review.subject, self.clock.now()).await?;
-                }
-            }
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The workspaces that are served: those of the configuration, and those that installs of our app opened since.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::Result;
@@ -39,9 +39,14 @@ impl Roster {
         self.served.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Opens a workspace for each of these GHL locations that none has yet; gives their names.
-    pub fn open(&self, locations: impl IntoIterator<Item = String>) -> Result<Vec<String>> {
-        let mut served = self.served.write().unwrap_or_else(PoisonError::into_inner);
+    /// What would be served with a workspace for each of these GHL locations that none has yet, and the names of the new
+    /// ones; `None`: there is nothing new. Nothing is served of it until [`Roster::serve`].
+    pub fn with(&self, locations: Vec<String>) -> Result<Option<(Served, Vec<String>)>> {
+        let served = self.served();
+        let known: BTreeSet<&str> = served.config.locations().collect();
+        if locations.iter().all(|location| known.contains(location.as_str())) {
+            return Ok(None);
+        }
         let config = served.config.opening(locations);
         let opened = &config.workspaces[served.config.workspaces.len()..];
         let mut names = Vec::with_capacity(opened.len());
@@ -51,10 +56,12 @@ impl Roster {
             wakes.insert(entry.name.clone(), Arc::default());
             names.push(entry.name.clone());
         }
-        if !names.is_empty() {
-            *served = Arc::new(Served { config, sites, wakes });
-        }
-        Ok(names)
+        Ok(Some((Served { config, sites, wakes }, names)).filter(|(_, names)| !names.is_empty()))
+    }
+
+    /// Serves this from now on.
+    pub fn serve(&self, served: Served) {
+        *self.served.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(served);
     }
 }
 

@@ -17,7 +17,7 @@ use crate::systems::Site;
 const SIGHTINGS: Duration = Duration::from_mins(1);
 
 /// Waits for the next round. `false`: there is none, the service stops.
-async fn next(pause: Duration, stop: &CancellationToken) -> bool {
+pub(super) async fn next(pause: Duration, stop: &CancellationToken) -> bool {
     tokio::select! {
         () = stop.cancelled() => false,
         () = tokio::time::sleep(pause) => true,

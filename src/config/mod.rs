@@ -123,12 +123,22 @@ impl Config {
         self.workspaces.iter().map(WorkspaceEntry::to_model).collect()
     }
 
-    /// The same with a workspace of its own for each of these GHL locations that no workspace has yet.
+    /// The same with a workspace of its own for each of these GHL locations that no workspace has yet. Where the name that it
+    /// would have is taken by another one, none opens: two customers would share it.
     pub fn opening(&self, locations: impl IntoIterator<Item = String>) -> Self {
         let mut opened = self.clone();
-        let new = locations.into_iter().filter(|location| !self.has_location(location));
-        opened.workspaces.extend(new.map(|location| WorkspaceEntry::opened(&location, &self.dispatch.limits)));
+        for location in locations {
+            let entry = WorkspaceEntry::opened(&location, &self.dispatch.limits);
+            if !opened.has_location(&location) && opened.workspaces.iter().all(|one| one.name != entry.name) {
+                opened.workspaces.push(entry);
+            }
+        }
         opened
+    }
+
+    /// The GHL locations that have a workspace.
+    pub fn locations(&self) -> impl Iterator<Item = &str> {
+        self.workspaces.iter().filter_map(|entry| Some(entry.accounts.get(&System::Ghl)?.id.as_str()))
     }
 
     /// Whether a workspace has this GHL location.

@@ -165,6 +165,9 @@ const GHL_SCOPES: &[&str] = &[
     "oauth.write",
 ];
 
+/// Tokens that are renewed earlier than this before their end are hardly used.
+const LONGEST_BEFORE: Duration = Duration::from_hours(12);
+
 impl GhlOauth {
     fn read(section: &Section<'_>) -> Option<Self> {
         let client_id: Option<String> = section.must("client_id");
@@ -182,6 +185,10 @@ impl GhlOauth {
                 "v3 has other names for everything; Lockstep speaks OAuth in the forms of 2021-07-28",
             );
         }
+        let renew_before = section.or("renew_before", Duration::from_hours(1));
+        if renew_before > LONGEST_BEFORE {
+            section.mistake("renew_before", "is more than 12h: GHL's tokens live for a day");
+        }
         let authorize_url = section
             .or("authorize_url", HttpUrl("https://marketplace.gohighlevel.com/v2/oauth/chooselocation".to_owned()));
         Some(Self {
@@ -192,7 +199,7 @@ impl GhlOauth {
             scopes: section.or("scopes", GHL_SCOPES.iter().map(ToString::to_string).collect()),
             version,
             companies: section.or("companies", Vec::new()),
-            renew_before: section.or("renew_before", Duration::from_hours(1)),
+            renew_before,
             reconnect: section.or("reconnect", false),
         })
     }

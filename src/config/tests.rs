@@ -196,6 +196,7 @@ fn oauth_needs_an_address_to_come_back_to_keys_to_seal_with_and_an_app_of_the_sa
     blamed(mistakes_after("keys = [\"AAAA", "#keys = [\"AAAA"), "needs [seal] keys");
     blamed(mistakes_after("app_id = \"65f0c0ffee00000000000000\"", "app_id = \"other\""), "is another app than");
     blamed(mistakes_after("oauth = false", "oauth = true"), "is set besides `oauth`");
+    blamed(mistakes_after("renew_before = \"1h\"", "renew_before = \"48h\""), "is more than 12h");
     blamed(mistakes_after("\nversion = \"2021-07-28\"", "\nversion = \"v3\""), "v3 has other names");
 }
 
@@ -253,4 +254,15 @@ fn without_our_app_id_or_any_secret_there_is_no_check() {
     let without = without_table(&without, "systems.ghl.oauth");
     let without = without.replacen("hmac_secrets = [\"a long random text\"]", "hmac_secrets = []", 1);
     assert!(!checks(&read(&without).unwrap()).contains_key(&System::Ghl));
+}
+
+#[test]
+fn a_location_opens_a_workspace_of_its_own_once_and_never_under_the_name_of_another() {
+    let config = read(&whole_example()).unwrap();
+    let names = |config: &Config| config.workspaces.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
+    let opened = config.opening(["LocB".to_owned(), "LocB".to_owned()]);
+    assert_eq!(names(&opened), ["main", "ghl-LocB"]);
+    assert_eq!((opened.workspace_of("LocB"), config.workspace_of("LocB")), (Some("ghl-LocB"), None));
+    let taken = read(&whole_example().replace("name = \"main\"", "name = \"ghl-LocB\"")).unwrap();
+    assert_eq!(names(&taken.opening(["LocB".to_owned()])), ["ghl-LocB"], "two customers would share it");
 }

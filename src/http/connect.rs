@@ -55,6 +55,11 @@ pub enum ConnectError {
     /// The vendor, or the owner, refused.
     #[error("{0}")]
     Refused(String),
+    /// The vendor takes long; it goes on without the browser.
+    #[error(
+        "the vendor takes long to answer, and this goes on without you: look again in a minute, before you begin anew"
+    )]
+    Slow,
     /// Something failed; the page does not say what, the log does.
     #[error("it failed")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -155,13 +160,15 @@ fn failed(error: &ConnectError) -> Response {
         ConnectError::NotConfigured => StatusCode::NOT_FOUND,
         ConnectError::TooMany => StatusCode::TOO_MANY_REQUESTS,
         ConnectError::NotBegun | ConnectError::Refused(_) => StatusCode::BAD_REQUEST,
+        ConnectError::Slow => StatusCode::ACCEPTED,
         ConnectError::Failed(cause) => {
             tracing::error!(%cause, "an account could not be connected");
             StatusCode::BAD_GATEWAY
         }
     };
+    let title = if status.is_success() { "Not connected yet" } else { "Not connected" };
     let again = r#"<p><a href="connect">Begin here</a>, also after an install from the marketplace.</p>"#;
-    let mut answer = page(status, "Not connected", &format!("<p>{}.</p>{again}", escaped(&sentence(error))));
+    let mut answer = page(status, title, &format!("<p>{}.</p>{again}", escaped(&sentence(error))));
     if status == StatusCode::TOO_MANY_REQUESTS {
         answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("60"));
     }

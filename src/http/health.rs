@@ -119,7 +119,8 @@ impl Health {
         told: &mut Map<String, Value>,
     ) -> Result<(), StoreError> {
         if let Some(install) = self.access.install(workspace, system).await? {
-            told.insert("install".to_owned(), json!({"state": install.state, "reason": install.reason}));
+            // Not its reason, which has the account and the vendor's words: operators see it (`lockstep install`).
+            told.insert("install".to_owned(), json!({"state": install.state}));
         }
         let Lacks { reading, writing } = self.access.lacks(&workspace.name, system);
         if !writing.is_empty() {

@@ -121,6 +121,7 @@ impl Connect for Owner {
                 connected: vec![("loc".to_owned(), "<b>main</b>".to_owned())],
                 left_out: vec!["other".to_owned()],
             }),
+            "late" => Err(ConnectError::Slow),
             code => Err(ConnectError::Failed(format!("a cause that no page may tell: {code}").into())),
         }
     }
@@ -172,7 +173,7 @@ fn world_with(waiting: Waiting) -> World {
     let (checks, workspaces) = (checks(&config), config.workspaces());
     let log = Arc::new(MemoryLog::default());
     let (recorder, writer) = Recorder::new(Arc::clone(&log) as Arc<_>, waiting);
-    tokio::spawn(writer.run());
+    tokio::spawn(writer.run(std::future::pending()));
     let manual = Arc::new(ManualClock::at(NOW));
     let clock: Arc<dyn Clock> = Arc::clone(&manual) as Arc<_>;
     let ids = Arc::new(Ids::seeded(1));
@@ -570,11 +571,23 @@ async fn a_way_back_that_was_not_begun_here_is_refused_and_tells_no_secret(
 }
 
 #[tokio::test]
+async fn a_vendor_that_takes_long_is_not_told_as_a_failure() {
+    let back = "/oauth/ghl/callback?state=s1&code=late";
+    let (status, _, text) = page(&world(), back, Some("__Host-lockstep-connect=c1")).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{text}");
+    assert!(text.contains("Not connected yet") && text.contains("goes on without you"), "{text}");
+}
+
+#[tokio::test]
 async fn health_says_which_workspace_is_read_only_and_why() {
     let (_, health) = world().ask(Request::get("/health").body(Body::empty()).unwrap()).await;
     let ghl = &health["workspaces"][0]["systems"]["ghl"];
     assert_eq!(ghl["read_only"], true);
     assert_eq!(ghl["not_granted"], json!(["contacts.write"]));
-    assert_eq!(ghl["install"]["state"], "awaiting");
+    assert_eq!(
+        ghl["install"],
+        json!({ "state": "awaiting" }),
+        "no reason: it has accounts, and everybody may read this"
+    );
     assert!(health["workspaces"][0]["systems"]["timify"].get("read_only").is_none());
 }

@@ -34,6 +34,11 @@ impl Directory {
         self.accounts.get(&(system, account.to_owned())).map(String::as_str)
     }
 
+    /// The workspaces that have an account in a system.
+    pub fn of_system(&self, system: System) -> impl Iterator<Item = &str> {
+        self.accounts.iter().filter(move |((of, _), _)| *of == system).map(|(_, name)| name.as_str())
+    }
+
     /// Whether there is a workspace of this name.
     pub fn knows(&self, name: &str) -> bool {
         self.names.contains(name)

@@ -108,10 +108,19 @@ impl std::fmt::Debug for Writer {
 }
 
 impl Writer {
-    /// Appends until the last recorder is gone.
-    pub async fn run(mut self) {
-        let mut entries = Vec::with_capacity(self.batch);
-        while self.entries.recv_many(&mut entries, self.batch).await > 0 {
+    /// Appends until `over`, when nobody brings anything any more, or until the last recorder is gone. What was brought before
+    /// is appended.
+    pub async fn run(mut self, over: impl Future<Output = ()>) {
+        let (mut entries, mut over, mut closed) = (Vec::with_capacity(self.batch), std::pin::pin!(over), false);
+        loop {
+            tokio::select! {
+                () = &mut over, if !closed => {
+                    self.entries.close();
+                    closed = true;
+                    continue;
+                }
+                brought = self.entries.recv_many(&mut entries, self.batch) => if brought == 0 { return },
+            }
             let (changes, answers): (Vec<_>, Vec<_>) = entries.drain(..).map(|e| (e.change, e.answer)).unzip();
             let results = self.append(&changes).await;
             if results.iter().any(|result| matches!(result, Ok(Appended::New(_)))) {

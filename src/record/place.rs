@@ -59,10 +59,21 @@ fn stand(
         Err(_) if envelope.standing == Standing::Unparsed => (None, envelope.standing, envelope.reason.clone()),
         // A webhook about the app itself (an install) names no account, or one that no workspace has yet.
         Err(_) if envelope.standing == Standing::NotMirrored && !is_known(webhook, envelope, directory) => {
-            (None, envelope.standing, envelope.reason.clone())
+            if may_speak_for_the_app(webhook, directory) {
+                (None, envelope.standing, envelope.reason.clone())
+            } else {
+                unrouted("its credential may not speak for all workspaces, and so not for the app")
+            }
         }
         Err(reason) => unrouted(reason),
     }
+}
+
+/// Whether a webhook that names none of our accounts may speak of the app itself. At GHL such a word installs and uninstalls
+/// (law 12): a gateway in front of one customer's workspace must not do that to another's.
+fn may_speak_for_the_app(webhook: &VerifiedWebhook, directory: &Directory) -> bool {
+    let system = webhook.raw().system;
+    system != System::Ghl || directory.of_system(system).all(|name| webhook.speaks_for().iter().any(|one| one == name))
 }
 
 fn is_known(webhook: &VerifiedWebhook, envelope: &Envelope, directory: &Directory) -> bool {

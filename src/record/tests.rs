@@ -164,10 +164,14 @@ fn the_credential_allows_and_path_and_body_only_select(
 fn what_was_not_read_or_is_not_mirrored_keeps_its_standing() {
     let unparsed = placed(&GHL, Envelope::unparsed("no JSON"));
     assert_eq!((unparsed.standing, unparsed.reason.as_deref()), (Standing::Unparsed, Some("no JSON")));
-    let install = Envelope { standing: Standing::NotMirrored, ..envelope(None) };
-    assert_eq!(placed(&GHL, install).standing, Standing::NotMirrored);
-    let new = Envelope { standing: Standing::NotMirrored, ..envelope(Some("ghl-nobody")) };
-    assert_eq!(placed(&GHL, new).standing, Standing::NotMirrored);
+    let app = Sent { speaks_for: &["one", "two", "three"], ..GHL };
+    let install = |account| Envelope { standing: Standing::NotMirrored, ..envelope(account) };
+    for account in [None, Some("ghl-nobody")] {
+        assert_eq!(placed(&app, install(account)).standing, Standing::NotMirrored);
+        let by_one_customers_gateway = placed(&GHL, install(account));
+        assert_eq!(by_one_customers_gateway.standing, Standing::Unrouted, "it installs and uninstalls for nobody else");
+    }
+    assert_eq!(placed(&TIMIFY, install(Some("timify-nobody"))).standing, Standing::NotMirrored);
     let foreign = Envelope { standing: Standing::NotMirrored, ..envelope(Some("ghl-three")) };
     assert_eq!(placed(&GHL, foreign).standing, Standing::Unrouted);
 }
@@ -206,7 +210,7 @@ fn change(label: &str) -> NewChange {
 
 fn recorder(log: &Arc<MemoryLog>, waiting: Waiting) -> Recorder {
     let (recorder, writer) = Recorder::new(Arc::clone(log) as Arc<dyn ChangeLog>, waiting);
-    tokio::spawn(writer.run());
+    tokio::spawn(writer.run(std::future::pending()));
     recorder
 }
 
@@ -233,12 +237,30 @@ async fn many_waiting_changes_are_one_commit() {
     while queue.max_capacity() - queue.capacity() < 5 {
         tokio::task::yield_now().await;
     }
-    tokio::spawn(writer.run());
+    tokio::spawn(writer.run(std::future::pending()));
     let results = all.await.unwrap();
     let duplicates = results.iter().filter(|result| matches!(result, Ok(Appended::Duplicate(_)))).count();
     assert_eq!((results.len(), duplicates), (5, 1));
     assert_eq!(log.rows.lock().unwrap().len(), 4);
     assert_eq!((log.transactions.load(Ordering::SeqCst), *commits.borrow()), (1, 1));
+}
+
+#[tokio::test]
+async fn the_writer_ends_when_nobody_brings_anything_any_more_and_appends_what_was_brought() {
+    let log = Arc::new(MemoryLog::default());
+    let (recorder, writer) = Recorder::new(Arc::clone(&log) as Arc<dyn ChangeLog>, Waiting::default());
+    let queue = recorder.queue.clone();
+    let all = tokio::spawn({
+        let recorder = recorder.clone();
+        async move { record_all(&recorder, &["a", "b"]).await }
+    });
+    while queue.max_capacity() - queue.capacity() < 2 {
+        tokio::task::yield_now().await;
+    }
+    writer.run(std::future::ready(())).await;
+    assert!(all.await.unwrap().iter().all(Result::is_ok));
+    assert_eq!(log.rows.lock().unwrap().len(), 2);
+    assert!(matches!(recorder.record(change("c")).await, Err(NotStored::Stopped)));
 }
 
 #[tokio::test]
@@ -285,7 +307,7 @@ async fn one_row_that_the_store_refuses_holds_no_other_back() {
     while queue.max_capacity() - queue.capacity() < 3 {
         tokio::task::yield_now().await;
     }
-    tokio::spawn(writer.run());
+    tokio::spawn(writer.run(std::future::pending()));
     let results = all.await.unwrap();
     assert!(results[0].is_ok() && results[2].is_ok());
     assert_eq!(results[1], Err(NotStored::Failed));

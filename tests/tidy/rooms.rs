@@ -129,7 +129,8 @@ pub const CRATES: &[(&str, &[&str])] = &[
             "systems/trail",
         ],
     ),
-    ("tokio_util", &["app", "cli", "dispatch", "sandbox/shell", "supervisor"]),
+    // In credentials, only to wait for renewals that run.
+    ("tokio_util", &["app", "cli", "credentials", "dispatch", "sandbox/shell", "supervisor"]),
     ("anyhow", &["app", "cli"]),
     ("clap", &["cli"]),
     ("comfy_table", &["cli"]),

@@ -3,9 +3,11 @@
 //! In: a code, the word that the app was installed or uninstalled, and who wants which account. Out: rows with tokens, rows
 //! that await some, wiped rows. An account that nobody here wants leaves nothing behind.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::few::few_at_a_time;
 use super::held::Known;
 use super::renew::later;
 use super::vendor::{Granted, Refusal};
@@ -64,13 +66,14 @@ impl Keeper {
         company: Option<&str>,
         admits: Admits<'_>,
     ) -> Result<Finished, OauthError> {
-        let mut done = Finished::default();
         match (location, company) {
-            (Some(location), _) => self.location_told(location, company, admits, &mut done).await?,
-            (None, Some(company)) => self.company_told(company, admits, &mut done).await?,
-            (None, None) => {}
+            (Some(location), _) if !admits(location, company) => {
+                Ok(Finished { refused: vec![InstallKey::location(location)], ..Finished::default() })
+            }
+            (Some(location), _) => self.location_told(location, company).await,
+            (None, Some(company)) => self.company_told(company, admits).await,
+            (None, None) => Ok(Finished::default()),
         }
-        Ok(done)
     }
 
     /// The vendor says that the app was uninstalled: at a location, or (without one) at a company with all its locations.
@@ -104,86 +107,66 @@ impl Keeper {
         }
         // First of all: with these tokens, all the others can be made again.
         self.keep(&key, &granted).await?;
-        let mut done = Finished { connected: vec![key.clone()], ..Finished::default() };
-        for location in listed.map_err(not_done)? {
-            if admits(&location, Some(company)) {
-                self.make(&location, company, &mut done).await?;
-            } else {
-                done.refused.push(InstallKey::location(location));
-            }
-        }
-        Ok(done)
+        let (wanted, refused) = sorted_out(listed.map_err(not_done)?, company, admits);
+        let made = few_at_a_time(wanted, |location| {
+            let (keeper, company) = (self.clone(), company.to_owned());
+            async move { keeper.make(&location, &company).await }
+        });
+        let Finished { mut connected, awaiting, .. } = together(made.await)?;
+        connected.insert(0, key.clone());
+        Ok(Finished { connected, awaiting, refused })
     }
 
-    async fn location_told(
-        self: &Arc<Self>,
-        location: &str,
-        company: Option<&str>,
-        admits: Admits<'_>,
-        done: &mut Finished,
-    ) -> Result<(), OauthError> {
+    async fn location_told(self: &Arc<Self>, location: &str, company: Option<&str>) -> Result<Finished, OauthError> {
         let key = InstallKey::location(location);
-        if !admits(location, company) {
-            done.refused.push(key);
-            return Ok(());
-        }
         let row = self.store.install(&key).await?;
         if row.as_ref().is_some_and(|row| row.state == InstallState::Connected) {
-            done.connected.push(key);
-            return Ok(());
+            return Ok(Finished { connected: vec![key], ..Finished::default() });
         }
         match company.map(ToOwned::to_owned).or_else(|| row?.company) {
-            Some(company) => self.make(location, &company, done).await,
-            None => self.await_tokens(key, None, None, done).await,
+            Some(company) => self.make(location, &company).await,
+            None => self.await_tokens(key, None, None).await,
         }
     }
 
-    async fn company_told(
-        self: &Arc<Self>,
-        company: &str,
-        admits: Admits<'_>,
-        done: &mut Finished,
-    ) -> Result<(), OauthError> {
+    async fn company_told(self: &Arc<Self>, company: &str, admits: Admits<'_>) -> Result<Finished, OauthError> {
         let key = InstallKey::company(company);
         let known = match self.fresh(&key).await {
             Ok(known) => known,
             Err(OauthError::Vendor(SystemError::Unauthorized { .. }) | OauthError::Unknown(_)) => {
                 // Its locations cannot be listed without its tokens.
                 if admits("", Some(company)) {
-                    return self.await_tokens(key, None, None, done).await;
+                    return self.await_tokens(key, None, None).await;
                 }
-                done.refused.push(key);
-                return Ok(());
+                return Ok(Finished { refused: vec![key], ..Finished::default() });
             }
             Err(error) => return Err(error),
         };
         let Known { pair: Some(pair), .. } = &known else { return Err(known.refusal().into()) };
-        for location in self.vendor.installed_locations(&pair.access, company).await.map_err(not_done)? {
-            self.location_told(&location, Some(company), admits, done).await?;
-        }
-        done.connected.push(key);
-        Ok(())
+        let listed = self.vendor.installed_locations(&pair.access, company).await.map_err(not_done)?;
+        let (wanted, refused) = sorted_out(listed, company, admits);
+        let told = few_at_a_time(wanted, |location| {
+            let (keeper, company) = (self.clone(), company.to_owned());
+            async move { keeper.location_told(&location, Some(&company)).await }
+        });
+        let Finished { mut connected, awaiting, .. } = together(told.await)?;
+        connected.push(key);
+        Ok(Finished { connected, awaiting, refused })
     }
 
     /// Makes the tokens of a location that is wanted with its company's; failing that, it awaits them.
-    pub(super) async fn make(
-        self: &Arc<Self>,
-        location: &str,
-        company: &str,
-        done: &mut Finished,
-    ) -> Result<(), OauthError> {
+    pub(super) async fn make(self: &Arc<Self>, location: &str, company: &str) -> Result<Finished, OauthError> {
         let key = InstallKey::location(location);
         match self.mint(company, location).await {
             Ok(granted) if granted.key.as_ref().is_none_or(|whose| *whose == key) => {
                 let company = granted.company.or_else(|| Some(company.to_owned()));
                 self.keep(&key, &Granted { company, ..granted }).await?;
-                done.connected.push(key);
-                Ok(())
+                Ok(Finished { connected: vec![key], ..Finished::default() })
             }
             Ok(_) => Err(OauthError::Foreign(key)),
             Err(refusal) => {
                 tracing::warn!(install = %key, reason = %refusal, "no tokens of this location could be made");
-                self.await_tokens(key, Some(company), Some(refusal.to_string()), done).await
+                self.await_tokens(key, Some(company), Some(refusal.to_string())).await
             }
         }
     }
@@ -207,8 +190,7 @@ impl Keeper {
         key: InstallKey,
         company: Option<&str>,
         reason: Option<String>,
-        done: &mut Finished,
-    ) -> Result<(), OauthError> {
+    ) -> Result<Finished, OauthError> {
         let before = self.store.install(&key).await?;
         let state = before.as_ref().map_or(InstallState::Removed, |row| row.state);
         if matches!(state, InstallState::Removed | InstallState::Awaiting) {
@@ -220,8 +202,7 @@ impl Keeper {
                 self.learn(row)?;
             }
         }
-        done.awaiting.push(key);
-        Ok(())
+        Ok(Finished { awaiting: vec![key], ..Finished::default() })
     }
 
     /// Wipes the tokens of an install; a company's with those of its locations. Gives those that were wiped now.
@@ -258,6 +239,25 @@ impl Keeper {
             changed: self.clock.now(),
         }
     }
+}
+
+/// The locations of a company that are wanted, and those that are not.
+fn sorted_out(listed: BTreeSet<String>, company: &str, admits: Admits<'_>) -> (Vec<String>, Vec<InstallKey>) {
+    let (wanted, refused): (Vec<_>, Vec<_>) = listed.into_iter().partition(|location| admits(location, Some(company)));
+    (wanted, refused.into_iter().map(InstallKey::location).collect())
+}
+
+/// What came of several; the error of one, if there was one. The others are done all the same.
+fn together(parts: Vec<Result<Finished, OauthError>>) -> Result<Finished, OauthError> {
+    let mut all = Finished::default();
+    for part in parts {
+        let Finished { connected, awaiting, .. } = part?;
+        all.connected.extend(connected);
+        all.awaiting.extend(awaiting);
+    }
+    all.connected.sort();
+    all.awaiting.sort();
+    Ok(all)
 }
 
 /// Why a code gave no tokens.

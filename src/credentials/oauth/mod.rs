@@ -7,6 +7,7 @@
 
 mod connect;
 mod credential;
+mod few;
 mod held;
 mod pair;
 mod renew;
@@ -19,6 +20,8 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use tokio_util::task::TaskTracker;
 
 use self::held::Held;
 use self::vendor::Vendor;
@@ -142,6 +145,8 @@ pub struct Keeper {
     clock: Arc<dyn Clock>,
     owner: String,
     held: Mutex<BTreeMap<InstallKey, Arc<Held>>>,
+    /// Renewals that run, whoever waits for them.
+    renewals: TaskTracker,
 }
 
 impl std::fmt::Debug for Keeper {
@@ -161,7 +166,12 @@ impl Keeper {
         owner: String,
     ) -> Result<Arc<Self>, OauthError> {
         let vendor = Vendor::new(app, transport)?;
-        Ok(Arc::new(Self { vendor, store, sealer, clock, owner, held: Mutex::default() }))
+        Ok(Arc::new(Self { vendor, store, sealer, clock, owner, held: Mutex::default(), renewals: TaskTracker::new() }))
+    }
+
+    /// What is held in memory of an install, if anything is: nothing is made for whatever a webhook may name.
+    fn peek(&self, key: &InstallKey) -> Option<Arc<Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
     /// What is held in memory of an install.

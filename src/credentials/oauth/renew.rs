@@ -44,7 +44,8 @@ pub(super) fn tells_of_token(message: &str) -> bool {
 impl Keeper {
     /// Tokens of an install that are good for a while yet. Renews them if they are about to end.
     pub(super) async fn fresh(self: &Arc<Self>, key: &InstallKey) -> Result<Known, OauthError> {
-        let held = self.held(key).known().filter(|known| known.row.state == InstallState::Connected);
+        let held =
+            self.peek(key).and_then(|held| held.known()).filter(|known| known.row.state == InstallState::Connected);
         let known = match held {
             Some(known) => known,
             None => self.read(key).await?.ok_or_else(|| OauthError::Unknown(key.clone()))?,
@@ -62,7 +63,8 @@ impl Keeper {
         let (keeper, key) = (self.clone(), key.clone());
         Box::pin(async move {
             // A task of its own: one who stops waiting must not stop it between the vendor's answer and the store.
-            let renewing = tokio::spawn(async move { keeper.renewed(&key, from).await });
+            let renewing = keeper.renewals.clone();
+            let renewing = renewing.spawn(async move { keeper.renewed(&key, from).await });
             renewing.await.unwrap_or_else(|_| Err(later("the renewal was stopped").into()))
         })
     }
@@ -199,7 +201,9 @@ impl Keeper {
                 (row.state, Some(reason), error.into())
             }
         };
-        let (said, now) = (reason.as_deref(), self.clock.now());
+        // What still stands has stood since its tokens came: a late word of an uninstalling is measured by that.
+        let stands = state == row.state && state == InstallState::Connected;
+        let (said, now) = (reason.as_deref(), if stands { row.changed } else { self.clock.now() });
         if !self.store.set_install_state(&row.key, row.generation, state, said, now).await? {
             return Ok(());
         }

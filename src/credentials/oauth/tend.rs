@@ -4,46 +4,70 @@
 use std::sync::Arc;
 
 use super::connect::not_done;
+use super::few::few_at_a_time;
+use super::held::Known;
 use super::pair::Pair;
 use super::renew::PATIENCE;
-use super::{Finished, Keeper, OauthError};
+use super::{Keeper, OauthError};
+use crate::clock::Millis;
 use crate::model::{Install, InstallKey, InstallState};
 
 impl Keeper {
-    /// Renews every pair that ends soon, and asks again for what was inactive or awaiting. For a timer, about each minute,
-    /// on every replica: it also notices what other replicas wrote. Gives how many have new tokens. What fails is written
-    /// in its row and tried again the next time.
+    /// Renews every pair that ends soon, and asks again for what was inactive or awaiting; a few at a time, so that one
+    /// account at which the vendor hangs holds nobody else's tokens up. For a timer, about each minute, on every replica. Gives
+    /// how many have new tokens. What fails is written in its row and tried again the next time.
     pub async fn renew_due(self: &Arc<Self>) -> Result<usize, OauthError> {
-        let mut renewed = 0;
-        for row in self.store.installs().await? {
-            let (key, generation) = (row.key.clone(), row.generation);
-            let asked = match self.learn(row) {
-                Ok(known) => self.renew_if_due(&known.row).await,
-                Err(error) => Err(error),
-            };
-            match asked {
-                Ok(done) => renewed += usize::from(done),
-                Err(error) => {
-                    tracing::warn!(install = %key, generation, reason = %error, "no new tokens for an install");
-                }
+        let rows = self.store.installs().await?;
+        let tended = few_at_a_time(rows, |row| {
+            let keeper = self.clone();
+            async move { keeper.tended(row).await }
+        });
+        Ok(tended.await.into_iter().filter(|renewed| *renewed).count())
+    }
+
+    async fn tended(self: &Arc<Self>, row: Install) -> bool {
+        let (key, generation) = (row.key.clone(), row.generation);
+        let asked = match self.learn(row) {
+            Ok(known) => self.renew_if_due(&known.row).await,
+            Err(error) => Err(error),
+        };
+        asked.unwrap_or_else(|error| {
+            tracing::warn!(install = %key, generation, reason = %error, "no new tokens for an install");
+            false
+        })
+    }
+
+    /// Takes over what other replicas wrote: new tokens and scopes, and that tokens were wiped. A row that does not open is
+    /// left to the timer, which tells of it.
+    pub fn notice(&self, rows: &[Install]) {
+        for row in rows {
+            let held = self.peek(&row.key).and_then(|held| held.known());
+            let seen = |known: Known| (known.row.generation, known.row.changed, known.row.state);
+            if held.map(seen) != Some((row.generation, row.changed, row.state)) {
+                drop(self.learn(row.clone()));
             }
         }
-        Ok(renewed)
+    }
+
+    /// Waits until no renewal runs: tokens that were asked for are stored before we go.
+    pub async fn settled(&self) {
+        self.renewals.close();
+        self.renewals.wait().await;
     }
 
     async fn renew_if_due(self: &Arc<Self>, row: &Install) -> Result<bool, OauthError> {
         let now = self.clock.now();
         let unsaved = self.held(&row.key).unsaved().is_some();
-        let ends_soon = unsaved || row.expires.is_none_or(|end| end <= now + self.vendor.app.renew_before);
+        // Where tokens live shorter than `renew_before`, half their life is early enough.
+        let before = |end: Millis| self.vendor.app.renew_before.min(end.since(row.changed) / 2);
+        let ends_soon = unsaved || row.expires.is_none_or(|end| end <= now + before(end));
         match (row.state, &row.company) {
             (InstallState::Connected, _) if !ends_soon => Ok(false),
             (InstallState::Connected | InstallState::Inactive, _) if self.may_ask(row) => {
                 self.renew(&row.key, row.generation).await.map(|_| true)
             }
             (InstallState::Awaiting, Some(company)) if now.since(row.changed) >= PATIENCE => {
-                let mut done = Finished::default();
-                self.make(&row.key.account, company, &mut done).await?;
-                Ok(!done.connected.is_empty())
+                Ok(!self.make(&row.key.account, company).await?.connected.is_empty())
             }
             _ => Ok(false),
         }

@@ -265,9 +265,12 @@ impl Vendor {
         if answer.status().is_success() {
             return Ok(answer.into_body());
         }
-        let body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+        // Before the message is shortened: half a token would not be known again.
+        let secrets = hush.iter().map(|secret| secret.expose()).filter(|secret| !secret.is_empty());
+        let text = String::from_utf8_lossy(answer.body()).into_owned();
+        let text = secrets.fold(text, |text, secret| text.replace(secret, "[secret]"));
+        let body: Value = serde_json::from_str(&text).unwrap_or_default();
         let said = Reply { status, body, readable: true }.message();
-        let said = hush.iter().fold(said, |said, secret| said.replace(secret.expose(), "[secret]"));
         Err(refusal(status, answer.headers(), said))
     }
 }

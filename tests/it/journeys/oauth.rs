@@ -134,7 +134,9 @@ async fn an_owner_connects_in_a_browser_and_what_waited_is_mirrored(place: &mut 
             health_of(&world, "main").await["systems"]["ghl"]["install"]["state"] == "connected"
         })
         .await;
+    let begun = std::time::Instant::now();
     world.stop().await;
+    assert!(begun.elapsed() < std::time::Duration::from_secs(8), "everything ends by itself when it is asked to");
 }
 
 async fn a_way_back_is_good_once_and_only_in_the_browser_that_began(place: &mut Place) {
@@ -148,6 +150,23 @@ async fn a_way_back_is_good_once_and_only_in_the_browser_that_began(place: &mut 
     assert_eq!(browser.go_back(&back, &cookie).await.0, StatusCode::BAD_REQUEST, "a wrong cookie used it up");
     assert_eq!(browser.go_back(&other_back, &other_cookie).await.0, StatusCode::OK);
     assert_eq!(browser.go_back(&other_back, &other_cookie).await.0, StatusCode::BAD_REQUEST);
+    world.stop().await;
+}
+
+async fn who_closes_the_browser_while_the_vendor_answers_is_connected_all_the_same(place: &mut Place) {
+    let world = plan(1, by_installs).start(place).await;
+    let key = InstallKey::location(&world.account(0).ghl_location);
+    let browser = Browser::new();
+    let (back, cookie) = browser.choose(&world, &format!("account={}", key.account)).await;
+    world.fault(json!({ "system": "ghl", "kind": "slow", "path": "/oauth/token", "delay_ms": 700, "count": 1 })).await;
+    let gone = browser.client.get(&back).header(COOKIE, &cookie).timeout(std::time::Duration::from_millis(200));
+    assert!(gone.send().await.unwrap_err().is_timeout(), "nothing was answered before the browser went away");
+    world
+        .until("the tokens are here", async || {
+            let install = world.app.store.install(&key).await.unwrap();
+            install.is_some_and(|install| install.state == InstallState::Connected)
+        })
+        .await;
     world.stop().await;
 }
 
@@ -276,6 +295,7 @@ async fn tokens_that_end_while_contacts_are_written_are_renewed_once(place: &mut
 on_both!(
     Place: an_owner_connects_in_a_browser_and_what_waited_is_mirrored,
     a_way_back_is_good_once_and_only_in_the_browser_that_began,
+    who_closes_the_browser_while_the_vendor_answers_is_connected_all_the_same,
     a_location_that_no_workspace_has_is_not_kept,
     an_agency_opens_a_workspace_for_each_location_also_when_the_install_comes_first,
     with_contacts_readonly_alone_a_workspace_reads_and_says_so,

@@ -74,7 +74,7 @@ impl Doorway {
     ) -> Self {
         let (time, ids): (Arc<dyn Clock>, _) = (clock.clone(), Arc::new(Ids::seeded(5)));
         let (recorder, writer) = Recorder::new(store.clone(), Waiting::default());
-        tokio::spawn(writer.run());
+        tokio::spawn(writer.run(std::future::pending()));
         let (checks, workspaces) = (checks(&config), config.workspaces());
         let gate = Gate { checks: checks[&System::Ghl].clone(), door: Arc::new(GhlDoor) };
         let gates = [(System::Ghl, gate)].into();

@@ -184,3 +184,24 @@ async fn nothing_secret_is_in_print() {
         assert!(!printed.contains(secret), "{secret}: {printed}");
     }
 }
+
+#[tokio::test]
+async fn a_token_in_the_vendors_words_is_not_repeated_however_long_it_is() {
+    let bench = Bench::new().await;
+    let keeper = bench.keeper("one");
+    let begun = keeper.begin().await.unwrap();
+    let code = Secret::new("eyJhbGciOi".repeat(60));
+    bench.fake.ground().echo = true;
+    let said = keeper.finish(&state_of(&begun.url), &begun.cookie, &code, &only_here).await.unwrap_err().to_string();
+    assert!(said.contains("[secret]") && !said.contains("eyJhbGciOi"), "{said}");
+}
+
+#[tokio::test]
+async fn nothing_is_held_of_companies_that_a_webhook_names() {
+    let bench = Bench::new().await;
+    let keeper = bench.keeper("one");
+    for company in 0..3 {
+        keeper.installed(None, Some(&format!("Comp{company}")), &only_here).await.unwrap();
+    }
+    assert!(keeper.held.lock().unwrap().is_empty());
+}

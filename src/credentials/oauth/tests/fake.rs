@@ -48,6 +48,8 @@ pub(super) struct Ground {
     pub(super) scope: Option<String>,
     pub(super) faults: VecDeque<Option<Fault>>,
     pub(super) wrong_client: bool,
+    /// A code that is not known is repeated in the refusal.
+    pub(super) echo: bool,
     /// What was asked, in order: a word each.
     pub(super) asked: Vec<String>,
     made: u32,
@@ -137,6 +139,9 @@ impl Ground {
         if form["grant_type"] == "authorization_code" {
             assert_eq!((form["user_type"].as_str(), form["redirect_uri"].as_str()), ("Location", super::BACK));
             let Some(key) = self.codes.remove(&form["code"]) else {
+                if self.echo {
+                    return no(400, &format!("Authorization code {} not found", form["code"]));
+                }
                 let said = json!({"error": "UnAuthorized!", "error_description": "Authorization code not found"});
                 return Err((401, said));
             };

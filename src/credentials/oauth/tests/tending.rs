@@ -89,3 +89,86 @@ async fn a_lost_key_is_noticed_at_the_start() {
     assert!(matches!(&said, OauthError::Sealed { key, .. } if *key == here()), "{said}");
     assert!(unauthorized(&bench.keeper("three").credential(HERE)).await.contains("[seal] keys"));
 }
+
+#[tokio::test]
+async fn an_account_at_which_the_vendor_hangs_holds_nobody_elses_tokens_up() {
+    let bench = Bench::new().await;
+    let keeper = bench.agency_connected().await;
+    let there = InstallKey::location(fake::THERE);
+    keeper.installed(Some(fake::THERE), Some(AGENCY), &any).await.unwrap();
+    bench.clock.advance(Duration::from_hours(23));
+    bench.fake.fail(fake::Fault::Held);
+    let renewing = tokio::spawn({
+        let keeper = keeper.clone();
+        async move { keeper.renew_due().await.unwrap() }
+    });
+    let renewed = async || {
+        let rows = [bench.row(&agency()).await, bench.row(&here()).await, bench.row(&there).await];
+        rows.iter().flatten().filter(|row| row.generation == 2).count()
+    };
+    let others = async {
+        while renewed().await < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), others).await.expect("the others have new tokens meanwhile");
+    assert_eq!(renewed().await, 2);
+    bench.fake.back.add_permits(1);
+    assert_eq!(renewing.await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn who_stops_waits_for_a_renewal_that_nobody_else_waits_for() {
+    let bench = Bench::new().await;
+    let keeper = bench.connected().await;
+    bench.fake.fail(fake::Fault::Held);
+    let renewing = tokio::spawn({
+        let keeper = keeper.clone();
+        async move { keeper.rotate(&here()).await }
+    });
+    while bench.refreshes() == 0 {
+        tokio::task::yield_now().await;
+    }
+    renewing.abort();
+    let settled = tokio::spawn({
+        let keeper = keeper.clone();
+        async move { keeper.settled().await }
+    });
+    tokio::task::yield_now().await;
+    assert!(!settled.is_finished());
+    bench.fake.back.add_permits(1);
+    settled.await.unwrap();
+    assert_eq!(bench.row(&here()).await.unwrap().generation, 2, "its tokens are stored");
+}
+
+#[tokio::test]
+async fn a_failed_renewal_does_not_make_tokens_look_newer_than_an_uninstalling() {
+    let bench = Bench::new().await;
+    let keeper = bench.connected().await;
+    let since = bench.row(&here()).await.unwrap().changed;
+    bench.clock.advance(Duration::from_hours(1));
+    bench.fake.fail(fake::Fault::Status(503));
+    assert!(keeper.rotate(&here()).await.is_err());
+    let row = bench.row(&here()).await.unwrap();
+    assert_eq!((row.state, row.changed), (InstallState::Connected, since));
+}
+
+#[tokio::test]
+async fn tokens_that_live_shorter_than_renew_before_are_renewed_at_half_their_life() {
+    let mut bench = Bench::new().await;
+    bench.app.renew_before = Duration::from_hours(48);
+    let keeper = bench.connected().await;
+    assert_eq!(keeper.renew_due().await.unwrap(), 0, "not each time anew");
+    bench.clock.advance(Duration::from_hours(12));
+    assert_eq!(keeper.renew_due().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn tokens_that_another_replica_wiped_are_used_no_longer() {
+    let bench = Bench::new().await;
+    let (one, two) = (bench.connected().await, bench.keeper("two"));
+    assert!(bench.works(&two).await);
+    one.revoke(&here(), false).await.unwrap();
+    two.notice(&bench.store.installs().await.unwrap());
+    assert!(unauthorized(&two.credential(HERE)).await.contains("given up here"));
+}
