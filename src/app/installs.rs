@@ -1,5 +1,5 @@
 //! Installs of our app, while the service runs: what the vendor tells of them is done, what they open is served, tokens are
-//! renewed in time, and what waited for a scope goes on when it is granted.
+//! renewed in time, and what waited for a scope or for its account to be connected goes on.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,13 +9,15 @@ use anyhow::Result;
 use serde_json::Value;
 
 use super::Running;
-use super::access::lacks;
+use super::access::{Accounts, lacks};
 use crate::clock::Millis;
 use crate::config::Config;
 use crate::credentials::oauth::{Keeper, OauthError};
-use crate::mirror::NOT_GRANTED;
-use crate::model::{Change, ChangeId, Holder, Install, InstallKey, InstallState, MirrorState, System};
-use crate::store::{Store, StoreError};
+use crate::http::Access;
+use crate::mirror::{CONNECT, GRANT, NOT_CONNECTED, NOT_GRANTED};
+use crate::model::{Change, ChangeId, Holder, Install, InstallKey, InstallState, Mirror, MirrorState, System};
+use crate::store::{Review, Store, StoreError};
+use crate::systems::{Site, Target};
 
 /// The name under which one process at a time does what installs ask for. No workspace can have it.
 pub(super) const LEASE: &str = "(installs)";
@@ -71,7 +73,7 @@ impl Running {
             self.open_what_is_installed().await?;
             keeper.renew_due().await?;
         }
-        self.release_what_is_granted().await
+        self.release_what_waited().await
     }
 
     /// INSTALL and UNINSTALL, each once; one that fails is tried again.
@@ -150,33 +152,67 @@ impl Running {
         Ok(())
     }
 
-    /// What waited for a scope goes on when it is granted.
-    async fn release_what_is_granted(&self) -> Result<()> {
+    /// What waited for a scope, or for its account to be connected, goes on when that is so.
+    async fn release_what_waited(&self) -> Result<()> {
         for (name, site) in self.roster.served().sites.iter().filter(|(name, _)| self.holder.lease(name).is_some()) {
-            let granted: BTreeSet<System> = site
-                .targets
-                .iter()
-                .filter(|(_, target)| lacks(target.as_ref()).writing.is_empty())
-                .map(|(system, _)| *system)
-                .collect();
+            let reviews = self.store.reviews(name).await?;
             let held = self.store.in_state(name, MirrorState::Held, BATCH).await?;
-            let waited = |mirror: &crate::model::Mirror| {
-                let waits = mirror.reason.as_deref().is_some_and(|reason| reason.starts_with(NOT_GRANTED));
-                waits && granted.contains(&mirror.system)
-            };
-            if !held.iter().any(waited) {
+            let waits = |mirror: &Mirror| begins(mirror, NOT_GRANTED) || begins(mirror, NOT_CONNECTED);
+            let tells = |review: &Review| [GRANT, CONNECT].iter().any(|subject| review.subject.starts_with(subject));
+            if !held.iter().any(waits) && !reviews.iter().any(tells) {
                 continue;
             }
-            let released = self.release(name, waited).await?;
-            tracing::info!(workspace = %name, released, "a scope was granted; what waited for it goes on");
-            for review in self.store.reviews(name).await? {
-                let system =
-                    review.subject.strip_prefix("grant/").and_then(|rest| rest.split('/').next()?.parse().ok());
-                if system.is_some_and(|system| granted.contains(&system)) {
-                    self.store.close_review(name, &review.subject, self.clock.now()).await?;
-                }
+            let (granted, connected) = (granted(site), self.connected(site).await?);
+            let waited = |mirror: &Mirror| {
+                begins(mirror, NOT_GRANTED) && granted.contains(&mirror.system)
+                    || begins(mirror, NOT_CONNECTED) && connected.contains(&mirror.system)
+            };
+            if held.iter().any(waited) {
+                let released = self.release(name, waited).await?;
+                tracing::info!(workspace = %name, released, "what waited for its owner's leave goes on");
+            }
+            // Also those of an edit that went on by itself, or of a process that died between the two.
+            let over = |review: &&Review| {
+                of(review, GRANT).is_some_and(|system| granted.contains(&system))
+                    || of(review, CONNECT).is_some_and(|system| connected.contains(&system))
+            };
+            for review in reviews.iter().filter(over) {
+                self.store.close_review(name, &review.subject, self.clock.now()).await?;
             }
         }
         Ok(())
     }
+
+    /// The systems in which the account of a workspace is connected, or needs not be.
+    async fn connected(&self, site: &Site) -> Result<BTreeSet<System>, StoreError> {
+        let accounts = self.accounts();
+        let mut connected = BTreeSet::new();
+        for system in site.targets.keys() {
+            let install = accounts.install(&site.workspace, *system).await?;
+            if install.is_none_or(|install| install.state == InstallState::Connected) {
+                connected.insert(*system);
+            }
+        }
+        Ok(connected)
+    }
+
+    fn accounts(&self) -> Accounts {
+        Accounts { roster: self.roster.clone(), store: self.store.clone(), clock: self.clock.clone() }
+    }
+}
+
+/// The systems in which all is granted that a workspace needs for writing.
+fn granted(site: &Site) -> BTreeSet<System> {
+    let whole = |target: &dyn Target| lacks(target).writing.is_empty();
+    site.targets.iter().filter(|(_, target)| whole(target.as_ref())).map(|(system, _)| *system).collect()
+}
+
+/// Whether the reason of a mirror begins so.
+fn begins(mirror: &Mirror, with: &str) -> bool {
+    mirror.reason.as_deref().is_some_and(|reason| reason.starts_with(with))
+}
+
+/// The system that the subject of a review names after this.
+fn of(review: &Review, prefix: &str) -> Option<System> {
+    review.subject.strip_prefix(prefix)?.split('/').next()?.parse().ok()
 }

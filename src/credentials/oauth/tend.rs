@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::connect::not_done;
 use super::pair::Pair;
-use super::renew::PATIENCE;
+use super::renew::{PATIENCE, lead};
 use super::{Finished, Keeper, OauthError};
 use crate::model::{Install, InstallKey, InstallState};
 
@@ -34,7 +34,7 @@ impl Keeper {
     async fn renew_if_due(self: &Arc<Self>, row: &Install) -> Result<bool, OauthError> {
         let now = self.clock.now();
         let unsaved = self.held(&row.key).unsaved().is_some();
-        let ends_soon = unsaved || row.expires.is_none_or(|end| end <= now + self.vendor.app.renew_before);
+        let ends_soon = unsaved || row.expires.is_none_or(|end| end <= now + lead(row, self.vendor.app.renew_before));
         match (row.state, &row.company) {
             (InstallState::Connected, _) if !ends_soon => Ok(false),
             (InstallState::Connected | InstallState::Inactive, _) if self.may_ask(row) => {
