@@ -107,7 +107,7 @@ async fn tokens_lost_in_a_crash_are_told_of_and_nothing_else_is_lost_on_sqlite()
     assert!(rest(&url, &[&account.name], &stage).await);
     assert_eq!(in_ghl(&stage, location).await, [email("Ann"), email("Ben"), email("Cid")]);
     let state = stage.get("state").await;
-    assert_eq!(state["timify"][&account.timify_company]["customers"].as_object().unwrap().len(), 3);
+    assert_eq!(state["timify"][&account.timify_company]["customers"].as_array().unwrap().len(), 3);
     until("nobody is asked for anything", async || told().await.next().is_none()).await;
     service.kill();
     let ledger = Ledger::open(&url, folder.path()).await;
