@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use super::roster::Roster;
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::http::{Access, Lacks};
 use crate::model::{Action, Install, InstallKey, Kind, System, Workspace};
 use crate::store::{Store, StoreError};
@@ -24,18 +25,10 @@ pub struct Accounts {
 #[async_trait]
 impl Access for Accounts {
     async fn install(&self, workspace: &Workspace, system: System) -> Result<Option<Install>, StoreError> {
-        let served = self.roster.served();
-        let entry = served.config.workspaces.iter().find(|entry| entry.name == workspace.name);
-        let account = entry.and_then(|entry| entry.accounts.get(&system));
-        let connection = account.and_then(|account| served.config.connections.get(&account.connection));
-        match account {
-            Some(account) if system == System::Ghl && connection.is_none_or(|connection| connection.oauth) => {
-                let key = InstallKey::location(&account.id);
-                let stored = self.store.install(&key).await?;
-                Ok(Some(stored.unwrap_or_else(|| Install::awaited(key, self.clock.now()))))
-            }
-            _ => Ok(None),
-        }
+        let key = location(&self.roster.served().config, workspace).filter(|_| system == System::Ghl);
+        let Some(key) = key else { return Ok(None) };
+        let stored = self.store.install(&key).await?;
+        Ok(Some(stored.unwrap_or_else(|| Install::awaited(key, self.clock.now()))))
     }
 
     fn lacks(&self, workspace: &str, system: System) -> Lacks {
@@ -43,6 +36,14 @@ impl Access for Accounts {
         let target = served.sites.get(workspace).and_then(|site| site.targets.get(&system));
         target.map_or_else(Lacks::default, |target| lacks(target.as_ref()))
     }
+}
+
+/// The install by which a workspace reaches GHL; `None`: by a token of its own, or not at all.
+pub(super) fn location(config: &Config, workspace: &Workspace) -> Option<InstallKey> {
+    let entry = config.workspaces.iter().find(|entry| entry.name == workspace.name)?;
+    let account = entry.accounts.get(&System::Ghl)?;
+    let by_install = config.connections.get(&account.connection).is_none_or(|connection| connection.oauth);
+    by_install.then(|| InstallKey::location(&account.id))
 }
 
 /// The scopes that a target needs and is known to lack.

@@ -1,26 +1,36 @@
-//! What waited for a scope goes on when it is granted.
+//! What waited for the leave of an account's owner goes on when it is given: a scope is granted, the account is connected.
 //!
-//! In: which scopes each workspace's systems lack. Out: mirrors that are due again. The rows are looked at only when something
-//! is lacked no longer, and now and then in any case.
+//! In: what each workspace's systems lack. Out: mirrors that are due again. The rows are looked at only when something is
+//! lacked no longer, and now and then in any case.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use anyhow::Result;
 
 use super::Running;
-use super::access::lacks;
+use super::access::{lacks, location};
+use crate::config::Config;
 use crate::http::Lacks;
-use crate::mirror::NOT_GRANTED;
-use crate::model::{Mirror, MirrorState, System};
-use crate::systems::Site;
+use crate::mirror::{CONNECT, GRANT, NOT_CONNECTED, NOT_GRANTED};
+use crate::model::{Install, InstallState, Mirror, MirrorState, System};
+use crate::store::Review;
+use crate::systems::{Site, Target};
 
-/// After so many looks the rows are looked at in any case: a scope may have been lost and granted between two looks.
+/// After so many looks the rows are looked at in any case: something may have been lost and given between two looks.
 const NOW_AND_THEN: u32 = 12;
 /// Mirrors looked at.
 const MOST: u32 = 500;
 
-/// A scope that a system does not grant.
-type Lacked = BTreeSet<(System, String)>;
+/// What an account's owner may not have given.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Leave {
+    Scope(String),
+    Connection,
+}
+
+/// What is not given, by system.
+type Lacked = BTreeSet<(System, Leave)>;
 
 /// What was lacked when it was looked last, by workspace.
 #[derive(Default)]
@@ -37,56 +47,72 @@ impl Grants {
     }
 }
 
-fn lacked(site: &Site) -> Lacked {
-    let of = |(system, target): (&System, &_)| {
-        let Lacks { reading, writing } = lacks(std::sync::Arc::as_ref(target));
+fn lacked(config: &Config, site: &Site, installs: &[Install]) -> Lacked {
+    let of = |(system, target): (&System, &Arc<dyn Target>)| {
+        let Lacks { reading, writing } = lacks(target.as_ref());
         let system = *system;
-        reading.into_iter().chain(writing).map(move |scope| (system, scope))
+        reading.into_iter().chain(writing).map(move |scope| (system, Leave::Scope(scope)))
     };
-    site.targets.iter().flat_map(of).collect()
+    let mut lacked: Lacked = site.targets.iter().flat_map(of).collect();
+    let connected = |install: &Install| install.state == InstallState::Connected;
+    let key = location(config, &site.workspace);
+    if key.is_some_and(|key| !installs.iter().any(|install| install.key == key && connected(install))) {
+        lacked.insert((System::Ghl, Leave::Connection));
+    }
+    lacked
 }
 
-/// Whether a mirror waits for a scope that is not lacked, as far as is known.
-fn is_granted(mirror: &Mirror, lacked: &Lacked) -> bool {
-    let reason = mirror.reason.as_deref().filter(|reason| reason.starts_with(NOT_GRANTED));
-    let scope = reason.and_then(|reason| reason.split('`').nth(1));
-    scope.is_some_and(|scope| !lacked.contains(&(mirror.system, scope.to_owned())))
+/// What a mirror waits for.
+fn awaited(mirror: &Mirror) -> Option<(System, Leave)> {
+    let reason = mirror.reason.as_deref()?;
+    if reason.starts_with(NOT_CONNECTED) {
+        return Some((mirror.system, Leave::Connection));
+    }
+    let scope = reason.strip_prefix(NOT_GRANTED)?.split('`').nth(1)?;
+    Some((mirror.system, Leave::Scope(scope.to_owned())))
+}
+
+/// What a review tells of.
+fn told(review: &Review) -> Option<(System, Leave)> {
+    if let Some(system) = review.subject.strip_prefix(CONNECT) {
+        return Some((system.parse().ok()?, Leave::Connection));
+    }
+    let (system, scope) = review.subject.strip_prefix(GRANT)?.split_once('/')?;
+    Some((system.parse().ok()?, Leave::Scope(scope.to_owned())))
 }
 
 impl Running {
     /// Releases what waits for nothing any more.
-    pub(super) async fn release_what_is_granted(&self, grants: &mut Grants) -> Result<()> {
+    pub(super) async fn release_what_waited(&self, grants: &mut Grants, installs: &[Install]) -> Result<()> {
         grants.looks = grants.looks.wrapping_add(1);
-        for (name, site) in &self.roster.served().sites {
+        let served = self.roster.served();
+        for (name, site) in &served.sites {
             if self.holder.lease(name).is_none() {
                 // What another process held back meanwhile is not known.
                 grants.lacked.remove(name);
                 continue;
             }
-            let lacked = lacked(site);
+            let lacked = lacked(&served.config, site, installs);
             if grants.is_news(name, &lacked)
-                && let Err(error) = self.release_granted(name, &lacked).await
+                && let Err(error) = self.release_given(name, &lacked).await
             {
                 grants.lacked.remove(name);
-                tracing::warn!(workspace = %name, error = %error, "what waited for a scope was not released; trying again");
+                tracing::warn!(workspace = %name, error = %error, "what waited for its owner was not released; trying again");
             }
         }
         Ok(())
     }
 
-    async fn release_granted(&self, name: &str, lacked: &Lacked) -> Result<()> {
+    async fn release_given(&self, name: &str, lacked: &Lacked) -> Result<()> {
+        let given = |leave: Option<(System, Leave)>| leave.is_some_and(|leave| !lacked.contains(&leave));
         let held = self.store.in_state(name, MirrorState::Held, MOST).await?;
-        if !held.iter().any(|mirror| is_granted(mirror, lacked)) {
-            return Ok(());
+        if held.iter().any(|mirror| given(awaited(mirror))) {
+            let released = self.release(name, |mirror| given(awaited(mirror))).await?;
+            tracing::info!(workspace = %name, released, "what waited for its owner's leave goes on");
         }
-        let released = self.release(name, |mirror| is_granted(mirror, lacked)).await?;
-        tracing::info!(workspace = %name, released, "a scope was granted; what waited for it goes on");
-        for review in self.store.reviews(name).await? {
-            let of = review.subject.strip_prefix("grant/").and_then(|rest| rest.split_once('/'));
-            let of = of.and_then(|(system, scope)| Some((system.parse().ok()?, scope.to_owned())));
-            if of.is_some_and(|of| !lacked.contains(&of)) {
-                self.store.close_review(name, &review.subject, self.clock.now()).await?;
-            }
+        // Also those of an edit that went on by itself, or of a process that died between the two.
+        for review in self.store.reviews(name).await?.iter().filter(|review| given(told(review))) {
+            self.store.close_review(name, &review.subject, self.clock.now()).await?;
         }
         Ok(())
     }
@@ -97,7 +123,7 @@ mod tests {
     use super::*;
 
     fn lacking(scopes: &[&str]) -> Lacked {
-        scopes.iter().map(|scope| (System::Ghl, (*scope).to_owned())).collect()
+        scopes.iter().map(|scope| (System::Ghl, Leave::Scope((*scope).to_owned()))).collect()
     }
 
     #[test]

@@ -69,12 +69,12 @@ impl Running {
     /// Waits for the store alone: what asks the vendor runs beside it, so that a vendor that hangs does not look as if we did.
     async fn look(&self, grants: &mut Grants) {
         let looked = async {
+            let installs = self.store.installs().await?;
             if let Some(keeper) = &self.keeper {
-                let installs = self.store.installs().await?;
                 keeper.notice(&installs);
                 self.open(&installs).await?;
             }
-            self.release_what_is_granted(grants).await
+            self.release_what_waited(grants, &installs).await
         };
         if let Err(error) = looked.await {
             tracing::error!(error = %error, "installs could not be looked after; trying again");

@@ -1,4 +1,5 @@
-//! What holds a write back: shadow mode, a scope that was not granted, the fuse and the brake.
+//! What holds a write back: shadow mode, a scope that was not granted, an account that is not connected, the fuse and the
+//! brake.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,11 +10,18 @@ use crate::clock::Millis;
 use crate::model::{Action, MirrorState, Step, System};
 use crate::resolve::Case;
 use crate::store::{Result, Workspaces};
+use crate::systems::SystemError;
 
 /// How the reason of a mirror begins that shadow mode holds.
 pub const SHADOW: &str = "shadow: would ";
 /// How the reason of a mirror begins that waits for a scope.
 pub const NOT_GRANTED: &str = "not granted: ";
+/// How the reason of a mirror begins that waits for its account to be connected.
+pub const NOT_CONNECTED: &str = "not connected: ";
+/// How the subject of a review begins that tells of a missing scope; the system and the scope follow.
+pub const GRANT: &str = "grant/";
+/// How the subject of a review begins that tells of an account that is not connected; the system follows.
+pub const CONNECT: &str = "connect/";
 /// The window of the fuse.
 const FUSE: Duration = Duration::from_mins(10);
 /// The window of the brake.
@@ -114,12 +122,18 @@ pub(super) fn shadow(steps: &[Step]) -> Hold {
 
 /// The hold of what the owner of the account did not grant. It ends by itself when they do.
 pub(super) fn ungranted(system: System, scope: &str) -> Hold {
-    let subject = format!("grant/{system}/{scope}");
+    let subject = format!("{GRANT}{system}/{scope}");
     let reason = format!(
         "{NOT_GRANTED}{system} gave us no `{scope}`, so nothing is written that needs it; connect again with this scope \
          (`{subject}`)"
     );
     Hold { state: MirrorState::Held, reason, subject: Some(subject) }
+}
+
+/// The hold of what cannot be told to an account that is not connected. It ends by itself when that is.
+pub(super) fn unconnected(system: System, error: &SystemError) -> Hold {
+    let subject = format!("{CONNECT}{system}");
+    Hold { state: MirrorState::Held, reason: format!("{NOT_CONNECTED}{error} (`{subject}`)"), subject: Some(subject) }
 }
 
 /// Lets a fuse that blew count anew: somebody has looked into it.

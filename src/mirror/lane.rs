@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::brake::{May, TURN, UnderWay, shadow, ungranted};
+use super::brake::{May, TURN, UnderWay, shadow, unconnected, ungranted};
 use super::plan::{Plan, plan};
 use super::spread::{Creation, cannot_change, creation, parent_id};
 use crate::clock::{Clock, Millis};
@@ -232,6 +232,9 @@ impl Lane<'_> {
         let tries = case.mirror(self.system).tries + 1;
         let asked = match &decision {
             Decision::Grant(scope) => return self.hold_after(case, ungranted(self.system, scope), Some(attempt)).await,
+            Decision::Connect => {
+                return self.hold_after(case, unconnected(self.system, error), Some(attempt)).await;
+            }
             Decision::Later(after) => {
                 let mirror = case.mirror(self.system);
                 (mirror.due, mirror.state, mirror.reason) = (now + *after, MirrorState::Due, Some(error.to_string()));

@@ -11,5 +11,5 @@ pub mod plan;
 mod read;
 pub mod spread;
 
-pub use brake::{NOT_GRANTED, SHADOW, UnderWay, allow, mend};
+pub use brake::{CONNECT, GRANT, NOT_CONNECTED, NOT_GRANTED, SHADOW, UnderWay, allow, mend};
 pub use lane::{Lanes, Worked};

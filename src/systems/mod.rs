@@ -228,6 +228,14 @@ pub enum SystemError {
         /// What it said.
         reason: String,
     },
+    /// The owner of the account has not let us in, or no longer does. Nothing was sent.
+    #[error("{system} is not connected: {reason}")]
+    NotConnected {
+        /// The system.
+        system: System,
+        /// What is the matter, and what its owner can do.
+        reason: String,
+    },
     /// The owner of the account did not grant us this. Nothing was sent, or the vendor said so.
     #[error("{system} did not grant us `{scope}`: connect it again with this scope")]
     NotGranted {
@@ -280,6 +288,8 @@ pub enum Decision {
     Park,
     /// Wait until this scope is granted; until then nothing is tried that needs it.
     Grant(String),
+    /// Wait until the account is connected; until then nothing is tried there.
+    Connect,
     /// Read the object first: what we believed of it is wrong, or unknown.
     Look,
 }
@@ -294,6 +304,7 @@ impl SystemError {
             Self::Unavailable { .. } | Self::Unauthorized { .. } => Decision::Retry { after: None },
             Self::Spent { after, .. } => Decision::Later(*after),
             Self::NotGranted { scope, .. } => Decision::Grant(scope.clone()),
+            Self::NotConnected { .. } => Decision::Connect,
             Self::Unclear { .. } | Self::Exists { .. } | Self::Gone { .. } => Decision::Look,
             Self::Refused { .. } | Self::Garbled { .. } => Decision::Park,
         }
@@ -302,7 +313,7 @@ impl SystemError {
     /// The HTTP status, if there was an answer.
     pub fn status(&self) -> Option<u16> {
         match self {
-            Self::NotGranted { .. } | Self::Spent { .. } => None,
+            Self::NotGranted { .. } | Self::NotConnected { .. } | Self::Spent { .. } => None,
             Self::Unavailable { status, .. } | Self::Unclear { status, .. } => *status,
             Self::Wait { status, .. }
             | Self::Exists { status, .. }

@@ -133,7 +133,10 @@ impl Keeper {
         let key = InstallKey::company(company);
         let known = match self.fresh(&key).await {
             Ok(known) => known,
-            Err(OauthError::Vendor(SystemError::Unauthorized { .. }) | OauthError::Unknown(_)) => {
+            Err(
+                OauthError::Vendor(SystemError::Unauthorized { .. } | SystemError::NotConnected { .. })
+                | OauthError::Unknown(_),
+            ) => {
                 // Its locations cannot be listed without its tokens.
                 if admits("", Some(company)) {
                     return self.await_tokens(key, None, None).await;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::pair::Pair;
 use super::vendor::Granted;
-use super::{Keeper, OauthError, unauthorized};
+use super::{Keeper, OauthError, not_connected, unauthorized};
 use crate::clock::Clock;
 use crate::credentials::denied::Denied;
 use crate::model::{Install, InstallKey, InstallState};
@@ -39,7 +39,9 @@ impl Known {
             InstallState::Lost => "the vendor takes its tokens no longer: connect it again",
             InstallState::Removed => "the app was uninstalled there, or given up here: connect it again",
         };
-        unauthorized(format!("{key}: {what}"))
+        let reason = format!("{key}: {what}");
+        // A row that says "connected" is not mended by waiting for that.
+        if self.row.state == InstallState::Connected { unauthorized(reason) } else { not_connected(reason) }
     }
 }
 

@@ -185,3 +185,8 @@ impl Keeper {
 fn unauthorized(reason: impl Into<String>) -> SystemError {
     SystemError::Unauthorized { system: System::Ghl, status: 401, reason: reason.into() }
 }
+
+/// There are no tokens, and there is nobody to ask for some but the owner of the account.
+fn not_connected(reason: impl Into<String>) -> SystemError {
+    SystemError::NotConnected { system: System::Ghl, reason: reason.into() }
+}

@@ -13,22 +13,29 @@ use std::time::Duration;
 use super::held::{Held, Known};
 use super::pair::Pair;
 use super::vendor::{Granted, Refusal};
-use super::{Keeper, OauthError, unauthorized};
+use super::{Keeper, OauthError, not_connected, unauthorized};
 use crate::model::{Holder, Install, InstallKey, InstallState, System};
 use crate::systems::SystemError;
 
 /// Tokens are renewed when they are wanted and have less than this left.
 const MARGIN: Duration = Duration::from_mins(1);
 
-/// How long a claim lasts: longer than a call may take. Where a renewal takes longer, a second one does no harm: the row
-/// decides, and a spent token is recovered.
-const CLAIM: Duration = Duration::from_mins(1);
+/// How long a claim lasts that is not renewed: others wait for one who died for so long. A renewal may take longer (up to
+/// four calls), so its claim is renewed meanwhile. Where that fails, a second renewal does no harm: the row decides, and a
+/// spent token is recovered.
+const CLAIM: Duration = Duration::from_secs(15);
 
 /// How often those who wait for another replica look.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// How long an inactive location is not asked about, and an awaited token not asked for.
 pub(super) const PATIENCE: Duration = Duration::from_mins(15);
+
+/// How long before their end tokens are renewed: so long as is wanted, but no more than a quarter of their life, or else
+/// short-lived ones would be renewed for each call.
+pub(super) fn lead(row: &Install, wanted: Duration) -> Duration {
+    row.expires.map_or(wanted, |end| wanted.min(end.since(row.changed) / 4))
+}
 
 /// A future that renews; boxed, for the tokens of a location may need those of its company renewed first.
 type Renewing = Pin<Box<dyn Future<Output = Result<Known, OauthError>> + Send>>;
@@ -50,7 +57,9 @@ impl Keeper {
             Some(known) => known,
             None => self.read(key).await?.ok_or_else(|| OauthError::Unknown(key.clone()))?,
         };
-        let ends_late = known.row.expires.is_some_and(|end| end.since(self.clock.now()) >= MARGIN);
+        let margin = lead(&known.row, MARGIN);
+        let left = known.row.expires.map_or(Duration::ZERO, |end| end.since(self.clock.now()));
+        let ends_late = !left.is_zero() && left >= margin;
         match known.row.state {
             InstallState::Connected if ends_late => known.usable(),
             InstallState::Connected | InstallState::Inactive => self.renew(key, known.row.generation).await,
@@ -84,11 +93,27 @@ impl Keeper {
             }
             let now = self.clock.now();
             if self.store.claim_install(key, known.row.generation, &self.owner, now, now + CLAIM).await? {
-                if let Some(renewed) = self.renew_claimed(&held, &known).await? {
+                if let Some(renewed) = self.holding_on(&known.row, self.renew_claimed(&held, &known)).await? {
                     return Ok(renewed);
                 }
             } else {
                 tokio::time::sleep(LOOK).await;
+            }
+        }
+    }
+
+    /// Waits for a renewal, and renews its claim meanwhile.
+    async fn holding_on<T>(&self, row: &Install, renewing: impl Future<Output = T>) -> T {
+        let mut renewing = std::pin::pin!(renewing);
+        loop {
+            tokio::select! {
+                renewed = &mut renewing => return renewed,
+                () = tokio::time::sleep(CLAIM / 3) => {}
+            }
+            let now = self.clock.now();
+            if let Err(error) = self.store.claim_install(&row.key, row.generation, &self.owner, now, now + CLAIM).await
+            {
+                tracing::warn!(install = %row.key, error = %error, "the claim on an install could not be renewed");
             }
         }
     }
@@ -202,16 +227,16 @@ impl Keeper {
             }
         };
         // What still stands has stood since its tokens came: a late word of an uninstalling is measured by that.
-        let stands = state == row.state && state == InstallState::Connected;
-        let (said, now) = (reason.as_deref(), if stands { row.changed } else { self.clock.now() });
-        if !self.store.set_install_state(&row.key, row.generation, state, said, now).await? {
+        let changed = if state == InstallState::Connected { row.changed } else { self.clock.now() };
+        let said = reason.as_deref();
+        if !self.store.set_install_state(&row.key, row.generation, state, said, changed).await? {
             return Ok(());
         }
         if (state, &reason) != (row.state, &row.reason) {
             let reason = said.unwrap_or_default();
             tracing::error!(install = %row.key, state = %state, reason, "the tokens of an install are not renewed");
         }
-        let now_known = Install { state, reason, changed: now, ..row.clone() };
+        let now_known = Install { state, reason, changed, ..row.clone() };
         self.learn(now_known)?;
         Err(error)
     }
@@ -221,14 +246,15 @@ impl Keeper {
 fn standing(row: &Install, state: InstallState) -> (InstallState, Option<String>, OauthError) {
     let row = Install { state, ..row.clone() };
     let error = Known { row, pair: None }.refusal();
-    let SystemError::Unauthorized { reason, .. } = &error else { return (state, None, error.into()) };
+    let SystemError::NotConnected { reason, .. } = &error else { return (state, None, error.into()) };
     (state, Some(reason.clone()), error.into())
 }
 
 /// What a location can make of its company's tokens not being there.
 fn no_company(error: OauthError) -> Refusal {
     match error {
-        OauthError::Vendor(SystemError::Unauthorized { .. }) | OauthError::Unknown(_) => Refusal::Spent,
+        OauthError::Vendor(SystemError::Unauthorized { .. } | SystemError::NotConnected { .. })
+        | OauthError::Unknown(_) => Refusal::Spent,
         OauthError::Client => Refusal::Client,
         OauthError::Store(error) => Refusal::Later(later(&error.to_string())),
         OauthError::Vendor(error) => Refusal::Later(error),
@@ -246,6 +272,7 @@ pub(super) fn for_call(error: OauthError) -> SystemError {
     match error {
         OauthError::Vendor(error) => error,
         OauthError::Store(error) => later(&error.to_string()),
+        unknown @ OauthError::Unknown(_) => not_connected(unknown.to_string()),
         other => unauthorized(other.to_string()),
     }
 }

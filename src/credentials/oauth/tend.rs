@@ -7,9 +7,8 @@ use super::connect::not_done;
 use super::few::few_at_a_time;
 use super::held::Known;
 use super::pair::Pair;
-use super::renew::PATIENCE;
+use super::renew::{PATIENCE, lead};
 use super::{Keeper, OauthError};
-use crate::clock::Millis;
 use crate::model::{Install, InstallKey, InstallState};
 
 impl Keeper {
@@ -58,9 +57,7 @@ impl Keeper {
     async fn renew_if_due(self: &Arc<Self>, row: &Install) -> Result<bool, OauthError> {
         let now = self.clock.now();
         let unsaved = self.held(&row.key).unsaved().is_some();
-        // Where tokens live shorter than `renew_before`, half their life is early enough.
-        let before = |end: Millis| self.vendor.app.renew_before.min(end.since(row.changed) / 2);
-        let ends_soon = unsaved || row.expires.is_none_or(|end| end <= now + before(end));
+        let ends_soon = unsaved || row.expires.is_none_or(|end| end <= now + lead(row, self.vendor.app.renew_before));
         match (row.state, &row.company) {
             (InstallState::Connected, _) if !ends_soon => Ok(false),
             (InstallState::Connected | InstallState::Inactive, _) if self.may_ask(row) => {

@@ -147,7 +147,7 @@ async fn sign(credential: &Arc<dyn Credential>) -> Result<(String, Version), Sys
 /// What a refusal without asking says.
 async fn unauthorized(credential: &Arc<dyn Credential>) -> String {
     match sign(credential).await {
-        Err(SystemError::Unauthorized { reason, .. }) => reason,
+        Err(SystemError::Unauthorized { reason, .. } | SystemError::NotConnected { reason, .. }) => reason,
         other => panic!("{other:?}"),
     }
 }

@@ -84,11 +84,12 @@ impl Db {
         Ok(db)
     }
 
-    /// Whoever held leases in a SQLite file is dead, for we hold its lock: nobody need wait for them to run out.
+    /// Whoever held leases or claims in a SQLite file is dead, for we hold its lock: nobody need wait for them to run out.
     async fn free_leases_of_the_dead(&self) -> Result<()> {
         let Pools::Sqlite { .. } = &self.0 else { return Ok(()) };
         let mut tx = self.write().await?;
         execute!(&mut tx, "UPDATE leases SET until = 0");
+        execute!(&mut tx, "UPDATE installs SET claimed_by = NULL, claimed_until = NULL");
         Ok(tx.commit().await?)
     }
 

@@ -18,6 +18,7 @@ on_both!(
     a_claim_is_one_owners_until_it_ends,
     of_many_that_claim_one_gets_it,
     a_claim_ends_with_what_is_written,
+    claims_of_the_dead_end_where_nobody_else_can_be_alive,
     a_ticket_is_good_once_and_until_it_ends,
     only_so_many_authorizations_are_open_at_once,
     of_many_that_take_a_ticket_one_gets_it,
@@ -152,6 +153,13 @@ async fn of_many_that_claim_one_gets_it(db: &Database) {
         tasks.spawn(async move { store.claim_install(&here(), 1, &owner, Millis(0), Millis(10)).await.unwrap() });
     }
     assert_eq!(tasks.join_all().await.into_iter().filter(|got| *got).count(), 1);
+}
+
+async fn claims_of_the_dead_end_where_nobody_else_can_be_alive(db: &mut Database) {
+    assert!(put(db, &install(here(), 1), 0).await);
+    assert!(claim(db, 1, "dead", 0, 10).await);
+    db.reopen().await;
+    assert_eq!(claim(db, 1, "us", 1, 20).await, db.url.starts_with("sqlite"), "a SQLite file is one process's alone");
 }
 
 async fn a_claim_ends_with_what_is_written(db: &Database) {

@@ -3,8 +3,9 @@
 //!
 //! `LOCKSTEP_KILL_SEED` and `LOCKSTEP_KILLS` choose another run; a failure prints its seed and keeps its folder.
 
+pub mod installs;
 mod load;
-mod proof;
+pub mod proof;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use lockstep::cli::demo::config::{self, Service as Settings};
 use lockstep::clock::{Clock, Millis, SystemClock};
+use lockstep::model::MirrorState;
 use lockstep::sandbox::delivery::{DeliverySettings, Retries};
 use lockstep::sandbox::settings::SandboxSettings;
 use tempfile::TempDir;
@@ -41,17 +43,19 @@ pub struct Kill {
     pub writes: usize,
 }
 
-struct Trial {
-    seed: u64,
-    kills: usize,
-    url: String,
+pub struct Trial {
+    pub seed: u64,
+    pub kills: usize,
+    pub url: String,
     /// How long a start may wait for the lease of the killed process; kills come later by it.
-    lease_wait: Duration,
-    folder: TempDir,
+    pub lease_wait: Duration,
+    pub folder: TempDir,
+    /// Whether GHL is reached by installs of the app, and not by a token that stays.
+    pub installed: bool,
 }
 
 /// A number from the environment.
-fn chosen<T: std::str::FromStr>(name: &str, default: T) -> T {
+pub fn chosen<T: std::str::FromStr>(name: &str, default: T) -> T {
     std::env::var(name).ok().map_or(default, |text| text.parse().ok().unwrap_or_else(|| panic!("{name} is no number")))
 }
 
@@ -60,7 +64,7 @@ async fn nothing_is_lost_or_made_twice_when_it_is_killed_on_sqlite() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", folder.path().join("lockstep.db").display());
     let (seed, kills) = (chosen("LOCKSTEP_KILL_SEED", 1), chosen("LOCKSTEP_KILLS", 50));
-    Trial { seed, kills, url, lease_wait: Duration::ZERO, folder }.run().await;
+    Trial { seed, kills, url, lease_wait: Duration::ZERO, folder, installed: false }.run().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -74,48 +78,45 @@ async fn nothing_is_lost_or_made_twice_when_it_is_killed_on_postgres() {
     let folder = tempfile::tempdir().unwrap();
     let (seed, kills) = (chosen("LOCKSTEP_KILL_SEED", 1), chosen("LOCKSTEP_KILLS", 50) / 5);
     let lease_wait = Duration::from_millis(1_300);
-    Trial { seed, kills, url: fresh.url.clone(), lease_wait, folder }.run().await;
+    Trial { seed, kills, url: fresh.url.clone(), lease_wait, folder, installed: false }.run().await;
 }
 
 impl Trial {
-    async fn run(self) {
+    pub async fn run(self) {
         let port = free_port();
-        let stage = Arc::new(Stage::start(sandbox_settings(self.seed, port)).await);
+        let settings = self.settings(port);
+        let stage = Arc::new(Stage::start(settings.clone()).await);
         for (system, extension) in
             [("ghl", false), ("timify", false), ("timerex", false), ("timify", true), ("timerex", true)]
         {
             stage.slow_answers(system, extension, ANSWER_MS).await;
         }
-        let mut service = self.service(&stage, port);
+        let adjust = if self.installed { installs::ask_anew } else { |text, _: &_, _: &_| text };
+        let mut service = service(&settings, &stage, &self.url, self.folder.path(), port, adjust);
+        if self.installed {
+            stage.slow_tokens(ANSWER_MS, None).await;
+            service.start();
+            installs::connect(port, &installs::agency(&settings)).await;
+            service.kill();
+        }
         let stop = CancellationToken::new();
         let people = tokio::spawn(Load::new(stage.clone(), self.seed).run(stop.clone(), PAUSE));
         let kills = self.kill_again_and_again(&mut service, &stage).await;
         service.start();
         stop.cancel();
         let told = people.await.unwrap();
-        let rested = self.rest(&stage).await;
+        let rested = rest(&self.url, &[&stage.account.name], &stage).await;
         service.kill();
         self.judge(&stage, &told, &kills, rested).await;
     }
 
-    fn service(&self, stage: &Stage, port: u16) -> Service {
-        let settings = Settings {
-            public: format!("127.0.0.1:{port}"),
-            ops: format!("127.0.0.1:{}", free_port()),
-            store: self.url.clone(),
-            dispatch: "quiet = \"100ms\"\nbackoff = \"1s\"\nlease = \"1s\"\nfuse = 10000\ncreates_per_hour = 100000"
-                .to_owned(),
-            policy: "create_settle = \"1s\"\n[workspaces.create]\ntimify = \"all\"".to_owned(),
-            ..Settings::default()
-        };
-        let text = config::text(&sandbox_settings(self.seed, port), &stage.base, &settings).unwrap();
-        std::fs::write(self.folder.path().join("lockstep.toml"), text).unwrap();
-        let budget = "100000".to_owned();
-        let variables = vec![
-            ("LOCKSTEP_SYSTEMS__GHL__REQUESTS_PER_10S", budget.clone()),
-            ("LOCKSTEP_SYSTEMS__TIMIFY__REQUESTS_PER_10S", budget),
-        ];
-        Service::new(self.folder.path().to_owned(), variables)
+    fn settings(&self, port: u16) -> SandboxSettings {
+        let mut settings = sandbox_settings(SandboxSettings::example(), self.seed, port);
+        if self.installed {
+            installs::set(&mut settings, port);
+            settings.ghl.oauth.reconnect = true;
+        }
+        settings
     }
 
     async fn kill_again_and_again(&self, service: &mut Service, stage: &Stage) -> Vec<Kill> {
@@ -144,26 +145,15 @@ impl Trial {
         match rng.u8(..10) {
             0..2 => tokio::time::sleep(ms(rng.u64(2..60))).await,
             2..4 => tokio::time::sleep(at_work).await,
-            _ => {
+            kind => {
                 tokio::time::sleep(at_work).await;
-                stage.next_write(Duration::from_secs(1)).await;
+                // Where nothing comes for so long, this moment is as good as any.
+                let second = Duration::from_secs(1);
+                let of_tokens = self.installed && kind < 7;
+                let _ = if of_tokens { stage.next_of_tokens(second).await } else { stage.next_write(second).await };
                 tokio::time::sleep(in_answer).await;
             }
         }
-    }
-
-    /// Waits until nothing is on its way, several times in a row. Whether it came to that.
-    async fn rest(&self, stage: &Stage) -> bool {
-        let store = lockstep::store::sql::open_read_only(&self.url).await.unwrap();
-        let began = SystemClock.now();
-        let mut quiet = 0;
-        while quiet < 5 && SystemClock.now().since(began) < PATIENCE {
-            let load = store.load(&stage.account.name).await.unwrap();
-            let idle = stage.pending().await == 0 && load.undecided == 0 && load.due == 0;
-            quiet = if idle { quiet + 1 } else { 0 };
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        quiet == 5
     }
 
     async fn judge(self, stage: &Stage, told: &Told, kills: &[Kill], rested: bool) {
@@ -175,6 +165,9 @@ impl Trial {
         differ.extend(proof::disagreements(&stage.get("state").await, &stage.account, told));
         let (repeats, unexplained) = proof::repeats(&stage.get("requests").await, kills);
         differ.extend(unexplained);
+        if self.installed {
+            differ.extend(installs::amiss(stage, &ledger, kills.len()).await);
+        }
         let open = |of: fn(&Kill) -> usize| kills.iter().map(of).sum::<usize>();
         let hit = kills.iter().filter(|kill| kill.creates + kill.writes > 0).count();
         println!(
@@ -201,6 +194,56 @@ impl Trial {
     }
 }
 
+/// What makes the configuration of a service from that of a sandbox.
+pub type Adjust = fn(String, &SandboxSettings, &str) -> String;
+
+/// A service at a sandbox, not started yet. `adjust` has the last word on its configuration, and is told its public URL.
+pub fn service(
+    settings: &SandboxSettings,
+    stage: &Stage,
+    url: &str,
+    folder: &Path,
+    port: u16,
+    adjust: Adjust,
+) -> Service {
+    let service = Settings {
+        public: format!("127.0.0.1:{port}"),
+        ops: format!("127.0.0.1:{}", free_port()),
+        store: url.to_owned(),
+        dispatch: "quiet = \"100ms\"\nbackoff = \"1s\"\nlease = \"1s\"\nfuse = 10000\ncreates_per_hour = 100000"
+            .to_owned(),
+        policy: "create_settle = \"1s\"\n[workspaces.create]\ntimify = \"all\"".to_owned(),
+        ..Settings::default()
+    };
+    let text = config::text(settings, &stage.base, &service).unwrap();
+    let text = adjust(text, settings, &format!("http://{}", service.public));
+    std::fs::write(folder.join("lockstep.toml"), text).unwrap();
+    let budget = "100000".to_owned();
+    let variables = vec![
+        ("LOCKSTEP_SYSTEMS__GHL__REQUESTS_PER_10S", budget.clone()),
+        ("LOCKSTEP_SYSTEMS__TIMIFY__REQUESTS_PER_10S", budget),
+    ];
+    Service::new(folder.to_owned(), variables)
+}
+
+/// Waits until nothing is on its way in these workspaces, several times in a row. Whether it came to that.
+pub async fn rest(url: &str, workspaces: &[&str], stage: &Stage) -> bool {
+    let store = lockstep::store::sql::open_read_only(url).await.unwrap();
+    let began = SystemClock.now();
+    let mut quiet = 0;
+    while quiet < 5 && SystemClock.now().since(began) < PATIENCE {
+        let mut idle = stage.pending().await == 0;
+        for workspace in workspaces {
+            let load = store.load(workspace).await.unwrap();
+            let held = store.in_state(workspace, MirrorState::Held, 1).await.unwrap();
+            idle &= load.undecided == 0 && load.due == 0 && held.is_empty();
+        }
+        quiet = if idle { quiet + 1 } else { 0 };
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    quiet == 5
+}
+
 /// Leaves the folder for a person to look at, with what the stand-ins say.
 async fn keep(folder: TempDir, stage: &Stage) -> std::path::PathBuf {
     let folder = folder.keep();
@@ -215,8 +258,7 @@ fn write(folder: &Path, what: &str, value: &serde_json::Value) {
 }
 
 /// A sandbox that refuses nothing for being asked too often, and whose senders do not give up.
-fn sandbox_settings(seed: u64, port: u16) -> SandboxSettings {
-    let mut settings = SandboxSettings::example();
+pub fn sandbox_settings(mut settings: SandboxSettings, seed: u64, port: u16) -> SandboxSettings {
     settings.seed = seed;
     (settings.ghl.burst, settings.ghl.daily) = (u32::MAX, u32::MAX);
     (settings.timerex.reads_a_minute, settings.timerex.writes_an_hour) = (usize::MAX, usize::MAX);

@@ -11,6 +11,7 @@ mod kill;
 mod lanes;
 mod limits;
 mod oauth;
+mod oauth_kill;
 mod outcomes;
 mod proving;
 mod task_edits;

@@ -117,7 +117,10 @@ async fn an_owner_connects_in_a_browser_and_what_waited_is_mirrored(place: &mut 
     assert_eq!(health_of(&world, "main").await["systems"]["ghl"]["install"]["state"], "awaiting");
     // Nobody has let us in: a change waits, and nothing is lost.
     world.edit(0, "timify", "create contact", json!({ "fields": contact("timify", "Ann") })).await;
-    world.until("the create waits for a token", async || world.app.load("main").await.unwrap().due > 0).await;
+    let held = async || world.app.store.in_state("main", MirrorState::Held, 10).await.unwrap();
+    world.until("the create waits for its account", async || held().await.len() == 1).await;
+    assert!(held().await[0].reason.as_ref().unwrap().contains("`connect/ghl`"));
+    assert_eq!(world.app.store.reviews("main").await.unwrap()[0].subject, "connect/ghl");
 
     let browser = Browser::new();
     let (status, page) = browser.connect(&world, &format!("account={location}")).await;
@@ -127,6 +130,7 @@ async fn an_owner_connects_in_a_browser_and_what_waited_is_mirrored(place: &mut 
     assert_eq!(install.state, InstallState::Connected);
     assert!(install.scopes.contains("contacts.write"));
 
+    world.until("it goes on", async || held().await.is_empty()).await;
     world.settle().await;
     world.everywhere(0, &email("Ann")).await;
     world

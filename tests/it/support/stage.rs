@@ -56,20 +56,29 @@ impl Stage {
     }
 
     /// Waits until a write is made in some stand-in, but not longer than this.
-    pub async fn next_write(&self, longest: Duration) {
+    pub async fn next_write(&self, longest: Duration) -> bool {
+        self.next_request(longest, |row| row["write"] == true).await
+    }
+
+    /// Waits until a stand-in is asked for something to do with tokens, but not longer than this.
+    pub async fn next_of_tokens(&self, longest: Duration) -> bool {
+        self.next_request(longest, |row| row["path"].as_str().unwrap().starts_with("/oauth/")).await
+    }
+
+    /// Waits for a request that fits; whether there was one in time.
+    async fn next_request(&self, longest: Duration, fits: impl Fn(&Value) -> bool) -> bool {
         let mut since = self.get("requests?since=999999999").await["next"].as_u64().unwrap();
-        let writes = async {
+        let fitting = async {
             loop {
                 let log = self.get(&format!("requests?since={since}")).await;
-                if log["requests"].as_array().unwrap().iter().any(|row| row["write"] == true) {
+                if log["requests"].as_array().unwrap().iter().any(&fits) {
                     return;
                 }
                 since = log["next"].as_u64().unwrap();
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
-        // Where nothing is written for so long, this moment is as good as any.
-        drop(tokio::time::timeout(longest, writes).await);
+        tokio::time::timeout(longest, fitting).await.is_ok()
     }
 
     /// Holds the answer to each write of a stand-in back, after applying it: the caller waits, and may die meanwhile.
@@ -77,6 +86,12 @@ impl Stage {
         let fault = json!({
             "system": system, "extension": extension, "kind": "slow", "only": "writes", "delay_ms": delay_ms
         });
+        self.post("faults", fault).await;
+    }
+
+    /// Holds answers about tokens of GHL back, after giving them out: so many, or all.
+    pub async fn slow_tokens(&self, delay_ms: u64, count: Option<u32>) {
+        let fault = json!({ "system": "ghl", "kind": "slow", "path": "/oauth/", "delay_ms": delay_ms, "count": count });
         self.post("faults", fault).await;
     }
 }

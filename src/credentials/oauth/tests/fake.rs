@@ -46,6 +46,8 @@ pub(super) struct Ground {
     pub(super) inactive: BTreeSet<String>,
     /// The scopes of the next tokens, if not those of the documents.
     pub(super) scope: Option<String>,
+    /// How many seconds the next access tokens live, if not as many as in the documents.
+    pub(super) life: Option<u32>,
     pub(super) faults: VecDeque<Option<Fault>>,
     pub(super) wrong_client: bool,
     /// A code that is not known is repeated in the refusal.
@@ -126,6 +128,9 @@ impl Ground {
         }
         if let Some(scope) = &self.scope {
             answer["scope"] = json!(scope);
+        }
+        if let Some(life) = self.life {
+            answer["expires_in"] = json!(life);
         }
         answer
     }

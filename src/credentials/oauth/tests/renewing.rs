@@ -1,6 +1,6 @@
 //! Renewing: once, in one place, and never lost.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use rstest::rstest;
@@ -63,6 +63,36 @@ async fn a_replica_that_died_over_it_is_not_waited_for_longer_than_its_claim() {
     bench.clock.advance(Duration::from_secs(30));
     assert!(renewing.await.unwrap());
     assert_eq!(bench.refreshes(), 1);
+}
+
+#[tokio::test]
+async fn tokens_that_live_shortly_are_not_renewed_for_each_call() {
+    let bench = Bench::new().await;
+    bench.fake.ground().life = Some(8);
+    let keeper = bench.connected().await;
+    let credential = keeper.credential(HERE);
+    bench.clock.advance(Duration::from_secs(5));
+    assert_eq!(sign(&credential).await.unwrap().1, Version(1));
+    assert_eq!(
+        (keeper.renew_due().await.unwrap(), bench.refreshes()),
+        (0, 0),
+        "more than a quarter of their life is left"
+    );
+    bench.clock.advance(Duration::from_secs(2));
+    assert_eq!(sign(&credential).await.unwrap().1, Version(2));
+    assert_eq!((keeper.renew_due().await.unwrap(), bench.refreshes()), (0, 1));
+}
+
+#[tokio::test]
+async fn what_the_vendor_says_of_tokens_does_not_make_them_newer() {
+    let bench = Bench::new().await;
+    let keeper = bench.connected().await;
+    let before = bench.row(&here()).await.unwrap();
+    bench.clock.advance(Duration::from_hours(1));
+    bench.fake.fail(Fault::Status(403));
+    assert!(keeper.rotate(&here()).await.is_err());
+    let row = bench.row(&here()).await.unwrap();
+    assert_eq!((row.state, row.changed, row.reason.is_some()), (InstallState::Connected, before.changed, true));
 }
 
 #[tokio::test]
@@ -336,8 +366,8 @@ async fn a_vendor_that_fails_is_asked_again(#[case] status: u16) {
     assert_eq!(bench.refreshes(), 1);
 }
 
-/// A store that can be told to take no installs.
-struct Broken(Arc<dyn Store>, AtomicBool);
+/// A store that can be told to take no installs, and counts claims.
+struct Broken(Arc<dyn Store>, AtomicBool, AtomicUsize);
 
 #[async_trait]
 impl Installs for Broken {
@@ -371,7 +401,9 @@ impl Installs for Broken {
         now: Millis,
         until: Millis,
     ) -> store::Result<bool> {
-        self.0.claim_install(key, generation, owner, now, until).await
+        let claimed = self.0.claim_install(key, generation, owner, now, until).await;
+        self.2.fetch_add(1, Ordering::SeqCst);
+        claimed
     }
     async fn keep_ticket(&self, state: &str, cookie: &str, now: Millis, until: Millis) -> store::Result<bool> {
         self.0.keep_ticket(state, cookie, now, until).await
@@ -385,7 +417,7 @@ impl Installs for Broken {
 async fn a_pair_that_the_store_did_not_take_is_not_used_and_stored_as_soon_as_it_can_be() {
     let bench = Bench::new().await;
     bench.connected().await;
-    let broken = Arc::new(Broken(bench.store.clone(), AtomicBool::new(true)));
+    let broken = Arc::new(Broken(bench.store.clone(), AtomicBool::new(true), AtomicUsize::new(0)));
     let keeper = bench.keeper_over("two", broken.clone());
     let credential = keeper.credential(HERE);
     assert!(!credential.refused(Version(1), INVALID).await);
@@ -395,4 +427,28 @@ async fn a_pair_that_the_store_did_not_take_is_not_used_and_stored_as_soon_as_it
     assert_eq!(bench.refreshes(), 1, "the vendor was not asked again");
     assert!(bench.works(&keeper).await);
     assert!(bench.works(&bench.keeper("after")).await);
+}
+
+/// Takes as long as a third of a claim lasts: nobody advances the clock of tokio.
+#[tokio::test]
+async fn a_renewal_that_takes_longer_than_its_claim_keeps_it() {
+    let bench = Bench::new().await;
+    bench.connected().await;
+    let store = Arc::new(Broken(bench.store.clone(), AtomicBool::new(false), AtomicUsize::new(0)));
+    let keeper = bench.keeper_over("slow", store.clone());
+    bench.fake.fail(Fault::Held);
+    let slow = tokio::spawn(async move { keeper.rotate(&here()).await });
+    while bench.refreshes() == 0 {
+        tokio::task::yield_now().await;
+    }
+    bench.clock.advance(Duration::from_secs(14));
+    while store.2.load(Ordering::SeqCst) == 1 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    bench.clock.advance(Duration::from_secs(14));
+    let now = bench.clock.now();
+    assert!(!bench.store.claim_install(&here(), 1, "two", now, now).await.unwrap(), "28 s after it began");
+    bench.fake.back.add_permits(1);
+    slow.await.unwrap().unwrap();
+    assert_eq!(bench.refreshes(), 1);
 }
