@@ -31,10 +31,10 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How long an inactive location is not asked about, and an awaited token not asked for.
 pub(super) const PATIENCE: Duration = Duration::from_mins(15);
 
-/// How long before their end tokens are renewed: so long as is wanted, but no more than a quarter of their life, or else
+/// How long before their end tokens are renewed: so long as is wanted, but no more than half their life, or else
 /// short-lived ones would be renewed for each call.
 pub(super) fn lead(row: &Install, wanted: Duration) -> Duration {
-    row.expires.map_or(wanted, |end| wanted.min(end.since(row.changed) / 4))
+    row.expires.map_or(wanted, |end| wanted.min(end.since(row.changed) / 2))
 }
 
 /// A future that renews; boxed, for the tokens of a location may need those of its company renewed first.

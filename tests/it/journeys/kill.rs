@@ -23,6 +23,7 @@ use crate::support::ledger::Ledger;
 use crate::support::postgres;
 use crate::support::service::{Service, free_port};
 use crate::support::stage::Stage;
+use installs::Reach;
 use load::{Load, Told};
 
 /// How long a stand-in holds the answer to a write back: the window in which a kill leaves a call open.
@@ -91,8 +92,8 @@ impl Trial {
         {
             stage.slow_answers(system, extension, ANSWER_MS).await;
         }
-        let adjust = if self.installed { installs::ask_anew } else { |text, _: &_, _: &_| text };
-        let mut service = service(&settings, &stage, &self.url, self.folder.path(), port, adjust);
+        let reach = if self.installed { Reach::InstallsAskedAnew } else { Reach::Tokens };
+        let mut service = service(&settings, &stage, &self.url, self.folder.path(), port, reach);
         if self.installed {
             stage.slow_tokens(ANSWER_MS, None).await;
             service.start();
@@ -194,20 +195,19 @@ impl Trial {
     }
 }
 
-/// What makes the configuration of a service from that of a sandbox.
-pub type Adjust = fn(String, &SandboxSettings, &str) -> String;
-
-/// A service at a sandbox, not started yet. `adjust` has the last word on its configuration, and is told its public URL.
+/// A service at a sandbox, not started yet.
 pub fn service(
     settings: &SandboxSettings,
     stage: &Stage,
     url: &str,
     folder: &Path,
     port: u16,
-    adjust: Adjust,
+    reach: Reach,
 ) -> Service {
+    let public = format!("127.0.0.1:{port}");
     let service = Settings {
-        public: format!("127.0.0.1:{port}"),
+        oauth: reach.oauth(&public),
+        public,
         ops: format!("127.0.0.1:{}", free_port()),
         store: url.to_owned(),
         dispatch: "quiet = \"100ms\"\nbackoff = \"1s\"\nlease = \"1s\"\nfuse = 10000\ncreates_per_hour = 100000"
@@ -216,13 +216,13 @@ pub fn service(
         ..Settings::default()
     };
     let text = config::text(settings, &stage.base, &service).unwrap();
-    let text = adjust(text, settings, &format!("http://{}", service.public));
     std::fs::write(folder.join("lockstep.toml"), text).unwrap();
     let budget = "100000".to_owned();
-    let variables = vec![
+    let mut variables = vec![
         ("LOCKSTEP_SYSTEMS__GHL__REQUESTS_PER_10S", budget.clone()),
         ("LOCKSTEP_SYSTEMS__TIMIFY__REQUESTS_PER_10S", budget),
     ];
+    variables.extend(reach.variables());
     Service::new(folder.to_owned(), variables)
 }
 

@@ -131,6 +131,7 @@ async fn an_owner_connects_in_a_browser_and_what_waited_is_mirrored(place: &mut 
     assert!(install.scopes.contains("contacts.write"));
 
     world.until("it goes on", async || held().await.is_empty()).await;
+    world.until("it goes on", async || held().await.is_empty()).await;
     world.settle().await;
     world.everywhere(0, &email("Ann")).await;
     world

@@ -10,6 +10,7 @@ use lockstep::sandbox::settings::{SandboxSettings, Workspace};
 use lockstep::store::sql;
 use serde_json::{Value, json};
 
+use super::kill::installs::Reach;
 use super::kill::{Trial, chosen, installs, proof, rest, sandbox_settings, service};
 use super::{contact, email};
 use crate::support::ledger::Ledger;
@@ -68,7 +69,7 @@ async fn tokens_lost_in_a_crash_are_told_of_and_nothing_else_is_lost_on_sqlite()
     installs::set(&mut settings, port);
     let stage = Stage::start(settings.clone()).await;
     let account = stage.account.clone();
-    let mut service = service(&settings, &stage, &url, folder.path(), port, installs::by_installs);
+    let mut service = service(&settings, &stage, &url, folder.path(), port, Reach::Installs);
     service.start();
     let choice = format!("account={}", account.ghl_location);
     installs::connect(port, &choice).await;
@@ -132,8 +133,8 @@ async fn two_replicas_never_use_a_refresh_token_twice_on_postgres() {
     let (folders, accounts) = ([(); 2].map(|()| tempfile::tempdir().unwrap()), settings.workspaces.clone());
     let mut second = settings.clone();
     second.workspaces.remove(0);
-    let mut ours = service(&settings, &stage, &fresh.url, folders[0].path(), port, installs::by_installs);
-    let mut theirs = service(&second, &stage, &fresh.url, folders[1].path(), free_port(), installs::by_installs);
+    let mut ours = service(&settings, &stage, &fresh.url, folders[0].path(), port, Reach::Installs);
+    let mut theirs = service(&second, &stage, &fresh.url, folders[1].path(), free_port(), Reach::Installs);
 
     let ledger = Ledger::open(&fresh.url, folders[0].path()).await;
     let owners = "SELECT DISTINCT owner FROM leases WHERE workspace NOT LIKE '(%'";

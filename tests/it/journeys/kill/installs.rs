@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::header::{COOKIE, LOCATION, SET_COOKIE};
 use lockstep::sandbox::settings::SandboxSettings;
+use lockstep::secret::Secret;
 use serde_json::Value;
 
 use crate::support::ledger::Ledger;
@@ -27,22 +28,29 @@ pub fn set(settings: &mut SandboxSettings, port: u16) {
     }
 }
 
-/// A configuration in which installs stand in place of tokens.
-pub fn by_installs(text: String, settings: &SandboxSettings, public: &str) -> String {
-    let mut text = text.replace("[server]\n", &format!("[server]\npublic_url = \"{public}\"\n"));
-    text = text.replace("#[systems.ghl.oauth]", "[systems.ghl.oauth]");
-    for key in ["client_id", "client_secret", "authorize_url"] {
-        text = text.replace(&format!("#{key} ="), &format!("{key} ="));
-    }
-    for workspace in &settings.workspaces {
-        text = text.replace(&format!("token = \"{}\"", workspace.ghl_token), "oauth = true");
-    }
-    format!("{text}[seal]\nkeys = [\"{KEY}\"]\n")
+/// How the service reaches GHL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// By the tokens in its configuration.
+    Tokens,
+    /// By installs of the app.
+    Installs,
+    /// The same, asking for lost tokens anew with the client secret: a company's have no other way back but its owner.
+    InstallsAskedAnew,
 }
 
-/// The same, asking for lost tokens anew with the client secret: a company's have no other way back but its owner.
-pub fn ask_anew(text: String, settings: &SandboxSettings, public: &str) -> String {
-    by_installs(text, settings, public).replace("#companies =", "reconnect = true\n#companies =")
+impl Reach {
+    /// What the configuration says of it, for a service that is reached at `public`.
+    pub fn oauth(self, public: &str) -> Option<(String, Secret)> {
+        (self != Self::Tokens).then(|| (format!("http://{public}"), Secret::new(KEY)))
+    }
+
+    /// What the environment says of it. No agency opens workspaces: the configuration names them.
+    pub fn variables(self) -> Vec<(&'static str, String)> {
+        let companies = ("LOCKSTEP_SYSTEMS__GHL__OAUTH__COMPANIES", String::new());
+        let reconnect = ("LOCKSTEP_SYSTEMS__GHL__OAUTH__RECONNECT", (self == Self::InstallsAskedAnew).to_string());
+        if self == Self::Tokens { Vec::new() } else { vec![companies, reconnect] }
+    }
 }
 
 /// The choice of an agency's owner: the agency with all its locations.
@@ -106,7 +114,7 @@ pub async fn asked(stage: &Stage) -> Asked {
         *of += 1;
     }
     let at = |row: Option<&Value>| row.map_or(0, |row| row["at"].as_i64().unwrap());
-    asked.seconds = usize::try_from((at(ghl().last()) - at(ghl().next())) / 1_000).unwrap();
+    asked.seconds = usize::try_from((at(ghl().next_back()) - at(ghl().next())) / 1_000).unwrap();
     asked
 }
 
