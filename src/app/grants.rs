@@ -93,28 +93,38 @@ impl Running {
                 continue;
             }
             let lacked = lacked(&served.config, site, installs);
-            if grants.is_news(name, &lacked)
-                && let Err(error) = self.release_given(name, &lacked).await
-            {
-                grants.lacked.remove(name);
+            if !grants.is_news(name, &lacked) {
+                continue;
+            }
+            let released = self.release_given(name, &lacked).await.unwrap_or_else(|error| {
                 tracing::warn!(workspace = %name, error = %error, "what waited for its owner was not released; trying again");
+                true
+            });
+            if released {
+                // A lane that was under way may have held something back at the same moment.
+                grants.lacked.remove(name);
             }
         }
         Ok(())
     }
 
-    async fn release_given(&self, name: &str, lacked: &Lacked) -> Result<()> {
+    /// Whether there was anything to release.
+
+    async fn release_given(&self, name: &str, lacked: &Lacked) -> Result<bool> {
         let given = |leave: Option<(System, Leave)>| leave.is_some_and(|leave| !lacked.contains(&leave));
+        let mut found = false;
         let held = self.store.in_state(name, MirrorState::Held, MOST).await?;
         if held.iter().any(|mirror| given(awaited(mirror))) {
             let released = self.release(name, |mirror| given(awaited(mirror))).await?;
             tracing::info!(workspace = %name, released, "what waited for its owner's leave goes on");
+            found = true;
         }
         // Also those of an edit that went on by itself, or of a process that died between the two.
         for review in self.store.reviews(name).await?.iter().filter(|review| given(told(review))) {
             self.store.close_review(name, &review.subject, self.clock.now()).await?;
+            found = true;
         }
-        Ok(())
+        Ok(found)
     }
 }
 
