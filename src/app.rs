@@ -15,6 +15,7 @@ mod told;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -87,6 +88,8 @@ pub struct Running {
     keeper: Option<Arc<Keeper>>,
     /// Rung when there may be something to do about installs.
     installs: Notify,
+    /// An owner has just connected: what waited for that is looked for whatever was known before.
+    just_connected: AtomicBool,
     /// Held while workspaces open, so that the doorway never goes back to fewer.
     opening: tokio::sync::Mutex<()>,
     doorway: Doorway,
@@ -133,6 +136,7 @@ pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
         public: public.local_addr()?,
         ops: ops.local_addr()?,
         installs: Notify::new(),
+        just_connected: AtomicBool::new(false),
         opening: tokio::sync::Mutex::default(),
         runs: Mutex::default(),
         supervisor,

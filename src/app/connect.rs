@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -62,6 +63,7 @@ impl Running {
         let admits = |location: &str, company: Option<&str>| admits(&served.config, location, company);
         let finished = keeper.finish(state, cookie, code, &admits).await.map_err(refused)?;
         self.open_what_is_installed().await.map_err(|error| ConnectError::Failed(error.into()))?;
+        self.just_connected.store(true, Ordering::Relaxed);
         self.installs.notify_one();
         let served = self.roster.served();
         let locations = finished.connected.iter().filter(|key| key.holder == Holder::Location);

@@ -4,6 +4,7 @@
 //! on what waited for a scope is `grants`'.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -68,6 +69,9 @@ impl Running {
 
     /// Waits for the store alone: what asks the vendor runs beside it, so that a vendor that hangs does not look as if we did.
     async fn look(&self, grants: &mut Grants) {
+        if self.just_connected.swap(false, Ordering::Relaxed) {
+            *grants = Grants::default();
+        }
         let looked = async {
             let installs = self.store.installs().await?;
             if let Some(keeper) = &self.keeper {
