@@ -106,7 +106,7 @@ pub async fn asked(stage: &Stage) -> Asked {
         *of += 1;
     }
     let at = |row: Option<&Value>| row.map_or(0, |row| row["at"].as_i64().unwrap());
-    asked.seconds = usize::try_from((at(ghl().last()) - at(ghl().next())) / 1_000).unwrap();
+    asked.seconds = usize::try_from((at(ghl().next_back()) - at(ghl().next())) / 1_000).unwrap();
     asked
 }
 
