@@ -21,7 +21,7 @@ mod wire;
 
 use std::collections::BTreeMap;
 
-use crate::model::{Action, CalendarRow, Change, Entity, Field, Kind, Observation, System, Value};
+use crate::model::{Action, CalendarRow, Change, Entity, Field, Kind, Observation, System, Value, normal};
 use crate::systems::call::Caller;
 use crate::systems::{Expressed, Home, Terms, Unreadable};
 
@@ -89,6 +89,9 @@ impl Terms for Ghl {
         if self.mapping.express(kind, field, &Value::Blank) == Expressed::Absent {
             return &[];
         }
+        if *field == Field::PHONE && !value.as_text().is_none_or(is_international) {
+            return &[];
+        }
         match (field.as_tag(), kind) {
             // A create has no key for it: it follows under the id that the contact then has.
             _ if *field == Field::BUSINESS => &[Action::SetBusiness],
@@ -112,6 +115,12 @@ impl Terms for Ghl {
     fn observe(&self, change: &Change) -> Result<Vec<Observation>, Unreadable> {
         webhook::observe(&self.mapping, self.api.caller.offset(), change)
     }
+}
+
+/// Whether a phone number says its country. What GHL makes of another is not known: it may be somebody else's number, so it is
+/// not written, and the rest of the contact is.
+fn is_international(phone: &str) -> bool {
+    normal::phone_parts(phone).is_some()
 }
 
 #[cfg(test)]

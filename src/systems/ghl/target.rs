@@ -13,7 +13,7 @@ use super::operations::{self, Operation};
 use super::{Ghl, map, wire};
 use crate::clock::Millis;
 use crate::model::{Action, Class, ExternalId, Field, Fields, Kind, Observation, Place, Shape, Step, System, Value};
-use crate::systems::wire::not_sent;
+use crate::systems::wire::{has_address, not_sent};
 use crate::systems::{Answer, Page, Reading, SystemError, Target, Wanted};
 
 /// How far round its start an existing appointment is looked for.
@@ -78,6 +78,11 @@ impl Target for Ghl {
         if let Some(field) = self.mapping.custom.unwritable(&step.fields) {
             let reason = format!("`{field}` is a list or a file in GHL that a text would destroy: edit it there");
             return Err(not_sent(System::Ghl, &reason));
+        }
+        if step.action == Action::Create && !has_address(&step.fields) && has_address(&step.whole) {
+            let reason =
+                "its phone says no country, and nothing else tells who it is: set `region`, or mend the number";
+            return Err(not_sent(System::Ghl, reason));
         }
         let body = match step.action {
             Action::Create => Some(self.creation(step)),

@@ -61,6 +61,33 @@ async fn status_and_custom_fields_are_mirrored_between_ghl_and_an_extension(plac
     world.stop().await;
 }
 
+/// No `region` is set, so nobody knows whose number it is: GHL would guess.
+async fn a_phone_that_says_no_country_is_not_written_to_ghl_and_the_rest_is(place: &mut Place) {
+    let world = Plan::of(1).start(place).await;
+    let mut person = contact("timerex+", "Jan");
+    (person["phone"], person["address"]) = ("0151 2345678".into(), json!({ "city": "Osaka" }));
+    let id = world.edit(0, "timerex+", "create contact", json!({ "fields": person })).await;
+    world.settle().await;
+    let in_ghl = async || world.people(0, "ghl").await.remove(0).fields;
+    let held = in_ghl().await;
+    assert_eq!((held["firstName"].as_str(), held["city"].as_str(), held["phone"].as_str()), ("Jan", "Osaka", ""));
+    let reviews = world.app.store.reviews("main").await.unwrap();
+    assert!(reviews.iter().any(|one| one.subject.ends_with("/ghl") && one.text.contains("phone")), "{reviews:?}");
+
+    world.edit(0, "timerex+", "update contact", json!({ "id": id, "fields": { "address": { "city": "Kobe" } } })).await;
+    world.settle().await;
+    assert_eq!(in_ghl().await["city"], "Kobe", "what waits for a person holds nothing else back");
+    let mark = world.mark().await;
+    let number = json!({ "phone": "+491512345678" });
+    world.edit(0, "timerex+", "update contact", json!({ "id": id, "fields": number })).await;
+    world.settle().await;
+    world.assert_everywhere(0, &email("Jan"), "phone", "+491512345678").await;
+    assert_eq!(world.writes(mark).await, ["ghl PUT contact", "timify PATCH contact"]);
+    assert_eq!(world.app.load("main").await.unwrap().parked, 0);
+    world.stop().await;
+}
+
 on_both!(
     Place: status_and_custom_fields_are_mirrored_between_ghl_and_an_extension,
+    a_phone_that_says_no_country_is_not_written_to_ghl_and_the_rest_is,
 );

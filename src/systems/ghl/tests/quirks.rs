@@ -325,3 +325,19 @@ async fn line_ends_are_no_edit_of_a_note() {
     let found = ghl.find(&Wanted { kind: Kind::Note, parent: Some(id("C")), fields }).await.unwrap();
     assert_eq!(found.len(), 1);
 }
+
+#[tokio::test]
+async fn a_contact_of_whom_only_a_number_without_country_is_known_is_not_made() {
+    let (ghl, script) = ghl([told(200, json!({ "contact": { "id": "X" } }))]);
+    let (name, phone) = (text(Field::FIRST_NAME, "Jane"), text(Field::PHONE, "015123456789"));
+    let mut create = step(Action::Create, Kind::Contact, std::slice::from_ref(&name));
+    create.whole = [name, phone].into();
+    let error = ghl.apply(&create).await.unwrap_err();
+    assert_eq!((error.decision(), script.asked()), (Decision::Park, vec![]), "it could not be looked for");
+    assert!(error.to_string().contains("`region`"), "{error}");
+    let email = text(Field::EMAIL, "a@b.c");
+    create.fields.extend([email.clone()]);
+    create.whole.extend([email]);
+    ghl.apply(&create).await.unwrap();
+    assert_eq!(script.asked()[0].1, json!({ "firstName": "Jane", "email": "a@b.c", "locationId": "Loc" }));
+}
