@@ -82,7 +82,7 @@ async fn a_phone_that_says_no_country_is_not_written_to_ghl_and_the_rest_is(plac
     world.edit(0, "timerex+", "update contact", json!({ "id": id, "fields": number })).await;
     world.settle().await;
     world.assert_everywhere(0, &email("Jan"), "phone", "+491512345678").await;
-    assert_eq!(world.writes(mark).await, ["ghl PUT contact", "timify PUT contact"]);
+    assert_eq!(world.writes(mark).await, ["ghl PUT contact", "timify PATCH contact"]);
     assert_eq!(world.app.load("main").await.unwrap().parked, 0);
     world.stop().await;
 }
