@@ -109,7 +109,6 @@ impl Running {
     }
 
     /// Whether there was anything to release.
-
     async fn release_given(&self, name: &str, lacked: &Lacked) -> Result<bool> {
         let given = |leave: Option<(System, Leave)>| leave.is_some_and(|leave| !lacked.contains(&leave));
         let mut found = false;
