@@ -11,7 +11,7 @@ use crate::model::{
     Whole,
 };
 use crate::resolve::Case;
-use crate::resolve::decide::{Frame, decide};
+use crate::resolve::decide::{Frame, decide, landed};
 use crate::store::{Result, Settled, Settlement};
 use crate::systems::{Answer, Reading, SystemError, Wanted, trail};
 
@@ -140,12 +140,16 @@ impl Lane<'_> {
         Ok(link.entity == self.entity || owner.is_some_and(|owner| owner.entity.is_placeholder()))
     }
 
-    /// The object is there already: it is linked, and decided like any reading. Values that an open create of ours
-    /// carried are our own.
+    /// The object is there already: it is linked, and decided like any reading. After an open create of ours it is what that
+    /// made, for there was none before: what it held first is what was sent, and what differs was edited since.
     async fn adopt(&mut self, mut case: Case, found: &Reading, intent: &Intent, attempt: Attempt) -> Result<Flow> {
         let seen = &found.observation;
         let mut link = Link::new(&self.site.workspace.name, self.entity, self.system, seen.kind, seen.id.clone());
-        link.ledger.extend(intent.sent.clone().map(|open| Sent { unclear: true, ..open }));
+        if let Some(open) = &intent.sent {
+            landed(&mut link, open, None);
+            link.seen = open.at;
+            link.ledger.push(Sent { unclear: true, ..open.clone() });
+        }
         let frame = Frame::of(&self.site.workspace.policy, self.target, self.lanes.clock.now());
         let seen = Observation { class: Class::Current, ..seen.clone() };
         let verdict = decide(&case.whole.entity, &link, &seen, &frame);

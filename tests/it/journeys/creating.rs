@@ -41,6 +41,23 @@ async fn a_create_whose_answer_is_lost_makes_no_second_object(place: &mut Place)
     world.stop().await;
 }
 
+async fn what_was_edited_in_an_object_before_its_create_is_known_of_is_no_loser(place: &mut Place) {
+    let mut plan = Plan::of(1);
+    plan.service.policy = plan.service.policy.replace("create_settle = \"1s\"", "create_settle = \"2s\"");
+    let world = plan.start(place).await;
+    cut_creates(&world, "timify", false, "/customers").await;
+    // Neither its making nor its edit is told of.
+    lose(&world, "timify", 2).await;
+    world.edit(0, "ghl", "create contact", json!({ "fields": contact("ghl", "Uwe") })).await;
+    world.until("the customer is made", async || world.people(0, "timify").await.len() == 1).await;
+    let id = world.people(0, "timify").await[0].id.clone();
+    world.edit(0, "timify", "update contact", json!({ "id": id, "fields": { "city": "Kobe" } })).await;
+    world.settle().await;
+    world.assert_everywhere(0, &email("Uwe"), "city", "Kobe").await;
+    assert_eq!(world.app.store.conflicts("main", None).await.unwrap(), []);
+    world.stop().await;
+}
+
 async fn a_task_and_a_booking_whose_answer_is_lost_are_not_doubled(place: &mut Place) {
     let world = world(place).await;
     let id = world.edit(0, "ghl", "create contact", json!({ "fields": contact("ghl", "Sia") })).await;
@@ -202,6 +219,7 @@ async fn a_create_that_is_never_answered_clearly_is_parked_after_its_tries(place
 
 on_both!(
     Place: a_create_whose_answer_is_lost_makes_no_second_object,
+    what_was_edited_in_an_object_before_its_create_is_known_of_is_no_loser,
     a_task_and_a_booking_whose_answer_is_lost_are_not_doubled,
     the_one_existing_object_is_linked_and_not_doubled,
     one_person_entered_in_two_systems_at_once_is_one,

@@ -155,6 +155,8 @@ async fn a_way_back_is_good_once_and_only_in_the_browser_that_began(place: &mut 
     assert_eq!(browser.go_back(&back, &cookie).await.0, StatusCode::BAD_REQUEST, "a wrong cookie used it up");
     assert_eq!(browser.go_back(&other_back, &other_cookie).await.0, StatusCode::OK);
     assert_eq!(browser.go_back(&other_back, &other_cookie).await.0, StatusCode::BAD_REQUEST);
+    // The vendor tells of the installs, too.
+    world.settle().await;
     world.stop().await;
 }
 

@@ -135,8 +135,8 @@ async fn two_replicas_never_use_a_refresh_token_twice_on_postgres() {
     let (folders, accounts) = ([(); 2].map(|()| tempfile::tempdir().unwrap()), settings.workspaces.clone());
     let mut second = settings.clone();
     second.workspaces.remove(0);
-    let mut ours = service(&settings, &stage, &fresh.url, folders[0].path(), port, Reach::Installs);
-    let mut theirs = service(&second, &stage, &fresh.url, folders[1].path(), free_port(), Reach::Installs);
+    let mut ours = service(&settings, &stage, &fresh.url, folders[0].path(), port, Reach::Replicas);
+    let mut theirs = service(&second, &stage, &fresh.url, folders[1].path(), free_port(), Reach::Replicas);
 
     let ledger = Ledger::open(&fresh.url, folders[0].path()).await;
     let owners = "SELECT DISTINCT owner FROM leases WHERE workspace NOT LIKE '(%'";

@@ -35,6 +35,8 @@ pub enum Reach {
     Tokens,
     /// By installs of the app.
     Installs,
+    /// The same, with leases that nobody loses on a busy machine.
+    Replicas,
     /// The same, asking for lost tokens anew with the client secret: a company's have no other way back but its owner.
     InstallsAskedAnew,
 }
@@ -49,7 +51,12 @@ impl Reach {
     pub fn variables(self) -> Vec<(&'static str, String)> {
         let companies = ("LOCKSTEP_SYSTEMS__GHL__OAUTH__COMPANIES", String::new());
         let reconnect = ("LOCKSTEP_SYSTEMS__GHL__OAUTH__RECONNECT", (self == Self::InstallsAskedAnew).to_string());
-        if self == Self::Tokens { Vec::new() } else { vec![companies, reconnect] }
+        let lease = ("LOCKSTEP_DISPATCH__LEASE", "30s".to_owned());
+        match self {
+            Self::Tokens => Vec::new(),
+            Self::Replicas => vec![companies, reconnect, lease],
+            Self::Installs | Self::InstallsAskedAnew => vec![companies, reconnect],
+        }
     }
 }
 
