@@ -58,7 +58,12 @@ pub fn is_owed(whole: &Whole, terms: &dyn Terms, workspace: &Workspace, booked: 
 /// Why fields differ that nothing can make equal.
 pub fn cannot_change(system: System, stuck: &[Field]) -> String {
     let names: Vec<&str> = stuck.iter().map(Field::name).collect();
-    format!("{system} has no call that makes {} what it is here: a person has to see to it there", names.join(", "))
+    // The one field whose form, and not the lack of a call, keeps it from being written.
+    let hint = if stuck.contains(&Field::PHONE) { " (a number that says no country: set `region`)" } else { "" };
+    format!(
+        "{system} has no call that makes {} what it is here{hint}: a person has to see to it there",
+        names.join(", ")
+    )
 }
 
 /// The parent's id in a system, if it is there.
