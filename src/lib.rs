@@ -19,6 +19,7 @@ pub mod clock;
 pub mod config;
 pub mod credentials;
 pub mod dispatch;
+pub mod few;
 pub mod http;
 pub mod ids;
 pub mod mirror;

@@ -9,6 +9,7 @@ use super::Running;
 use super::preview::NotLive;
 use crate::clock::Millis;
 use crate::credentials::oauth::{Keeper, OauthError};
+use crate::few::few_at_a_time;
 use crate::http::{NotWell, Ops, OpsError, Question, load_json};
 use crate::model::{Install, InstallKey, Mode, System};
 use crate::reconcile::{Report, Scope};
@@ -168,25 +169,30 @@ pub(super) fn start_reconcile(
 }
 
 impl Running {
-    async fn run_reconcile(&self, id: &str, workspace: Option<String>, scope: Scope) {
-        let mut reports = Vec::new();
-        let mut state = None;
+    /// A few workspaces at a time: a vendor that hangs in one holds up its own place only. Ends when the service stops.
+    async fn run_reconcile(self: &Arc<Self>, id: &str, workspace: Option<String>, scope: Scope) {
         let ours = |name: &String| self.holder.lease(name).is_some();
-        let wanted = |name: &&String| workspace.as_ref().map_or_else(|| ours(name), |wanted| wanted == *name);
-        let sites = self.sites();
-        for (name, site) in sites.iter().filter(|(name, _)| wanted(name)) {
-            match self.stages.reconciler.run(site, scope).await {
-                Ok(report) => reports.push(report),
-                Err(error) => {
-                    tracing::error!(workspace = %name, error = %error, "reconcile failed");
-                    state = Some(RunState::Failed);
-                }
+        let wanted = |name: &String| workspace.as_ref().map_or_else(|| ours(name), |wanted| wanted == name);
+        let sites: Vec<(String, Arc<Site>)> = self.sites().into_iter().filter(|(name, _)| wanted(name)).collect();
+        let all = sites.len();
+        let run = |(name, site): (String, Arc<Site>)| {
+            let running = self.clone();
+            async move {
+                let report = running.stages.reconciler.run(&site, scope).await;
+                running.wake();
+                report.inspect_err(|error| tracing::error!(workspace = %name, error = %error, "reconcile failed"))
             }
-        }
-        self.wake();
+        };
+        let ran = tokio::select! {
+            () = self.supervisor.stop().cancelled() => return,
+            ran = few_at_a_time(sites, run) => ran,
+        };
+        let mut reports: Vec<Report> = ran.into_iter().flatten().collect();
+        reports.sort_by(|one, other| one.workspace.cmp(&other.workspace));
+        let state = if reports.len() == all { RunState::Done(reports) } else { RunState::Failed };
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(run) = runs.iter_mut().find(|run| run.id == id) {
-            run.state = state.unwrap_or(RunState::Done(reports));
+            run.state = state;
         }
     }
 }

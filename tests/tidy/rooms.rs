@@ -22,6 +22,8 @@ pub const ROOMS: &[Room] = &[
     room(&["clock"], &[]),
     room(&["ids"], &["clock"]),
     room(&["secret"], &[]),
+    // Doing many things, a few at a time.
+    room(&["few"], &[]),
     room(&["model"], &["clock"]),
     // Pure judgement.
     room(&["verify"], &["clock", "model", "secret"]),
@@ -44,7 +46,7 @@ pub const ROOMS: &[Room] = &[
     // The configuration may name a login, so the noun has a room of its own.
     room(&["credentials/login"], &["model", "secret"]),
     // A credential is what `systems` asks for one; tokens are fetched through its `Transport`.
-    room(&["credentials"], &["clock", "credentials/login", "ids", "model", "secret", "store", "systems"]),
+    room(&["credentials"], &["clock", "credentials/login", "few", "ids", "model", "secret", "store", "systems"]),
     // Keys and secrets are checked where they are read, so it builds what `verify` checks with.
     room(&["config"], &["clock", "credentials/login", "model", "secret", "verify"]),
     // The stages. Small parts of dispatch serve those who call vendors: the pause before a retry, and the rate budget, which
@@ -118,6 +120,7 @@ pub const CRATES: &[(&str, &[&str])] = &[
             "clock",
             "credentials",
             "dispatch",
+            "few",
             "http",
             "record",
             // Only `lookup`: the lock that matches one object at a time.

@@ -7,12 +7,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::few::few_at_a_time;
 use super::held::Known;
 use super::renew::later;
 use super::vendor::{Granted, Refusal};
 use super::{Admits, Begun, Finished, Keeper, OauthError};
 use crate::credentials::seal::random;
+use crate::few::few_at_a_time;
 use crate::model::{Holder, Install, InstallKey, InstallState};
 use crate::secret::Secret;
 use crate::systems::SystemError;

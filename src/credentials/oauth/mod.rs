@@ -7,7 +7,6 @@
 
 mod connect;
 mod credential;
-mod few;
 mod held;
 mod pair;
 mod renew;

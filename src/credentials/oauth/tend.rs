@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use super::connect::not_done;
-use super::few::few_at_a_time;
 use super::held::Known;
 use super::pair::Pair;
 use super::renew::{PATIENCE, lead};
 use super::{Keeper, OauthError};
+use crate::few::few_at_a_time;
 use crate::model::{Install, InstallKey, InstallState};
 
 impl Keeper {

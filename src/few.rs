@@ -1,4 +1,6 @@
-//! Many small tasks, a few at a time: one that hangs holds up its own place only, and a vendor is not overrun.
+//! Many tasks, a few at a time: one that hangs holds up its own place only, and nobody is overrun.
+//!
+//! In: items and what to do with each. Out: what came of it. Dropped, it ends those that run.
 
 use tokio::task::JoinSet;
 
@@ -6,7 +8,7 @@ use tokio::task::JoinSet;
 const FEW: usize = 8;
 
 /// Does it for each; gives what came of it, in no order. One that panics is logged and left out.
-pub(super) async fn few_at_a_time<T, W>(items: impl IntoIterator<Item = T>, work: impl Fn(T) -> W) -> Vec<W::Output>
+pub async fn few_at_a_time<T, W>(items: impl IntoIterator<Item = T>, work: impl Fn(T) -> W) -> Vec<W::Output>
 where
     W: Future<Output: Send + 'static> + Send + 'static,
 {
@@ -21,7 +23,7 @@ where
         match running.join_next().await {
             None => return done,
             Some(Ok(output)) => done.push(output),
-            Some(Err(error)) => tracing::error!(%error, "a task of an install ended early"),
+            Some(Err(error)) => tracing::error!(%error, "one of several tasks ended early"),
         }
     }
 }
