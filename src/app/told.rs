@@ -10,20 +10,18 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::Value;
 use tokio::sync::Mutex;
-use tokio::task::JoinSet;
 
 use super::Running;
 use super::installs::{LEASE, admits};
 use crate::clock::Millis;
 use crate::credentials::oauth::{Keeper, OauthError};
+use crate::few::few_at_a_time;
 use crate::model::{Change, ChangeId, InstallKey, InstallState, System};
 
 /// Another process may still be committing a change with a lower number than one that we have seen, for so long at most.
 const SETTLED: Duration = Duration::from_mins(1);
 /// Changes read at once.
 const BATCH: u32 = 500;
-/// Locations that are asked about at once.
-const FEW: usize = 8;
 /// The pause after the first failure; it doubles.
 const FIRST: Duration = Duration::from_secs(5);
 /// The longest pause.
@@ -139,18 +137,9 @@ impl Running {
     ) {
         let now = self.clock.now();
         let due = lanes.into_values().filter(|lane| lane.last().is_some_and(|last| told.is_due(last, now)));
-        let (mut running, mut lanes) = (JoinSet::new(), due.collect::<Vec<_>>().into_iter());
-        loop {
-            while running.len() < FEW
-                && let Some(lane) = lanes.next()
-            {
-                running.spawn(self.clone().follow_lane(keeper.clone(), lane));
-            }
-            match running.join_next().await {
-                None => return,
-                Some(Ok(followed)) => told.learn(followed, self.clock.now()),
-                Some(Err(error)) => tracing::error!(%error, "following an install ended early"),
-            }
+        let followed = few_at_a_time(due, |lane| self.clone().follow_lane(keeper.clone(), lane)).await;
+        for followed in followed {
+            told.learn(followed, self.clock.now());
         }
     }
 
