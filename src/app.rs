@@ -238,6 +238,10 @@ impl Running {
         self.roster.served().sites.clone()
     }
 
+    fn serves(&self, workspace: &str) -> bool {
+        self.roster.served().sites.contains_key(workspace)
+    }
+
     /// Starts the worker of one workspace.
     fn work(&self, served: &Served, name: &str) {
         let worker = Worker {

@@ -27,9 +27,8 @@ const RENEW: Duration = Duration::from_mins(1);
 
 /// The locations that have a workspace because the app was installed in them.
 pub(super) fn opened(config: &Config, installs: &[Install]) -> Vec<String> {
-    let Some(oauth) = &config.systems.ghl.oauth else { return Vec::new() };
     let opens = |install: &&Install| {
-        let ours = install.company.as_ref().is_some_and(|company| oauth.companies.contains(company));
+        let ours = config.opens_for(install.company.as_deref());
         ours && install.key.holder == Holder::Location && install.state != InstallState::Removed
     };
     installs.iter().filter(opens).map(|install| install.key.account.clone()).collect()
@@ -37,8 +36,7 @@ pub(super) fn opened(config: &Config, installs: &[Install]) -> Vec<String> {
 
 /// Whether tokens of an account are accepted: a workspace has it, or its agency may open workspaces.
 pub(super) fn admits(config: &Config, location: &str, company: Option<&str>) -> bool {
-    let companies = config.systems.ghl.oauth.as_ref().map_or(&[] as &[String], |oauth| &oauth.companies);
-    config.has_location(location) || company.is_some_and(|company| companies.iter().any(|one| one == company))
+    config.has_location(location) || config.opens_for(company)
 }
 
 impl Running {

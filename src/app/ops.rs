@@ -55,7 +55,7 @@ impl Ops for Arc<Running> {
 
     async fn status(&self) -> Result<Value, OpsError> {
         let mut workspaces = Vec::new();
-        for name in self.sites().keys() {
+        for name in self.roster.served().sites.keys() {
             let load = self.store.load(name).await.map_err(failed)?;
             let mode = self.store.mode(name).await.map_err(failed)?.map(Mode::word);
             let outcomes = self.store.outcomes(name).await.map_err(failed)?;
@@ -76,7 +76,7 @@ impl Ops for Arc<Running> {
     }
 
     async fn reconcile(&self, workspace: Option<String>, scope: Scope) -> Result<Value, OpsError> {
-        if let Some(unknown) = workspace.as_ref().filter(|name| !self.sites().contains_key(*name)) {
+        if let Some(unknown) = workspace.as_ref().filter(|name| !self.serves(name)) {
             return Err(OpsError::UnknownWorkspace(unknown.clone()));
         }
         start_reconcile(self, workspace, scope)

@@ -74,7 +74,7 @@ pub enum NotLive {
 impl Running {
     /// What a workspace in shadow mode would write.
     pub async fn preview(&self, workspace: &str) -> Result<Preview, NotLive> {
-        if !self.sites().contains_key(workspace) {
+        if !self.serves(workspace) {
             return Err(NotLive::Unknown(workspace.to_owned()));
         }
         let load = self.store.load(workspace).await?;
@@ -113,7 +113,7 @@ impl Running {
 
     /// Approves what the brake holds: as much again as the limit may go in the next hour.
     pub async fn approve(&self, workspace: &str, subject: &str) -> Result<usize, NotLive> {
-        if !self.sites().contains_key(workspace) {
+        if !self.serves(workspace) {
             return Err(NotLive::Unknown(workspace.to_owned()));
         }
         let now = self.clock.now();

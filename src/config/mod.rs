@@ -146,6 +146,12 @@ impl Config {
         self.workspace_of(location).is_some()
     }
 
+    /// Whether the locations of this agency open workspaces by themselves.
+    pub fn opens_for(&self, company: Option<&str>) -> bool {
+        let oauth = self.systems.ghl.oauth.as_ref().zip(company);
+        oauth.is_some_and(|(oauth, company)| oauth.companies.iter().any(|one| one == company))
+    }
+
     /// The name of the workspace that has this GHL location.
     pub fn workspace_of(&self, location: &str) -> Option<&str> {
         let has =
