@@ -1,6 +1,6 @@
 //! Owners let us in at GHL: connecting in a browser, an agency's installs, scopes that were not granted, tokens that end.
 
-use http::header::{COOKIE, LOCATION, SET_COOKIE};
+use http::header::COOKIE;
 use http::{Method, StatusCode};
 use lockstep::config::{Config, GhlOauth};
 use lockstep::credentials::seal::new_key;
@@ -9,6 +9,7 @@ use lockstep::secret::Secret;
 use serde_json::{Value, json};
 
 use super::{contact, email};
+use crate::support::browser::Browser;
 use crate::support::databases::{Place, on_both};
 use crate::support::world::{Plan, World};
 
@@ -60,48 +61,8 @@ fn plan(workspaces: usize, adjust: fn(&mut Config)) -> Plan {
     plan
 }
 
-/// A browser that follows no redirect by itself.
-struct Browser {
-    client: reqwest::Client,
-}
-
-impl Browser {
-    fn new() -> Self {
-        let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-        Self { client: builder.build().unwrap() }
-    }
-
-    /// Where a page sends the browser, and the cookie that it sets.
-    async fn sent_on(&self, url: &str) -> (String, String) {
-        let answer = self.client.get(url).send().await.unwrap();
-        assert!(answer.status().is_redirection(), "{}: {}", answer.status(), answer.text().await.unwrap());
-        let header = |name: &http::HeaderName| {
-            answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
-        };
-        let cookie = header(&SET_COOKIE);
-        (header(&LOCATION), cookie.split(';').next().unwrap_or_default().to_owned())
-    }
-
-    /// Begins to connect and chooses; gives the way back and the cookie.
-    async fn choose(&self, world: &World, choice: &str) -> (String, String) {
-        let (page, cookie) = self.sent_on(&format!("http://{}/oauth/ghl/connect", world.app.public)).await;
-        assert!(self.client.get(&page).send().await.unwrap().status().is_success());
-        let (back, _) =
-            self.sent_on(&format!("{}&{choice}", page.replace("chooselocation?", "chooselocation/choose?"))).await;
-        let back = back.strip_prefix(PUBLIC).unwrap();
-        (format!("http://{}{back}", world.app.public), cookie)
-    }
-
-    async fn go_back(&self, back: &str, cookie: &str) -> (StatusCode, String) {
-        let answer = self.client.get(back).header(COOKIE, cookie).send().await.unwrap();
-        (answer.status(), answer.text().await.unwrap())
-    }
-
-    /// Connects an account as its owner does.
-    async fn connect(&self, world: &World, choice: &str) -> (StatusCode, String) {
-        let (back, cookie) = self.choose(world, choice).await;
-        self.go_back(&back, &cookie).await
-    }
+fn browser(world: &World) -> Browser {
+    Browser::at(world.app.public, PUBLIC)
 }
 
 async fn health_of(world: &World, workspace: &str) -> Value {
@@ -122,8 +83,8 @@ async fn an_owner_connects_in_a_browser_and_what_waited_is_mirrored(place: &mut 
     assert!(held().await[0].reason.as_ref().unwrap().contains("`connect/ghl`"));
     assert_eq!(world.app.store.reviews("main").await.unwrap()[0].subject, "connect/ghl");
 
-    let browser = Browser::new();
-    let (status, page) = browser.connect(&world, &format!("account={location}")).await;
+    let browser = browser(&world);
+    let (status, page) = browser.connect(&format!("account={location}")).await;
     assert_eq!(status, StatusCode::OK, "{page}");
     assert!(page.contains(&location) && page.contains("main"), "{page}");
     let install = world.app.store.install(&InstallKey::location(&location)).await.unwrap().unwrap();
@@ -146,10 +107,10 @@ async fn an_owner_connects_in_a_browser_and_what_waited_is_mirrored(place: &mut 
 
 async fn a_way_back_is_good_once_and_only_in_the_browser_that_began(place: &mut Place) {
     let world = plan(2, by_installs).start(place).await;
-    let browser = Browser::new();
+    let browser = browser(&world);
     let choice = format!("account={}", world.account(0).ghl_location);
-    let (back, cookie) = browser.choose(&world, &choice).await;
-    let (other_back, other_cookie) = browser.choose(&world, &choice).await;
+    let (back, cookie) = browser.choose(&choice).await;
+    let (other_back, other_cookie) = browser.choose(&choice).await;
     assert_eq!(browser.go_back(&back, "").await.0, StatusCode::BAD_REQUEST);
     assert_eq!(browser.go_back(&back, &other_cookie).await.0, StatusCode::BAD_REQUEST);
     assert_eq!(browser.go_back(&back, &cookie).await.0, StatusCode::BAD_REQUEST, "a wrong cookie used it up");
@@ -163,8 +124,8 @@ async fn a_way_back_is_good_once_and_only_in_the_browser_that_began(place: &mut 
 async fn who_closes_the_browser_while_the_vendor_answers_is_connected_all_the_same(place: &mut Place) {
     let world = plan(1, by_installs).start(place).await;
     let key = InstallKey::location(&world.account(0).ghl_location);
-    let browser = Browser::new();
-    let (back, cookie) = browser.choose(&world, &format!("account={}", key.account)).await;
+    let browser = browser(&world);
+    let (back, cookie) = browser.choose(&format!("account={}", key.account)).await;
     world.fault(json!({ "system": "ghl", "kind": "slow", "path": "/oauth/token", "delay_ms": 700, "count": 1 })).await;
     let gone = browser.client.get(&back).header(COOKIE, &cookie).timeout(std::time::Duration::from_millis(200));
     assert!(gone.send().await.unwrap_err().is_timeout(), "nothing was answered before the browser went away");
@@ -185,7 +146,7 @@ async fn a_location_that_no_workspace_has_is_not_kept(place: &mut Place) {
     plan.connected = false;
     let world = plan.start(place).await;
     let foreign = world.account(1).ghl_location.clone();
-    let (status, page) = Browser::new().connect(&world, &format!("account={foreign}")).await;
+    let (status, page) = browser(&world).connect(&format!("account={foreign}")).await;
     assert_eq!(status, StatusCode::BAD_REQUEST, "{page}");
     assert!(page.contains(&foreign), "{page}");
     assert_eq!(world.app.store.installs().await.unwrap(), []);
@@ -196,11 +157,11 @@ async fn an_agency_opens_a_workspace_for_each_location_also_when_the_install_com
     let world = plan(3, by_agency).start(place).await;
     let locations: Vec<String> = world.settings.workspaces.iter().map(|one| one.ghl_location.clone()).collect();
     let agency = world.settings.ghl.company.id.clone();
-    let (back, cookie) = Browser::new().choose(&world, &format!("account={agency}&location={}", locations[0])).await;
+    let (back, cookie) = browser(&world).choose(&format!("account={agency}&location={}", locations[0])).await;
     // The INSTALL webhooks are there before the owner's browser comes back.
     let key = InstallKey::location(&locations[0]);
     world.until("the install is known", async || world.app.store.install(&key).await.unwrap().is_some()).await;
-    let (status, page) = Browser::new().go_back(&back, &cookie).await;
+    let (status, page) = browser(&world).go_back(&back, &cookie).await;
     assert_eq!(status, StatusCode::OK, "{page}");
     let name = |location: &String| format!("ghl-{location}");
     world
@@ -247,7 +208,7 @@ async fn an_agency_opens_a_workspace_for_each_location_also_when_the_install_com
 async fn with_contacts_readonly_alone_a_workspace_reads_and_says_so(place: &mut Place) {
     let world = plan(1, reading_only).start(place).await;
     let location = world.account(0).ghl_location.clone();
-    let (status, page) = Browser::new().connect(&world, &format!("account={location}")).await;
+    let (status, page) = browser(&world).connect(&format!("account={location}")).await;
     assert_eq!(status, StatusCode::OK, "{page}");
     let mark = world.mark().await;
     world.edit(0, "ghl", "create contact", json!({ "fields": contact("ghl", "Cid") })).await;
@@ -278,7 +239,7 @@ async fn with_contacts_readonly_alone_a_workspace_reads_and_says_so(place: &mut 
 async fn tokens_that_end_while_contacts_are_written_are_renewed_once(place: &mut Place) {
     let world = plan(1, by_installs).start(place).await;
     let location = world.account(0).ghl_location.clone();
-    Browser::new().connect(&world, &format!("account={location}")).await;
+    browser(&world).connect(&format!("account={location}")).await;
     let generation = async || {
         let install = world.app.store.install(&InstallKey::location(&location)).await.unwrap().unwrap();
         assert_eq!(install.state, InstallState::Connected);

@@ -1,5 +1,6 @@
 //! What tests stand on.
 
+pub mod browser;
 pub mod databases;
 pub mod doorway;
 pub mod ledger;

@@ -1,13 +1,15 @@
 //! Reaching GHL by installs of the app, with tokens that live for seconds: what the sandbox and the service are told, owners
 //! who connect, and what the stand-in saw of tokens.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use http::header::{COOKIE, LOCATION, SET_COOKIE};
 use lockstep::sandbox::settings::SandboxSettings;
 use lockstep::secret::Secret;
 use serde_json::Value;
+use tokio::net::TcpStream;
 
+use crate::support::browser::Browser;
 use crate::support::ledger::Ledger;
 use crate::support::stage::Stage;
 
@@ -68,24 +70,15 @@ pub fn agency(settings: &SandboxSettings) -> String {
 
 /// An owner connects an account in a browser at the service at this port, as soon as it answers.
 pub async fn connect(port: u16, choice: &str) {
-    let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-    let began = format!("http://127.0.0.1:{port}/oauth/ghl/connect");
+    let service = SocketAddr::from(([127, 0, 0, 1], port));
     let answering = async {
-        loop {
-            match client.get(&began).send().await {
-                Ok(begun) => return begun,
-                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
+        while TcpStream::connect(service).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    let begun = tokio::time::timeout(Duration::from_secs(20), answering).await.expect("nobody answers at the service");
-    let header = |answer: &reqwest::Response, name| answer.headers()[name].to_str().unwrap().to_owned();
-    let (page, cookie) = (header(&begun, LOCATION), header(&begun, SET_COOKIE));
-    let choice = format!("{}&{choice}", page.replace("chooselocation?", "chooselocation/choose?"));
-    let back = header(&client.get(choice).send().await.unwrap(), LOCATION);
-    let cookie = cookie.split(';').next().unwrap();
-    let done = client.get(back).header(COOKIE, cookie).send().await.unwrap();
-    assert!(done.status().is_success(), "{}: {}", done.status(), done.text().await.unwrap());
+    tokio::time::timeout(Duration::from_secs(20), answering).await.expect("nobody answers at the service");
+    let (status, page) = Browser::at(service, &format!("http://{service}")).connect(choice).await;
+    assert!(status.is_success(), "{status}: {page}");
 }
 
 /// How often tokens were asked for.
