@@ -13,9 +13,9 @@ use super::operate::Operator;
 use super::table::table;
 use crate::app;
 use crate::config::{self, Config};
-use crate::model::{Expressed, Field, Kind, System, Value};
+use crate::model::{Kind, System};
 use crate::store::sql;
-use crate::systems::{Home, Target, ghl};
+use crate::systems::{Home, ghl};
 
 /// Reads the configuration and prints what it means.
 #[derive(Debug, Args)]
@@ -107,7 +107,7 @@ fn capabilities(config: &Config) -> Result<Table> {
                 let made = target.creates(kind).err().filter(|_| home.holds());
                 made.map_or_else(|| word(&home), |reason| format!("{} ({reason})", word(&home)))
             };
-            let tags = tags(target.as_ref());
+            let tags = word(&target.tags());
             let row = [Kind::Task, Kind::Note, Kind::Appointment].map(cell);
             let [task, note, appointment] = row;
             table.add_row([name.clone(), system.to_string(), cell(Kind::Contact), tags, task, note, appointment]);
@@ -116,22 +116,12 @@ fn capabilities(config: &Config) -> Result<Table> {
     Ok(table)
 }
 
-/// Where the tags of a contact live.
-fn tags(target: &dyn Target) -> String {
-    let held = target.express(Kind::Contact, &Field::tag("any"), &Value::Flag(true)) != Expressed::Absent;
-    match (held, target.home(Kind::Contact), target.system()) {
-        (false, ..) => word(&Home::Kept),
-        (true, Home::Native, system) if system != System::Ghl => word(&Home::Extension),
-        (true, home, _) => word(&home),
-    }
-}
-
 fn word(home: &Home) -> String {
     match home {
         Home::Native => "native".to_owned(),
         Home::Extension => "extension".to_owned(),
         Home::Projected => "projected".to_owned(),
-        Home::Kept => "kept here".to_owned(),
+        Home::Kept(_) => "kept here".to_owned(),
         Home::Refused(reason) => format!("refused: {reason}"),
     }
 }

@@ -1,12 +1,14 @@
 //! `[[workspaces]]`: one customer's accounts, and the policies that hold for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::connections::{NAME_RULE, is_name};
 use super::section::Section;
 use super::setting::HttpUrl;
-use crate::model::{Author, CalendarRow, Limits, Mode, Order, Policy, System, Workspace};
+use crate::model::{
+    Author, CalendarRow, Kind, Limits, Mode, Order, Policy, Projection, ReadBeforeWrite, System, Workspace,
+};
 use crate::secret::Secret;
 use crate::verify::SigningSecret;
 
@@ -17,7 +19,8 @@ pub struct Account {
     pub id: String,
     /// The connection through which it is reached; empty: the install that opened the workspace.
     pub connection: String,
-    /// GHL: its custom fields (ids) by our field: `status`, or a name of one's own.
+    /// What it calls fields of ours (`status`, or a name of one's own): the id of a custom field; at TimeRex the label of a
+    /// question.
     pub fields: BTreeMap<String, String>,
 }
 
@@ -39,6 +42,8 @@ pub struct WorkspaceEntry {
     pub mode: Option<Mode>,
     /// Its account in each system.
     pub accounts: BTreeMap<System, Account>,
+    /// What is put into TIMIFY's customers.
+    pub projection: Projection,
     /// The extensions of its systems.
     pub extensions: BTreeMap<System, Extension>,
     /// The calendars that are one.
@@ -60,18 +65,26 @@ impl WorkspaceEntry {
         if !name.is_empty() && !is_name(&name) {
             section.mistake("name", NAME_RULE);
         }
+        // Its keys stand in the table of an account, and only one system has them.
+        let mut projection = Projection::default();
         let account = |(system, key): &(System, &str)| {
             let read = |account: &Section<'_>| {
-                let fields = if *system == System::Ghl { custom_fields(account) } else { BTreeMap::new() };
+                if *system == System::Timify {
+                    projection = self::projection(account);
+                }
+                let fields = custom_fields(account);
                 let (id, connection) = (account.must(key), account.must("connection"));
                 Some(Account { id: id?, connection: connection?, fields })
             };
             Some((*system, section.table_if(system.word(), read)??))
         };
+
+        let accounts = ACCOUNT_KEYS.iter().filter_map(account).collect();
         Self {
             name,
             mode: section.maybe("mode"),
-            accounts: ACCOUNT_KEYS.iter().filter_map(account).collect(),
+            accounts,
+            projection,
             extensions: section.table("extensions", |all| {
                 let one = |system: &System| Some((*system, all.table_if(system.word(), extension)??));
                 EXTENDED.iter().filter_map(one).collect()
@@ -89,6 +102,7 @@ impl WorkspaceEntry {
             name: format!("ghl-{location}"),
             mode: None,
             accounts: [(System::Ghl, account)].into(),
+            projection: Projection::default(),
             extensions: BTreeMap::new(),
             calendars: Vec::new(),
             policy: Policy { limits: limits.clone(), ..Policy::default() },
@@ -100,6 +114,8 @@ impl WorkspaceEntry {
         Workspace {
             name: self.name.clone(),
             accounts: self.accounts.iter().map(|(system, account)| (*system, account.id.clone())).collect(),
+            fields: self.accounts.iter().map(|(system, account)| (*system, account.fields.clone())).collect(),
+            projection: self.projection.clone(),
             extensions: self.extensions.keys().copied().collect(),
             calendars: self.calendars.clone(),
             policy: self.policy.clone(),
@@ -107,7 +123,17 @@ impl WorkspaceEntry {
     }
 }
 
-/// `[workspaces.ghl.fields]`.
+/// The keys of `[workspaces.timify]` for what TIMIFY has no objects for.
+fn projection(account: &Section<'_>) -> Projection {
+    let default = Projection::default();
+    Projection {
+        notes: account.or("notes", default.notes),
+        tags_field: account.maybe("tags_field"),
+        make_tags_field: account.or("make_tags_field", default.make_tags_field),
+    }
+}
+
+/// `[workspaces.SYSTEM.fields]`.
 fn custom_fields(account: &Section<'_>) -> BTreeMap<String, String> {
     account.table("fields", |fields| {
         let mut ids = BTreeMap::new();
@@ -160,19 +186,43 @@ fn policy(section: &Section<'_>, limits: &Limits) -> Policy {
     let on_delete = section.table("on_delete", |on_delete| {
         default.on_delete.iter().map(|(kind, rule)| (*kind, on_delete.or(kind.word(), *rule))).collect()
     });
-    section.table("policy", |policy| Policy {
-        order: order(policy),
-        create,
-        on_delete,
-        read_before_write: policy.or("read_before_write", default.read_before_write),
-        round_minutes: policy.or("round_minutes", default.round_minutes),
-        region,
-        join_window: policy.or("join_window", default.join_window),
-        late_write: policy.or("late_write", default.late_write),
-        create_settle: policy.or("create_settle", default.create_settle),
-        limits: limits.clone(),
-        guards: default.guards,
+    let notify = section.table("notify", |notify| {
+        System::ALL.iter().copied().filter(|system| notify.or(system.word(), false)).collect::<BTreeSet<_>>()
+    });
+    let read_before_write_of = section.table("read_before_write", read_before_write);
+    section.table("policy", |policy| {
+        let read_before_write = policy.or("read_before_write", default.read_before_write);
+        Policy {
+            order: order(policy),
+            create,
+            on_delete,
+            read_before_write,
+            read_before_write_of: read_before_write_of
+                .into_iter()
+                .filter(|(_, word)| *word != read_before_write)
+                .collect(),
+            notify,
+            round_minutes: policy.or("round_minutes", default.round_minutes),
+            region,
+            join_window: policy.or("join_window", default.join_window),
+            late_write: policy.or("late_write", default.late_write),
+            create_settle: policy.or("create_settle", default.create_settle),
+            limits: limits.clone(),
+            guards: default.guards,
+        }
     })
+}
+
+/// `[workspaces.read_before_write.SYSTEM]`: a word for each kind that has another than the policy's.
+fn read_before_write(section: &Section<'_>) -> BTreeMap<(System, Kind), ReadBeforeWrite> {
+    let of = |system: &System| {
+        let read = |table: &Section<'_>| {
+            let word = |kind: &Kind| Some(((*system, *kind), table.maybe(kind.word())?));
+            Kind::ALL.iter().filter_map(word).collect::<Vec<_>>()
+        };
+        section.table(system.word(), read)
+    };
+    System::ALL.iter().flat_map(of).collect()
 }
 
 /// The order of stamps. An operator and a rule always come first: they act on purpose.

@@ -157,7 +157,7 @@ impl Lane<'_> {
         if let Some(hold) = self.ungranted(step) {
             return self.hold(case, hold).await;
         }
-        let always = self.site.workspace.policy.read_before_write == ReadBeforeWrite::Always;
+        let always = self.site.workspace.policy.reads_before(self.system, step.kind) == ReadBeforeWrite::Always;
         if always && !self.fresh {
             return self.read(case).await;
         }

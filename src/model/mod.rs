@@ -27,5 +27,5 @@ pub use system::{Kind, System, UnknownWord};
 pub use terms::{Expressed, Home, Terms, Unreadable};
 pub use whole::Whole;
 pub use workspace::{
-    CalendarRow, CreateRule, Guards, Lease, Limits, Mode, OnDelete, Policy, ReadBeforeWrite, Workspace,
+    CalendarRow, CreateRule, Guards, Lease, Limits, Mode, OnDelete, Policy, Projection, ReadBeforeWrite, Workspace,
 };

@@ -112,6 +112,9 @@ pub struct Guest {
     pub correlation: Option<String>,
     /// What the guest typed.
     pub fields: Fields,
+    /// What the guest had to say: it becomes a note, once.
+    #[serde(default)]
+    pub comment: Option<String>,
 }
 
 /// Evidence from claims that wait for a read: this value was sent at that time.

@@ -11,8 +11,8 @@ pub enum Home {
     Extension,
     /// Put into something else that the vendor has.
     Projected,
-    /// Held in Lockstep only.
-    Kept,
+    /// Held in Lockstep only, for this reason.
+    Kept(&'static str),
     /// Not possible, for this reason.
     Refused(&'static str),
 }
@@ -46,8 +46,12 @@ pub trait Terms: Send + Sync {
     fn system(&self) -> System;
     /// Where objects of a kind live.
     fn home(&self, kind: Kind) -> Home;
+    /// Where the tags of its contacts live.
+    fn tags(&self) -> Home;
     /// Whether an object of this kind can be created there by us; the reason if not.
     fn creates(&self, kind: Kind) -> Result<(), &'static str>;
+    /// Whether an object of this kind can be changed there by us, other than deleted or cancelled; the reason if not.
+    fn changes(&self, kind: Kind) -> Result<(), &'static str>;
     /// A canonical value in the system's own terms.
     fn express(&self, kind: Kind, field: &Field, value: &Value) -> Expressed;
     /// The calls that can carry a change of `field` to `value`, best first; empty: the system has no way to change it.

@@ -1,6 +1,6 @@
 //! Workspaces: one customer's accounts, and the policies that hold for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{Kind, Order, System, words};
@@ -78,6 +78,10 @@ pub struct Policy {
     pub on_delete: BTreeMap<Kind, OnDelete>,
     /// When a read precedes a write.
     pub read_before_write: ReadBeforeWrite,
+    /// The same, where it is another for one system and kind.
+    pub read_before_write_of: BTreeMap<(System, Kind), ReadBeforeWrite>,
+    /// The systems that may write to customers by themselves when we change something there.
+    pub notify: BTreeSet<System>,
     /// Whether minutes that a system cannot hold are rounded.
     pub round_minutes: bool,
     /// The default country of phone numbers, ISO two-letter code.
@@ -136,6 +140,8 @@ impl Default for Policy {
             create: [(System::Ghl, All), (System::Timify, Booked), (System::Timerex, Booked)].into(),
             on_delete: Kind::ALL.iter().map(|kind| (*kind, default_on_delete(*kind))).collect(),
             read_before_write: ReadBeforeWrite::Always,
+            read_before_write_of: BTreeMap::new(),
+            notify: BTreeSet::new(),
             round_minutes: false,
             region: None,
             join_window: Duration::from_mins(1),
@@ -154,8 +160,32 @@ impl Default for Policy {
     }
 }
 
+impl Policy {
+    /// When a read precedes an update or delete of an object of this kind in this system.
+    pub fn reads_before(&self, system: System, kind: Kind) -> ReadBeforeWrite {
+        self.read_before_write_of.get(&(system, kind)).copied().unwrap_or(self.read_before_write)
+    }
+}
+
 fn default_on_delete(kind: Kind) -> OnDelete {
     if kind == Kind::Contact { OnDelete::Unlink } else { OnDelete::Mirror }
+}
+
+/// What TIMIFY has no objects for, and what is made of it there where no extension holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Projection {
+    /// Whether notes stand in the customer's notes field.
+    pub notes: bool,
+    /// The label of the customer field that holds the tags.
+    pub tags_field: Option<String>,
+    /// Whether that field is made if the company does not have it.
+    pub make_tags_field: bool,
+}
+
+impl Default for Projection {
+    fn default() -> Self {
+        Self { notes: true, tags_field: None, make_tags_field: false }
+    }
 }
 
 /// One customer's accounts, without their secrets.
@@ -165,6 +195,11 @@ pub struct Workspace {
     pub name: String,
     /// The account in each system: a GHL location, a TIMIFY company, a TimeRex team (its url path).
     pub accounts: BTreeMap<System, String>,
+    /// What an account calls the fields that no system names for all: our name of the field, and the vendor's (a custom
+    /// field's id; for TimeRex the label of a question).
+    pub fields: BTreeMap<System, BTreeMap<String, String>>,
+    /// What is put into TIMIFY's customers that TIMIFY has no objects for.
+    pub projection: Projection,
     /// The systems that have an extension endpoint here.
     pub extensions: Vec<System>,
     /// The calendars that are one.

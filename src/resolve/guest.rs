@@ -87,7 +87,7 @@ mod tests {
 
     fn typed<const N: usize>(fields: [(Field, &str); N]) -> Guest {
         let fields: Fields = fields.map(|(field, value)| (field, Value::text(value))).into();
-        Guest { correlation: None, fields }
+        Guest { correlation: None, fields, comment: None }
     }
 
     #[test]

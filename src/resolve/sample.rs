@@ -34,8 +34,14 @@ impl Terms for Sample {
     fn home(&self, _: Kind) -> Home {
         Home::Native
     }
+    fn tags(&self) -> Home {
+        Home::Native
+    }
     fn creates(&self, _: Kind) -> Result<(), &'static str> {
         self.creates
+    }
+    fn changes(&self, _: Kind) -> Result<(), &'static str> {
+        Ok(())
     }
     fn express(&self, _: Kind, field: &Field, value: &Value) -> Expressed {
         (self.express)(field, value)

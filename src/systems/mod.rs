@@ -83,8 +83,22 @@ pub trait Door: Send + Sync {
 pub struct Reading {
     /// The object as it stands: [`Class::Current`](crate::model::Class::Current), shape `Full`, `Partial` or `Gone`.
     pub observation: Observation,
+    /// All the objects that stand within this one (the notes in a TIMIFY customer, the occurrences of a series), as
+    /// claims: one that is known and not among them is gone. Their ids are this one's, [`Reading::WITHIN`] and a key.
+    /// `None`: the answer does not tell.
+    pub within: Option<Vec<Observation>>,
     /// The HTTP status.
     pub status: u16,
+}
+
+impl Reading {
+    /// What stands between the id of an object and the key of one within it.
+    pub const WITHIN: char = '#';
+
+    /// A reading of an object that holds no others.
+    pub fn new(observation: Observation, status: u16) -> Self {
+        Self { observation, within: None, status }
+    }
 }
 
 /// The answer to a write.

@@ -167,8 +167,16 @@ impl Terms for ExtensionClient {
         if map::plural(kind).is_some() { Home::Extension } else { Home::Refused(NO_APPOINTMENTS) }
     }
 
+    fn tags(&self) -> Home {
+        Home::Extension
+    }
+
     fn creates(&self, kind: Kind) -> Result<(), &'static str> {
         map::plural(kind).map(|_| ()).ok_or(NO_APPOINTMENTS)
+    }
+
+    fn changes(&self, kind: Kind) -> Result<(), &'static str> {
+        self.creates(kind)
     }
 
     fn express(&self, kind: Kind, field: &Field, value: &Value) -> Expressed {
@@ -206,9 +214,9 @@ impl Target for ExtensionClient {
         match self.get(&path).await {
             Ok((status, json)) => {
                 let observation = current(self.object(place.kind, status, &json)?);
-                Ok(Reading { observation, status })
+                Ok(Reading::new(observation, status))
             }
-            Err(SystemError::Gone { status, .. }) => Ok(Reading { observation: wire::gone(place), status }),
+            Err(SystemError::Gone { status, .. }) => Ok(Reading::new(wire::gone(place), status)),
             Err(error) => Err(error),
         }
     }
@@ -224,7 +232,7 @@ impl Target for ExtensionClient {
             let same = observations
                 .into_iter()
                 .filter(|one| one.fields().is_some_and(|it| wire::same_person(it, &wanted.fields)));
-            found.extend(same.map(|one| Reading { observation: current(one), status: 200 }));
+            found.extend(same.map(|one| Reading::new(current(one), 200)));
             page = next;
             if page.is_none() {
                 return Ok(found);

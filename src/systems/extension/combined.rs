@@ -105,8 +105,16 @@ impl<N: Target> Terms for Combined<N> {
         self.owner(kind).home(kind)
     }
 
+    fn tags(&self) -> Home {
+        self.tagger(Kind::Contact).map_or_else(|| self.owner(Kind::Contact).tags(), Terms::tags)
+    }
+
     fn creates(&self, kind: Kind) -> Result<(), &'static str> {
         self.owner(kind).creates(kind)
+    }
+
+    fn changes(&self, kind: Kind) -> Result<(), &'static str> {
+        self.owner(kind).changes(kind)
     }
 
     fn express(&self, kind: Kind, field: &Field, value: &Value) -> Expressed {

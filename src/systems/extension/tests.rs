@@ -292,9 +292,9 @@ fn each_kind_has_one_home() {
     let (calendar, _) = timerex(None);
     let (whole, _) = timerex(Some(vec![]));
     // contact, task, note, appointment
-    assert_eq!(homes(&bare), [Home::Native, Home::Kept, Home::Kept, Home::Native]);
+    assert!(matches!(homes(&bare).as_slice(), [Home::Native, Home::Kept(_), Home::Kept(_), Home::Native]));
     assert_eq!(homes(&beside), [Home::Native, Home::Extension, Home::Extension, Home::Native]);
-    assert_eq!(homes(&calendar), [Home::Kept, Home::Kept, Home::Kept, Home::Native]);
+    assert!(matches!(homes(&calendar).as_slice(), [Home::Kept(_), Home::Kept(_), Home::Kept(_), Home::Native]));
     assert_eq!(homes(&whole), [Home::Extension, Home::Extension, Home::Extension, Home::Native]);
     assert!(calendar.creates(Kind::Contact).is_err() && whole.creates(Kind::Contact).is_ok());
     assert!(whole.creates(Kind::Appointment).is_err());

@@ -77,7 +77,15 @@ impl Terms for Ghl {
         Home::Native
     }
 
+    fn tags(&self) -> Home {
+        Home::Native
+    }
+
     fn creates(&self, _kind: Kind) -> Result<(), &'static str> {
+        Ok(())
+    }
+
+    fn changes(&self, _kind: Kind) -> Result<(), &'static str> {
         Ok(())
     }
 

@@ -41,7 +41,7 @@ impl Target for Ghl {
             Ok((status, body)) => self.reading(place.kind, status, wire::unwrapped(place.kind, &body))?,
             Err(SystemError::Gone { status, .. }) => {
                 let gone = Observation::new(place.kind, place.id.clone(), Class::Current, Shape::Gone);
-                Reading { observation: gone, status }
+                Reading::new(gone, status)
             }
             Err(error) => return Err(error),
         };
@@ -129,7 +129,7 @@ impl Ghl {
         if wire::deleted(object) {
             observation.shape = Shape::Gone;
         }
-        Ok(Reading { observation, status })
+        Ok(Reading::new(observation, status))
     }
 
     /// A whole object in an answer. One of another location is refused: this workspace's token must not reach it.

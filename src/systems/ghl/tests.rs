@@ -199,7 +199,7 @@ async fn a_whole_reading_is_current_and_carries_its_version() {
     let event = json!({"event": {"id": "X", "locationId": "Loc", "contactId": "C", "calendarId": "CalA",
         "appointmentStatus": "Confirmed", "startTime": "2026-01-02T10:00:00+01:00", "dateUpdated": "2026-01-01T00:00:00Z"}});
     let (ghl, script) = ghl([told(200, event)]);
-    let Reading { observation, status } = ghl.read(&place(Kind::Appointment, None)).await.unwrap();
+    let Reading { observation, status, .. } = ghl.read(&place(Kind::Appointment, None)).await.unwrap();
     let fields = [text(Field::CALENDAR, "cut"), text(Field::STATUS, "confirmed"), (Field::START, hour(9))];
     assert_eq!(script.asked()[0].0, "GET /calendars/events/appointments/X");
     assert_eq!((status, observation.class, observation.parent), (200, Class::Current, Some(id("C"))));

@@ -43,7 +43,7 @@ impl Timerex {
         let observation = bookings::read(&json, &self.team, |at| self.caller.offset().to_ours(at));
         let observation =
             observation.ok_or_else(|| self.garbled(status, "no booking with an id and a known status"))?;
-        Ok(Reading { observation, status })
+        Ok(Reading::new(observation, status))
     }
 
     /// Cancels; a booking that turns out to be cancelled already is as good.
@@ -53,7 +53,7 @@ impl Timerex {
             Err(refusal @ SystemError::Refused { .. }) => refusal,
             Err(error) => return Err(error),
         };
-        let Reading { observation, status } = self.booking(id).await?;
+        let Reading { observation, status, .. } = self.booking(id).await?;
         if is_cancelled(&observation) {
             Ok(Answer { id: id.clone(), shown: Some(observation), status })
         } else {
@@ -91,7 +91,7 @@ impl Target for Timerex {
             return Err(self.refused(NO_SUCH));
         }
         match self.booking(&place.id).await {
-            Err(SystemError::Gone { status, .. }) => Ok(Reading { observation: wire::gone(place), status }),
+            Err(SystemError::Gone { status, .. }) => Ok(Reading::new(wire::gone(place), status)),
             answer => answer,
         }
     }

@@ -117,7 +117,7 @@ fn guest(event: &Json, region: Option<&str>) -> Option<Guest> {
     fields.extend(answer("guest_phone").map(|phone| (Field::PHONE, normal::phone(&phone, region))));
     fields.retain(|_, value| !value.is_blank());
     let correlation = correlation(&event["url_params"]);
-    (!fields.is_empty() || correlation.is_some()).then_some(Guest { correlation, fields })
+    (!fields.is_empty() || correlation.is_some()).then_some(Guest { correlation, fields, comment: None })
 }
 
 /// The GHL contact id, out of the parameters of the link: a list of one-key objects.

@@ -6,6 +6,7 @@ use crate::model::{Action, Change, Entity, Field, Kind, Observation, System, Val
 use crate::systems::{Expressed, Home, Terms, Unreadable};
 
 const NO_BOOKING: &str = "TimeRex has no call that creates a booking; send a one-time link";
+const NO_MOVE: &str = "TimeRex has no call that moves or edits a booking; only its guest can";
 const NO_CONTACT: &str = "TimeRex has no contacts: guests come in through bookings";
 const NO_SUCH: &str = "TimeRex has no tasks and no notes";
 
@@ -18,7 +19,15 @@ impl Terms for Timerex {
     }
 
     fn home(&self, kind: Kind) -> Home {
-        if kind == Kind::Appointment { Home::Native } else { Home::Kept }
+        match kind {
+            Kind::Appointment => Home::Native,
+            Kind::Contact => Home::Kept(NO_CONTACT),
+            Kind::Task | Kind::Note => Home::Kept(NO_SUCH),
+        }
+    }
+
+    fn tags(&self) -> Home {
+        Home::Kept(NO_CONTACT)
     }
 
     fn creates(&self, kind: Kind) -> Result<(), &'static str> {
@@ -27,6 +36,10 @@ impl Terms for Timerex {
             Kind::Contact => NO_CONTACT,
             Kind::Task | Kind::Note => NO_SUCH,
         })
+    }
+
+    fn changes(&self, kind: Kind) -> Result<(), &'static str> {
+        Err(if kind == Kind::Appointment { NO_MOVE } else { NO_SUCH })
     }
 
     fn express(&self, kind: Kind, field: &Field, value: &Value) -> Expressed {

@@ -73,7 +73,7 @@ impl Timify {
     fn reading(&self, kind: Kind, status: u16, json: &Json) -> Result<Reading, SystemError> {
         let observation = self.observation(kind, &json["data"], Class::Current);
         let observation = observation.ok_or_else(|| self.garbled(status, "no record with an id"))?;
-        Ok(Reading { observation, status })
+        Ok(Reading::new(observation, status))
     }
 
     /// What a write's answer shows, where it shows the record.
@@ -161,7 +161,7 @@ impl Timify {
         let mut found = Vec::new();
         for page in 1..=PAGES {
             let (observations, more) = self.page(kind, pairs, page).await?;
-            let current = |one| Reading { observation: Observation { class: Class::Current, ..one }, status: 200 };
+            let current = |one| Reading::new(Observation { class: Class::Current, ..one }, 200);
             found.extend(observations.into_iter().filter(&same).map(current));
             if !more {
                 return Ok(found);
@@ -225,7 +225,7 @@ impl Target for Timify {
         }
         match self.get(&self.path(place.kind, &place.id)?).await {
             Ok((status, json)) => self.reading(place.kind, status, &json),
-            Err(SystemError::Gone { status, .. }) => Ok(Reading { observation: wire::gone(place), status }),
+            Err(SystemError::Gone { status, .. }) => Ok(Reading::new(wire::gone(place), status)),
             Err(error) => Err(error),
         }
     }

@@ -5,6 +5,7 @@ use crate::model::{Action, Change, Entity, Field, Kind, Observation, System, Val
 use crate::systems::{Expressed, Home, Terms, Unreadable};
 
 const NO_SUCH: &str = "TIMIFY has no tasks and no lists of notes";
+const NO_TAGS: &str = "TIMIFY's API has no tags of customers";
 /// What a deletion of an appointment is elsewhere, and what is not kept here.
 const CANCELLED: &str = "cancelled";
 
@@ -16,12 +17,20 @@ impl Terms for Timify {
     fn home(&self, kind: Kind) -> Home {
         match kind {
             Kind::Contact | Kind::Appointment => Home::Native,
-            Kind::Task | Kind::Note => Home::Kept,
+            Kind::Task | Kind::Note => Home::Kept(NO_SUCH),
         }
+    }
+
+    fn tags(&self) -> Home {
+        Home::Kept(NO_TAGS)
     }
 
     fn creates(&self, kind: Kind) -> Result<(), &'static str> {
         if self.home(kind).holds() { Ok(()) } else { Err(NO_SUCH) }
+    }
+
+    fn changes(&self, kind: Kind) -> Result<(), &'static str> {
+        self.creates(kind)
     }
 
     /// Tags are absent: their home is the extension.

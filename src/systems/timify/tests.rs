@@ -294,7 +294,10 @@ fn a_cancelled_appointment_does_not_exist_here() {
     assert_eq!(timify.gone_means(Kind::Appointment), Some((Field::STATUS, Value::text("cancelled"))));
     assert_eq!(timify.gone_means(Kind::Contact), None);
     assert_eq!(timify.express(Kind::Appointment, &Field::STATUS, &Value::text("showed")), Expressed::Absent);
-    assert_eq!((timify.home(Kind::Task), timify.creates(Kind::Task).is_err()), (Home::Kept, true));
+    assert_eq!(
+        (timify.home(Kind::Task), timify.creates(Kind::Task).is_err()),
+        (Home::Kept("TIMIFY has no tasks and no lists of notes"), true)
+    );
 }
 
 #[rstest]
