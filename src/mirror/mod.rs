@@ -10,6 +10,7 @@ mod lane;
 pub mod plan;
 mod read;
 pub mod spread;
+mod within;
 
 pub use brake::{CONNECT, GRANT, NOT_CONNECTED, NOT_GRANTED, SHADOW, UnderWay, allow, mend};
 pub use lane::{Lanes, Worked};

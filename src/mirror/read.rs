@@ -33,7 +33,10 @@ impl Lane<'_> {
         let call = Call { action: Action::Read, object: Some(&link.id), fields: Vec::new() };
         let attempt = self.attempt(call, sent, &result.as_ref().map(|reading| reading.status), trail);
         match result {
-            Ok(reading) => self.settle_reading(&link, &reading, doubt, attempt).await,
+            Ok(reading) => {
+                self.tell_within(&link, &reading).await?;
+                self.settle_reading(&link, &reading, doubt, attempt).await
+            }
             Err(error) => self.failed(case, &error, attempt).await,
         }
     }
@@ -50,7 +53,7 @@ impl Lane<'_> {
             } else {
                 None
             };
-            let settlement = self.judge(case, link, &reading.observation, doubt, &attempt).await?;
+            let settlement = self.judge(case, link, reading, doubt, &attempt).await?;
             match self.lanes.settling.settle(&settlement).await? {
                 Settled::Done => {
                     self.fresh = true;
@@ -68,10 +71,11 @@ impl Lane<'_> {
         &self,
         mut case: Case,
         link: Link,
-        seen: &Observation,
+        reading: &Reading,
         doubt: i64,
         attempt: &Attempt,
     ) -> Result<Settlement> {
+        let seen = &reading.observation;
         let now = self.lanes.clock.now();
         let mut settlement = Settlement::new(self.lease.clone(), now);
         let waiting = self.waiting(doubt, seen).await?;
@@ -79,7 +83,7 @@ impl Lane<'_> {
         // The link as the entity has it that the object turned out to be.
         let link = whose.as_ref().and_then(|whose| live(whose, self.system, &link.id)).cloned().unwrap_or(link);
         let subject = whose.as_mut().unwrap_or(&mut case);
-        let orphaned = self.is_orphaned(subject).await?;
+        let orphaned = self.is_orphaned(subject, reading).await?;
         let verdict = self.verdict(subject, link, seen, &waiting, orphaned);
         self.rule(&waiting, &verdict, subject, &mut settlement, now);
         let edited = verdict.found_something() && !verdict.deleted;
@@ -199,9 +203,14 @@ impl Lane<'_> {
         Ok(())
     }
 
-    /// Whether the contact is gone from this system.
-    async fn is_orphaned(&self, case: &Case) -> Result<bool> {
+    /// Whether the contact is gone from this system: it was found gone, or what stands within it was looked for and the
+    /// contact itself was not there.
+    async fn is_orphaned(&self, case: &Case, reading: &Reading) -> Result<bool> {
         let contact = self.parent(case).await?;
+        let outer = reading.observation.id.within().filter(|_| matches!(reading.status, 404 | 410));
+        if outer.is_some() && parent_id(contact.as_ref(), self.system) == outer.as_ref() {
+            return Ok(true);
+        }
         Ok(contact.is_some_and(|contact| {
             let gone = |link: &Link| link.system == self.system && link.state == LinkState::Gone;
             contact.link(self.system).is_none() && contact.links.iter().any(gone)

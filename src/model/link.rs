@@ -23,6 +23,20 @@ impl ExternalId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// What stands between the id of an object and the key of one within it.
+    pub const WITHIN: char = '#';
+
+    /// The id of an object that stands within this one. It is a place: what stands there after the former is gone is
+    /// another object.
+    pub fn inner(&self, key: &str) -> Self {
+        Self(format!("{}{}{key}", self.0, Self::WITHIN))
+    }
+
+    /// The object that this one stands within, if it does.
+    pub fn within(&self) -> Option<Self> {
+        self.0.split_once(Self::WITHIN).map(|(outer, _)| Self(outer.to_owned()))
+    }
 }
 
 impl fmt::Display for ExternalId {

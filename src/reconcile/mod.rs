@@ -6,7 +6,7 @@
 
 mod poll;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +14,8 @@ use serde::Serialize;
 
 use crate::clock::{Clock, Millis};
 use crate::ids::Ids;
-use crate::model::{
-    Class, ExternalId, Field, Home, Kind, Link, NewChange, Observation, Origin, Shape, Standing, System,
-};
-use crate::resolve::claim::{self, Weight};
+use crate::model::{Class, ExternalId, Field, Home, Kind, Link, NewChange, Observation, Shape, System};
+use crate::resolve::claim;
 use crate::store::{ChangeLog, Entities, StoreError, Workspaces};
 use crate::systems::{Decision, Site, SystemError, Target, trail};
 
@@ -169,10 +167,10 @@ impl Reconciler {
             };
             let mut changes = Vec::new();
             for seen in answer.observations {
-                seen_ids.insert(seen.id.clone());
+                seen_ids.insert((seen.kind, seen.id.clone()));
                 listing.listed += 1;
-                let link = self.entities.link(workspace, system, kind, &seen.id).await?;
-                match judge(link.as_ref(), &seen) {
+                let link = self.entities.link(workspace, system, seen.kind, &seen.id).await?;
+                match claim::difference(link.as_ref(), &seen) {
                     None => listing.equal += 1,
                     Some(what) => {
                         *(if what == "unknown" { &mut listing.unknown } else { &mut listing.drifted }) += 1;
@@ -188,7 +186,12 @@ impl Reconciler {
             }
         }
         if since.is_none() && listing.is_whole() && scope.full {
-            listing.missing = self.doubt_missing(workspace, system, kind, scope, &seen_ids, report).await?;
+            // What is projected stands within contacts, and was listed with them.
+            let within =
+                Kind::ALL.iter().filter(|other| kind == Kind::Contact && target.home(**other) == Home::Projected);
+            for kind in std::iter::once(&kind).chain(within) {
+                listing.missing += self.doubt_missing(workspace, system, *kind, scope, &seen_ids, report).await?;
+            }
         }
         if listing.is_whole() && !scope.dry_run {
             self.workspaces.set_cursor(workspace, &cursor, &started.0.to_string(), started).await?;
@@ -227,13 +230,13 @@ impl Reconciler {
         system: System,
         kind: Kind,
         scope: Scope,
-        listed: &BTreeSet<ExternalId>,
+        listed: &BTreeSet<(Kind, ExternalId)>,
         report: &mut Report,
     ) -> Result<usize, StoreError> {
         let links = self.entities.live_links(workspace, system, kind).await?;
         let missing: Vec<Observation> = links
             .iter()
-            .filter(|link| !listed.contains(&link.id))
+            .filter(|link| !listed.contains(&(kind, link.id.clone())))
             .map(|link| Observation::new(kind, link.id.clone(), Class::Claim, Shape::Gone))
             .collect();
         for seen in &missing {
@@ -253,31 +256,7 @@ impl Reconciler {
 
     fn row(&self, workspace: &str, system: System, seen: &Observation) -> NewChange {
         let now = self.clock.now();
-        NewChange {
-            dedup: format!("listing/{system}/{}", self.ids.uuid(now)),
-            workspace: Some(workspace.to_owned()),
-            system,
-            extension: false,
-            origin: Origin::Listing,
-            label: "listing".to_owned(),
-            kind: Some(seen.kind),
-            object: Some(seen.id.clone()),
-            standing: Standing::Routed,
-            reason: None,
-            at: seen.at,
-            received: now,
-            headers: BTreeMap::new(),
-            body: serde_json::to_vec(seen).unwrap_or_default().into(),
-        }
-    }
-}
-
-/// How a listed object differs from what is known; `None`: it does not.
-fn judge(link: Option<&Link>, seen: &Observation) -> Option<&'static str> {
-    let Some(link) = link else { return Some("unknown") };
-    match claim::weigh(link, seen) {
-        Weight::Echo | Weight::Old => None,
-        Weight::Doubt | Weight::Proves => Some("drifted"),
+        claim::row(workspace, system, seen, self.ids.uuid(now), now)
     }
 }
 

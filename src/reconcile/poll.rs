@@ -6,9 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Reconciler, judge};
+use super::Reconciler;
 use crate::clock::Millis;
 use crate::model::{ExternalId, Kind, NewChange, Observation, Shape, System};
+use crate::resolve::claim;
 use crate::store::StoreError;
 use crate::systems::{Decision, Page, Site, SystemError, Target, trail};
 
@@ -71,7 +72,7 @@ impl Reconciler {
             let mut changes: Vec<NewChange> = Vec::new();
             for seen in listed.observations {
                 let link = self.entities.link(workspace, poll.system, poll.kind, &seen.id).await?;
-                if judge(link.as_ref(), &seen).is_some() {
+                if claim::difference(link.as_ref(), &seen).is_some() {
                     differing.insert(seen.id.clone(), seen.shape.clone());
                     changes.extend(poll.news(seen, started).map(|seen| self.row(workspace, poll.system, &seen)));
                 }

@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use uuid::Uuid;
+
 use crate::clock::Millis;
 use crate::model::{
-    Author, Change, Class, Conflict, Evidence, Field, Fields, Finding, Link, LinkState, Observation, Origin, Shape,
-    Snapshot, Stamp, Terms, Unreadable, Value,
+    Author, Change, Class, Conflict, Evidence, Field, Fields, Finding, Link, LinkState, NewChange, Observation, Origin,
+    Shape, Snapshot, Stamp, Standing, System, Terms, Unreadable, Value,
 };
 
 /// How an observation is to be taken.
@@ -31,6 +33,36 @@ pub fn read(terms: &dyn Terms, change: &Change) -> Result<Vec<Observation>, Unre
     Ok(vec![seen])
 }
 
+/// The row of an observation that was made by looking: on a listed page, or within another object; [`read`] reads it
+/// back. `key`: makes it one of its own.
+pub fn row(workspace: &str, system: System, seen: &Observation, key: Uuid, now: Millis) -> NewChange {
+    NewChange {
+        dedup: format!("listing/{system}/{key}"),
+        workspace: Some(workspace.to_owned()),
+        system,
+        extension: false,
+        origin: Origin::Listing,
+        label: "listing".to_owned(),
+        kind: Some(seen.kind),
+        object: Some(seen.id.clone()),
+        standing: Standing::Routed,
+        reason: None,
+        at: seen.at,
+        received: now,
+        headers: BTreeMap::new(),
+        body: serde_json::to_vec(seen).unwrap_or_default().into(),
+    }
+}
+
+/// How an observation differs from what is known; `None`: it does not.
+pub fn difference(link: Option<&Link>, seen: &Observation) -> Option<&'static str> {
+    match link.filter(|link| !is_another(link, seen)).map(|link| weigh(link, seen)) {
+        None => Some("unknown"),
+        Some(Weight::Echo | Weight::Old) => None,
+        Some(Weight::Doubt | Weight::Proves) => Some("drifted"),
+    }
+}
+
 /// Weighs an observation against what the link knows.
 pub fn weigh(link: &Link, observation: &Observation) -> Weight {
     if observation.shape == Shape::Gone {
@@ -49,6 +81,11 @@ pub fn weigh(link: &Link, observation: &Observation) -> Weight {
         },
         Class::Claim => Weight::Doubt,
     }
+}
+
+/// Whether another object stands now where a former one is gone from: an id within another object is only a place.
+pub fn is_another(former: &Link, observation: &Observation) -> bool {
+    former.state == LinkState::Gone && former.id.within().is_some() && observation.fields().is_some()
 }
 
 fn proof_of_absence(observation: &Observation) -> Weight {

@@ -42,6 +42,11 @@ impl Lookup {
         self.entities.link(workspace, system, kind, id).await
     }
 
+    /// The links of all that stands within an object, of any state.
+    pub async fn within(&self, workspace: &str, system: System, outer: &ExternalId) -> Result<Vec<Link>> {
+        self.entities.links_within(workspace, system, outer).await
+    }
+
     /// All that belongs to a contact.
     pub async fn children(&self, contact: EntityId) -> Result<Vec<Whole>> {
         let ids = self.entities.children(contact, None).await?;

@@ -192,7 +192,13 @@ impl Resolver {
 
     async fn rule_one(&self, turn: &mut Turn<'_>, observation: &Observation) -> Result<Ruling> {
         let known = self.lookup.link(turn.workspace(), turn.system, observation.kind, &observation.id).await?;
-        let Some(link) = known else { return self.unknown(turn, observation).await };
+        let link = match known {
+            None => return self.unknown(turn, observation, None).await,
+            Some(former) if claim::is_another(&former, observation) => {
+                return self.unknown(turn, observation, Some(former)).await;
+            }
+            Some(link) => link,
+        };
         let Some(whole) = self.lookup.whole(link.entity).await? else {
             return Ok(Ruling::ended(None, Outcome::Superseded, "its entity is no longer kept"));
         };

@@ -3,12 +3,17 @@
 use super::claim::Weight;
 use super::identity::Match;
 use super::{Case, Resolver, Ruling, Turn, claim};
-use crate::model::{Entity, EntityId, Fields, Kind, Link, Moved, Observation, Outcome, Shape, Whole};
+use crate::model::{Entity, EntityId, ExternalId, Fields, Kind, Link, Moved, Observation, Outcome, Shape, Whole};
 use crate::store::Result;
 
 impl Resolver {
-    /// An object that no link names.
-    pub(crate) async fn unknown(&self, turn: &mut Turn<'_>, seen: &Observation) -> Result<Ruling> {
+    /// An object that no link names. `former`: the link of another one that stood in its place.
+    pub(crate) async fn unknown(
+        &self,
+        turn: &mut Turn<'_>,
+        seen: &Observation,
+        former: Option<Link>,
+    ) -> Result<Ruling> {
         match &seen.moved {
             Some(Moved::To(new)) => return self.moved_away(turn, None, seen, new).await,
             Some(Moved::From(old)) => {
@@ -35,6 +40,9 @@ impl Resolver {
             return self.place(turn, seen, parent, &fields.clone()).await;
         }
         let mut case = self.fresh(turn, seen, parent);
+        if let Some(former) = former {
+            turn.settlement.links.push(make_room(&mut case, former));
+        }
         let doubt = case.doubt(turn.system, turn.due(), turn.now);
         let entity = case.whole.entity.id;
         case.into_settlement(&mut turn.settlement);
@@ -112,10 +120,19 @@ impl Resolver {
         Ok(Some(id))
     }
 
-    async fn whole_of(&self, turn: &Turn<'_>, kind: Kind, id: &crate::model::ExternalId) -> Result<Option<Whole>> {
+    async fn whole_of(&self, turn: &Turn<'_>, kind: Kind, id: &ExternalId) -> Result<Option<Whole>> {
         match self.lookup.link(turn.workspace(), turn.system, kind, id).await? {
             Some(link) => self.lookup.whole(link.entity).await,
             None => Ok(None),
         }
     }
+}
+
+/// Gives the place of a former object to the one that stands there now. The former's own tombstone goes to an id beside it.
+fn make_room(case: &mut Case, former: Link) -> Link {
+    if let Some(link) = case.link(former.system, &former.id).cloned() {
+        case.put_link(Link { rev: former.rev, ..link });
+    }
+    let id = ExternalId(format!("{}~{}", former.id, former.entity));
+    Link { id, rev: 0, ..former }
 }

@@ -75,6 +75,8 @@ pub trait Entities: Send + Sync {
     async fn entities(&self, workspace: &str, after: Option<EntityId>, limit: u32) -> Result<Vec<EntityId>>;
     /// Links of one system and kind that are live, for comparing with a whole listing.
     async fn live_links(&self, workspace: &str, system: System, kind: Kind) -> Result<Vec<Link>>;
+    /// Links of the objects that stand within another one of the same system, of any state.
+    async fn links_within(&self, workspace: &str, system: System, outer: &ExternalId) -> Result<Vec<Link>>;
     /// Whether any create intent is open in this system for entities of this kind.
     async fn open_intents(&self, workspace: &str, system: System, kind: Kind) -> Result<Vec<EntityId>>;
 }

@@ -93,7 +93,7 @@ pub struct Reading {
 
 impl Reading {
     /// What stands between the id of an object and the key of one within it.
-    pub const WITHIN: char = '#';
+    pub const WITHIN: char = ExternalId::WITHIN;
 
     /// A reading of an object that holds no others.
     pub fn new(observation: Observation, status: u16) -> Self {

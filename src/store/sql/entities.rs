@@ -98,6 +98,19 @@ impl Entities for Db {
         read(rows)
     }
 
+    async fn links_within(&self, workspace: &str, system: System, outer: &ExternalId) -> Result<Vec<Link>> {
+        let mut on = self.read().await?;
+        let rows: Vec<LinkRow> = all!(
+            &mut on,
+            "SELECT workspace, system, kind, id, entity, state, snapshot, version, seen, sent, ledger, rev \
+             FROM links WHERE within = $3 AND workspace = $1 AND system = $2 ORDER BY id",
+            workspace,
+            system.word(),
+            outer.as_str()
+        );
+        read(rows)
+    }
+
     async fn open_intents(&self, workspace: &str, system: System, kind: Kind) -> Result<Vec<EntityId>> {
         let mut on = self.read().await?;
         ids(all!(

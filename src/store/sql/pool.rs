@@ -39,6 +39,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../../migrations/sqlite/0002_installs.sql"),
         include_str!("../../../migrations/postgres/0002_installs.sql"),
     ),
+    (
+        5,
+        "within",
+        include_str!("../../../migrations/sqlite/0005_within.sql"),
+        include_str!("../../../migrations/postgres/0005_within.sql"),
+    ),
 ];
 
 /// What a store is opened for.

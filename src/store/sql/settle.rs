@@ -178,11 +178,11 @@ async fn write_entity(tx: &mut Tx, entity: &Entity) -> sqlx::Result<u64> {
 
 async fn write_link(tx: &mut Tx, link: &Link) -> sqlx::Result<u64> {
     let sql = if link.rev == 0 {
-        "INSERT INTO links (workspace, system, kind, id, entity, state, snapshot, version, seen, sent, ledger, rev) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 + 1) ON CONFLICT DO NOTHING"
+        "INSERT INTO links (workspace, system, kind, id, entity, state, snapshot, version, seen, sent, ledger, rev, within) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 + 1, $13) ON CONFLICT DO NOTHING"
     } else {
         "UPDATE links SET entity = $5, state = $6, snapshot = $7, version = $8, seen = $9, sent = $10, ledger = $11, \
-         rev = rev + 1 WHERE workspace = $1 AND system = $2 AND kind = $3 AND id = $4 AND rev = $12"
+         rev = rev + 1, within = $13 WHERE workspace = $1 AND system = $2 AND kind = $3 AND id = $4 AND rev = $12"
     };
     Ok(execute!(
         tx,
@@ -199,6 +199,7 @@ async fn write_link(tx: &mut Tx, link: &Link) -> sqlx::Result<u64> {
         link.sent.as_ref().map(json).transpose()?,
         json(&link.ledger)?,
         link.rev,
+        link.id.within().map(|outer| outer.0),
     ))
 }
 

@@ -21,6 +21,7 @@ on_both!(
     children_are_the_live_ones_of_a_parent,
     entities_come_in_the_order_of_their_ids,
     live_links_are_those_of_one_system_and_kind,
+    links_within_are_those_of_one_object_in_any_state,
     open_intents_are_those_of_one_system_and_kind,
     a_bad_row_is_an_error_that_names_it,
 );
@@ -187,6 +188,23 @@ async fn live_links_are_those_of_one_system_and_kind(db: &Database) {
     assert_eq!(links.iter().map(|link| link.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(db.store.live_links(ACME, System::Ghl, Kind::Task).await.unwrap().len(), 1);
     assert_eq!(db.store.live_links("other", System::Ghl, Kind::Contact).await.unwrap(), []);
+}
+
+async fn links_within_are_those_of_one_object_in_any_state(db: &Database) {
+    let inner = |n, id: &str| Link { kind: Kind::Note, ..link(n, System::Timify, id) };
+    let gone = Link { state: LinkState::Gone, ..inner(2, "c1#own") };
+    db.put(|s| {
+        s.entities.extend((1..=4).map(contact));
+        s.links.push(link(1, System::Timify, "c1"));
+        s.links.extend([gone.clone(), inner(3, "c1#k2"), inner(4, "c10#own")]);
+    })
+    .await;
+    let within = async |system, outer: &str| db.store.links_within(ACME, system, &ext(outer)).await.unwrap();
+    let found = within(System::Timify, "c1").await;
+    let ids: Vec<_> = found.into_iter().map(|link| (link.id.0, link.state)).collect();
+    assert_eq!(ids, [("c1#k2".to_owned(), LinkState::Live), ("c1#own".to_owned(), LinkState::Gone)]);
+    assert!(within(System::Timify, "c2").await.is_empty());
+    assert!(within(System::Timerex, "c1").await.is_empty());
 }
 
 async fn open_intents_are_those_of_one_system_and_kind(db: &Database) {
