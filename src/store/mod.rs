@@ -168,7 +168,7 @@ pub trait Mirrors: Send + Sync {
     async fn in_state(&self, workspace: &str, state: MirrorState, limit: u32) -> Result<Vec<Mirror>>;
     /// Writes to one entity in one system since an instant: attempts that were done or are unclear (the fuse).
     async fn writes_since(&self, entity: EntityId, system: System, since: Millis) -> Result<u32>;
-    /// Attempts of one action in one system since an instant, refused ones not counted (the brake).
+    /// Attempts of one action in one system since an instant that were done or are unclear (the brake).
     async fn actions_since(&self, workspace: &str, system: System, action: Action, since: Millis) -> Result<u32>;
 }
 

@@ -66,7 +66,7 @@ impl Mirrors for Db {
         let row: Option<(i64,)> = first!(
             &mut on,
             "SELECT COUNT(*) FROM attempts WHERE workspace = $1 AND system = $2 AND action = $3 AND at >= $4 \
-             AND result <> 'refused'",
+             AND result IN ('done', 'unclear')",
             workspace,
             system.word(),
             action.word(),
