@@ -10,6 +10,7 @@ mod intake;
 mod kill;
 mod lanes;
 mod limits;
+mod mission;
 mod oauth;
 mod oauth_kill;
 mod outcomes;
