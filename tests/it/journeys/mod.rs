@@ -17,6 +17,7 @@ mod outcomes;
 mod proving;
 mod task_edits;
 mod tenants;
+mod time_zones;
 
 use lockstep::model::{Origin, System};
 use lockstep::sandbox::StandIn;
