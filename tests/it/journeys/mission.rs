@@ -261,7 +261,9 @@ async fn a_timify_change_reaches_timerex_through_the_hub(place: &mut Place) {
 async fn a_timify_change_stays_out_of_timerex_where_the_mapping_says_so(place: &mut Place) {
     use lockstep::model::{CreateRule, System};
     let mut plan = Plan::of(1);
-    plan.adjust = |config| drop(config.workspaces[0].policy.create.insert(System::Timerex, CreateRule::Off));
+    plan.adjust = |config| {
+        config.workspaces[0].policy.create.insert(System::Timerex, CreateRule::Off);
+    };
     let world = plan.start(place).await;
     world.edit(0, "timify", "create contact", json!({ "fields": contact("timify", "Jana") })).await;
     world.settle().await;
