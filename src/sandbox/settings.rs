@@ -250,19 +250,10 @@ fn timerex(workspaces: &[Workspace]) -> TimerexSettings {
             name: "Consultation".into(),
             duration: 30,
             timezone: "Asia/Tokyo".into(),
-            zoom: false,
+            meeting: None,
         }],
     };
-    TimerexSettings {
-        teams: workspaces.iter().enumerate().map(team).collect(),
-        reads_a_minute: 60,
-        writes_an_hour: 100,
-        echo_webhooks: true,
-        cancel_again_is_fine: true,
-        misspelt_new_id: false,
-        cancelled_status: 3,
-        older_shape: false,
-    }
+    TimerexSettings::new(workspaces.iter().enumerate().map(team).collect())
 }
 
 fn extension(system: System, secrets: impl Iterator<Item = (String, String)>) -> ExtensionSettings {

@@ -92,7 +92,8 @@ fn a_wrong_clock_shows_in_the_date_and_refuses_our_timestamps() {
 
 fn webhook(id: &str) -> Webhook {
     let (system, account) = (System::Timerex, "sandbox_team_1".to_owned());
-    Webhook { system, extension: false, account, id: id.to_owned(), body: json!({ "webhook_type": "event_confirmed" }) }
+    let body = json!({ "webhook_type": "event_confirmed" });
+    Webhook { system, extension: false, account, id: id.to_owned(), body, push_to: None }
 }
 
 fn outbox() -> Outbox {
@@ -124,7 +125,8 @@ fn a_failed_delivery_is_repeated_with_the_same_id_and_body_and_then_given_up() {
 
 fn of_ghl(word: &str) -> Webhook {
     let body = json!({ "type": word, "webhookId": "w1" });
-    Webhook { system: System::Ghl, extension: false, account: "loc".to_owned(), id: "w1".to_owned(), body }
+    let (account, id) = ("loc".to_owned(), "w1".to_owned());
+    Webhook { system: System::Ghl, extension: false, account, id, body, push_to: None }
 }
 
 /// An outbox of GHL with its default URL, and one for the account `loc`.
@@ -245,6 +247,25 @@ fn held_deliveries_go_in_reverse_when_asked_and_duplicates_and_losses_are_on_dem
     outbox.accept(&webhook("f"), NOW);
     assert!(drain(&mut outbox).is_empty());
     assert_eq!(outbox.list(6)[0].state, DeliveryState::Lost);
+}
+
+#[test]
+fn a_push_goes_to_the_url_that_was_named_and_is_tried_three_times() {
+    let mut outbox = outbox();
+    let to = "http://127.0.0.1:9/watch".to_owned();
+    outbox.accept(&Webhook { push_to: Some(to.clone()), ..webhook("a") }, NOW);
+    let mut now = NOW;
+    for _ in 0..3 {
+        let sending = outbox.take_due(now).pop().unwrap();
+        assert_eq!((sending.url.as_str(), sending.push), (to.as_str(), true));
+        outbox.settle(sending.number, Some(404), now);
+        now = outbox.next_due(now).unwrap_or(now);
+    }
+    assert_eq!(outbox.list(0)[0].state, DeliveryState::Failed);
+    outbox.accept(&Webhook { push_to: Some(to), ..webhook("b") }, now);
+    let sending = outbox.take_due(now).pop().unwrap();
+    outbox.settle(sending.number, Some(204), now);
+    assert_eq!(outbox.list(1)[0].state, DeliveryState::Delivered);
 }
 
 #[test]

@@ -20,8 +20,12 @@ impl Bench {
     }
 
     fn raw(&mut self, method: &str, path: &str, key: &str) -> Response {
+        self.sent(method, path, key, "")
+    }
+
+    fn sent(&mut self, method: &str, path: &str, key: &str, body: &str) -> Response {
         let request = http::Request::builder().method(method).uri(format!("/api/beta{path}"));
-        let request = request.header("x-api-key", key).body(bytes::Bytes::new()).unwrap();
+        let request = request.header("x-api-key", key).body(body.to_owned().into()).unwrap();
         let mut turn = Turn { now: self.now, rng: &mut self.rng, webhooks: Vec::new() };
         let response = self.world.answer(&request, &mut turn);
         self.webhooks.append(&mut turn.webhooks);
@@ -32,6 +36,27 @@ impl Bench {
         let key = self.team().api_key.clone();
         let response = self.raw(method, path, &key);
         (response.status(), serde_json::from_slice(response.body()).unwrap_or_default())
+    }
+
+    fn post(&mut self, path: &str, body: &Value) -> StatusCode {
+        let key = self.team().api_key.clone();
+        self.sent("POST", path, &key, &body.to_string()).status()
+    }
+
+    /// A new one-time URL of the first calendar, watched by the documented request; its id and its address.
+    fn one_time_url(&mut self) -> (String, String) {
+        let calendar = self.team().calendars[0].id.clone();
+        let (_, url) = self.call("POST", &format!("/calendars/{calendar}/one-time-url"));
+        let [id, address] = ["id", "url"].map(|key| url[key].as_str().unwrap().to_owned());
+        let path = format!("/calendars/one-time-url/{id}/watch");
+        assert_eq!(self.post(&path, &fixture("rest_watch_one_time_url_request")), 201);
+        (id, address)
+    }
+
+    /// The status words of the pushes so far.
+    fn pushed(&self) -> Vec<&str> {
+        let pushes = self.webhooks.iter().filter(|one| one.push_to.is_some());
+        pushes.map(|one| one.body["status"].as_str().unwrap()).collect()
     }
 
     fn team(&self) -> &TimerexTeam {
@@ -80,7 +105,7 @@ fn a_wrong_key_is_sent_to_a_login_page_and_a_right_one_is_nobody() {
 
 #[test]
 fn a_booking_is_told_with_the_documented_keys() {
-    let mut bench = Bench::new(|settings| settings.teams[0].calendars[0].zoom = true);
+    let mut bench = Bench::new(|settings| settings.teams[0].calendars[0].meeting = Some(Meeting::Zoom));
     bench.book("2026-03-10T10:00:00+09:00");
     let (told, documented) = (bench.webhooks[0].body.clone(), fixture("event_confirmed"));
     assert_eq!(keys(&told), keys(&documented));
@@ -131,7 +156,7 @@ fn the_old_half_can_carry_the_misspelt_key() {
 fn the_older_shape_lacks_the_newer_keys() {
     let mut bench = Bench::new(|settings| {
         settings.older_shape = true;
-        settings.teams[0].calendars[0].zoom = true;
+        settings.teams[0].calendars[0].meeting = Some(Meeting::Zoom);
     });
     bench.book("2026-03-10T01:00:00Z");
     assert_eq!(keys(&bench.webhooks[0].body["event"]), keys(&fixture("event_confirmed_older_shape")["event"]));
@@ -139,7 +164,7 @@ fn the_older_shape_lacks_the_newer_keys() {
 
 #[test]
 fn over_the_api_status_is_a_word_and_url_params_are_missing() {
-    let mut bench = Bench::new(|settings| settings.teams[0].calendars[0].zoom = true);
+    let mut bench = Bench::new(|settings| settings.teams[0].calendars[0].meeting = Some(Meeting::Zoom));
     let id = bench.book("2026-03-10T01:00:00Z");
     let (_, read) = bench.call("GET", &format!("/events/{id}"));
     let documented = fixture("rest_get_event");
@@ -200,14 +225,77 @@ fn members_are_a_list_in_a_list_and_one_object_alone() {
 }
 
 #[test]
-fn a_one_time_url_waits_for_its_booking() {
-    let mut bench = Bench::new(|settings| settings.teams[0].calendars[0].zoom = true);
+fn a_one_time_url_waits_for_its_booking_and_is_used_once() {
+    let mut bench = Bench::new(|settings| settings.teams[0].calendars[0].meeting = Some(Meeting::Zoom));
     let calendar = bench.team().calendars[0].id.clone();
     let (status, url) = bench.call("POST", &format!("/calendars/{calendar}/one-time-url"));
     assert_eq!((status.as_u16(), &url["status"], &url["event"]), (201, &json!("pending"), &Value::Null));
+    assert_eq!(keys(&url), keys(&fixture("rest_one_time_url_pending")));
     let fields = json!({ "one_time_url": url["id"], "start_datetime": "2026-03-10T01:00:00Z" });
-    let booked = bench.edit("create", None, fields).unwrap();
-    let (_, url) = bench.call("GET", &format!("/calendars/one-time-url/{}", url["id"].as_str().unwrap()));
+    let booked = bench.edit("create", None, fields.clone()).unwrap();
+    assert!(bench.edit("create", None, fields).is_err());
+    let path = format!("/calendars/one-time-url/{}", url["id"].as_str().unwrap());
+    let (_, url) = bench.call("GET", &path);
     assert_eq!((&url["status"], &url["event"]["id"]), (&json!("confirmed"), &json!(booked)));
     assert_eq!(keys(&url["event"]), keys(&fixture("rest_one_time_url_confirmed")["event"]));
+    let foreign = bench.world.settings.teams[1].api_key.clone();
+    assert_eq!(bench.raw("GET", &path, &foreign).status(), 404);
+}
+
+#[test]
+fn those_who_watch_a_one_time_url_are_pushed_its_booking_and_its_cancelling() {
+    let mut bench = Bench::new(|_| {});
+    let (id, address) = bench.one_time_url();
+    let fields = json!({ "one_time_url": id, "start_datetime": "2026-03-10T01:00:00Z" });
+    let booked = bench.edit("create", None, fields).unwrap();
+    bench.call("POST", &format!("/events/{booked}/cancel"));
+    let pushes: Vec<_> = bench.webhooks.iter().filter(|one| one.push_to.is_some()).collect();
+    for (push, documented) in pushes.iter().zip(["push_one_time_url_confirmed", "push_one_time_url_cancelled"]) {
+        let mut documented = fixture(documented);
+        documented["one_time_url"] = json!({ "id": id, "url": address });
+        assert_eq!(push.body, documented);
+        assert_eq!(push.push_to.as_deref(), Some("https://hooks.example.test/timerex/watch"));
+    }
+    assert_eq!(pushes.len(), 2);
+    assert_eq!(bench.post(&format!("/calendars/one-time-url/{id}/watch"), &json!({ "token": "t" })), 400);
+    assert_eq!(bench.post("/calendars/one-time-url/unknown/watch", &json!({})), 404);
+}
+
+#[rstest::rstest]
+#[case::pushed(true, &["confirmed", "cancelled", "confirmed"])]
+#[case::silent(false, &["confirmed"])]
+fn a_moved_booking_keeps_its_one_time_url(#[case] push_moves: bool, #[case] words: &[&str]) {
+    let mut bench = Bench::new(|settings| settings.push_moves = push_moves);
+    let (id, _) = bench.one_time_url();
+    let fields = json!({ "one_time_url": id, "start_datetime": "2026-03-10T01:00:00Z" });
+    let old = bench.edit("create", None, fields).unwrap();
+    let new = bench.edit("move", Some(&old), json!({ "start_datetime": "2026-03-12T05:00:00Z" })).unwrap();
+    assert_eq!(bench.pushed(), words);
+    let (_, url) = bench.call("GET", &format!("/calendars/one-time-url/{id}"));
+    assert_eq!((&url["status"], &url["event"]["id"]), (&json!("confirmed"), &json!(new)));
+}
+
+#[test]
+fn a_guest_who_comes_by_a_link_brings_its_query_along() {
+    let mut bench = Bench::new(|settings| settings.url_has_query = true);
+    let (_, address) = bench.one_time_url();
+    let link = format!("{address}?contact_ref=ghl_Abc123&guest_email=hanako%40example.test&utm_source=a%20b");
+    let fields = json!({ "link": link, "start_datetime": "2026-03-10T01:00:00Z", "name": "山田 花子" });
+    bench.edit("create", None, fields.clone()).unwrap();
+    let told = &bench.webhooks[0].body["event"];
+    assert_eq!(told["url_params"], json!([{ "contact_ref": "ghl_Abc123" }, { "utm_source": "a b" }]));
+    assert_eq!(
+        (&told["form"][1]["value"], &told["form"][2]["value"]),
+        (&json!("山田 花子"), &json!("hanako@example.test"))
+    );
+    assert!(
+        told["url"]
+            .as_str()
+            .unwrap()
+            .ends_with("/cal00001?contact_ref=ghl_Abc123&guest_email=hanako%40example.test&utm_source=a%20b")
+    );
+    assert!(bench.edit("create", None, fields).is_err(), "the link is used");
+    let page =
+        json!({ "link": "https://timerex.net/s/sandbox_team_1/cal00001", "start_datetime": "2026-03-10T01:00:00Z" });
+    assert!(bench.edit("create", None, page).is_ok());
 }

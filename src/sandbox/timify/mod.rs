@@ -352,6 +352,7 @@ fn webhook(company: &str, (name, whole): Told, body: WebhookBody, turn: &mut Tur
         account: company.to_owned(),
         id: web::uuid(turn.rng),
         body: json!({ "event": name, "companyId": company, "data": told }),
+        push_to: None,
     }
 }
 
