@@ -6,7 +6,7 @@ use std::fmt::Write;
 use anyhow::{Context, Result};
 
 use crate::model::System;
-use crate::sandbox::settings::{Receiver, SandboxSettings, Workspace};
+use crate::sandbox::settings::{MEMBER_NUMBER, Receiver, SandboxSettings, Workspace};
 use crate::sandbox::signing::Signer;
 use crate::secret::Secret;
 
@@ -137,12 +137,24 @@ name = "{name}"
 {mode}[workspaces.ghl]
 location = "{location}"
 connection = "ghl-{name}"
+[workspaces.ghl.fields]
+member_number = "{ghl_member_field}"
 [workspaces.timify]
 company = "{company}"
 connection = "timify"
+# Where no extension holds the tags, they stand in this field of the customer.
+tags_field = "Tags"
+[workspaces.timify.fields]
+member_number = "{timify_member_field}"
 [workspaces.timerex]
 team = "{team}"
 connection = "timerex-{name}"
+[workspaces.timerex.fields]
+phone = "電話番号"
+member_number = "{member_number}"
+# This is a rehearsal: nobody is mailed. At the real TimeRex, a cancellation over the API writes to the guest.
+[workspaces.notify]
+timerex = true
 [workspaces.extensions.timify]
 url = "{base}/extension/timify"
 secrets = ["{timify_extension}"]
@@ -163,6 +175,9 @@ timerex_url_path = "{calendar_path}"
             .oauth
             .as_ref()
             .map_or_else(|| format!("token = \"{}\"", workspace.ghl_token), |_| "oauth = true".to_owned()),
+        ghl_member_field = workspace.ghl_member_field,
+        timify_member_field = workspace.timify_member_field,
+        member_number = MEMBER_NUMBER,
         timerex_key = workspace.timerex_key,
         timerex_header = settings.timerex_header,
         timerex_token = workspace.timerex_webhook_token,
@@ -186,7 +201,14 @@ pub fn receivers(settings: &SandboxSettings, service: &str) -> Vec<Receiver> {
     let url = |system: System| format!("{service}/webhooks/{system}");
     let plain = |system: System| Receiver { system, extension: false, account: None, url: url(system) };
     let mut receivers: Vec<Receiver> = System::ALL.iter().copied().map(plain).collect();
+    // Without a company in the body, each company needs a URL of its own.
+    let timify_apart = settings.timify.webhook.company_key.is_none();
     for workspace in &settings.workspaces {
+        if timify_apart {
+            let (system, account) = (System::Timify, Some(workspace.timify_company.clone()));
+            let url = format!("{}/{}", url(system), workspace.name);
+            receivers.push(Receiver { system, extension: false, account, url });
+        }
         for (system, account) in
             [(System::Timify, &workspace.timify_company), (System::Timerex, &workspace.timerex_team)]
         {

@@ -151,13 +151,12 @@ impl Booking {
         record.insert("url".into(), json!(link(team, calendar) + &query));
         record.insert("url_params".into(), json!(self.url_params));
         record.extend(self.moving());
-        match &self.cancelled {
-            Some(cancelled) => self.ended(&mut record, cancelled, settings),
-            None => {
-                record.insert("status".into(), json!(1));
-                record.extend(self.links());
-                record.extend(calendar.meeting.map(|meeting| meeting.record(&json!(80_000_000_001_i64))));
-            }
+        if let Some(cancelled) = &self.cancelled {
+            self.ended(&mut record, cancelled, settings);
+        } else {
+            record.insert("status".into(), json!(1));
+            record.extend(self.links());
+            record.extend(calendar.meeting.map(|meeting| meeting.record(&json!(80_000_000_001_i64))));
         }
         if !settings.sends_url_params {
             record.remove("url_params");
