@@ -371,6 +371,41 @@ async fn a_signed_delivery_reaches_a_listener_and_is_repeated_until_it_is_taken(
 }
 
 #[tokio::test]
+async fn a_push_reaches_the_url_that_was_named_without_any_token() {
+    let stop = CancellationToken::new();
+    let base = served(&stop).await;
+    let (url, mut heard) = receiver().await;
+    let keys = get(&base, "/control/keys").await;
+    let [key, calendar] = ["timerex_key", "timerex_calendar"].map(|key| keys["workspaces"][0][key].as_str().unwrap());
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let call = |path: String, body: Value| {
+        let request = client.post(format!("{base}/timerex/api/beta{path}")).header("x-api-key", key);
+        request.body(body.to_string()).send()
+    };
+    let made = call(format!("/calendars/{calendar}/one-time-url"), json!({})).await.unwrap();
+    let link: Value = serde_json::from_slice(&made.bytes().await.unwrap()).unwrap();
+    let id = link["id"].as_str().unwrap();
+    let watch = json!({ "token": "t1", "notification_url": url });
+    assert_eq!(call(format!("/calendars/one-time-url/{id}/watch"), watch).await.unwrap().status(), 201);
+    let edit = json!({
+        "system": "timerex", "action": "create", "kind": "appointment", "account": "sandbox_team_1",
+        "fields": { "link": link["url"], "start_datetime": "2026-03-10T01:00:00Z" },
+    });
+    post(&base, "/control/edits", edit).await;
+    for _ in 0..2 {
+        let (headers, body) = heard.recv().await.unwrap();
+        assert_eq!(
+            (headers.get("x-timerex-authorization"), &headers["content-type"]),
+            (None, &"application/json".parse().unwrap())
+        );
+        let told: Value = serde_json::from_slice(&body).unwrap();
+        let expected = json!({ "id": id, "url": link["url"] });
+        assert_eq!(told, json!({ "token": "t1", "status": "confirmed", "one_time_url": expected }));
+    }
+    stop.cancel();
+}
+
+#[tokio::test]
 async fn a_cut_connection_gives_no_answer_and_the_next_request_does() {
     let stop = CancellationToken::new();
     let base = served(&stop).await;
