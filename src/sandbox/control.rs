@@ -229,6 +229,7 @@ async fn forge(State(shared): Shell, Json(forged): Json<ForgeBody>) -> Json<Valu
         account: forged.account,
         id: forged.id.unwrap_or_else(|| "forged".to_owned()),
         body,
+        push_to: None,
     };
     let delivery = shared.outbox().forge(&webhook, bytes, forged.signature, shared.now());
     shared.wake();

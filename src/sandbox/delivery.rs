@@ -183,6 +183,9 @@ pub struct Delivery {
     pub attempts: Vec<Attempt>,
     /// SHA-256 of the body, hexadecimal: by it the receiver's row can be told where the vendor sends no id.
     pub body_sha256: String,
+    /// Where it goes, if not to the registered receiver.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub push_to: Option<String>,
     #[serde(skip)]
     body: Bytes,
     #[serde(skip)]
@@ -208,6 +211,8 @@ pub struct Sending {
     pub body: Bytes,
     /// How it is signed.
     pub signature: Signature,
+    /// Whether it is a push, which carries no proof but what is in its body.
+    pub push: bool,
 }
 
 /// All deliveries.
@@ -381,7 +386,9 @@ impl Outbox {
     fn add(&mut self, webhook: &Webhook, from: StandIn, body: Bytes, now: Millis) -> u64 {
         let number = self.next;
         self.next += 1;
-        let word = ["type", "webhook_type", "event"].iter().find_map(|key| webhook.body.get(*key)?.as_str());
+        let word = ["type", "webhook_type", "event", "eventType", "status"]
+            .iter()
+            .find_map(|key| webhook.body.get(*key)?.as_str());
         let mut delivery = Delivery {
             number,
             id: webhook.id.clone(),
@@ -392,6 +399,7 @@ impl Outbox {
             signature: Signature::Good,
             copy: false,
             attempts: Vec::new(),
+            push_to: webhook.push_to.clone(),
             body_sha256: hex::encode(digest(&body)),
             body,
             due: now,
@@ -413,7 +421,8 @@ impl Outbox {
         };
         let default_only = delivery.from == GHL && DEFAULT_URL_ONLY.contains(&delivery.word.as_str());
         let own = if default_only { None } else { fits(true) };
-        let Some(receiver) = own.or_else(|| fits(false)) else {
+        let registered = || own.or_else(|| fits(false)).map(|receiver| receiver.url.clone());
+        let Some(url) = delivery.push_to.clone().or_else(registered) else {
             self.close(number, DeliveryState::NoReceiver);
             return None;
         };
@@ -423,9 +432,10 @@ impl Outbox {
             from: delivery.from,
             account: delivery.account.clone(),
             id: delivery.id.clone(),
-            url: receiver.url.clone(),
+            url,
             body: delivery.body.clone(),
             signature: delivery.signature,
+            push: delivery.push_to.is_some(),
         })
     }
 

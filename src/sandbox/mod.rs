@@ -84,6 +84,9 @@ pub struct Webhook {
     pub id: String,
     /// The JSON body; keys keep the order in which the vendor writes them.
     pub body: Value,
+    /// Where it goes instead of to the registered receiver, and then without any header that proves who sends: a push
+    /// notification, to the URL that its subscriber named.
+    pub push_to: Option<String>,
 }
 
 /// A user's edit in one of the systems, as the control API takes it.

@@ -3,8 +3,6 @@
 //! In: how many workspaces. Out: settings with fixed, made-up ids and secrets, the same on every start, so that a
 //! configuration written once fits.
 
-use std::time::Duration;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
@@ -12,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::StandIn;
 use super::delivery::DeliverySettings;
 use super::extension::{ExtensionAccount, ExtensionSettings};
-use super::ghl::{CalendarSettings, GhlSettings, LocationSettings, TokenSettings};
+use super::ghl::{CalendarSettings, CustomFieldSettings, GhlSettings, LocationSettings, TokenSettings};
 use super::timerex::{TimerexCalendar, TimerexSettings, TimerexTeam};
-use super::timify::{Bookable, FieldDefinition, TimifyApp, TimifyCompany, TimifySettings, WebhookBody};
+use super::timify::{Bookable, FieldDefinition, TimifyApp, TimifyCompany, TimifySettings};
 use crate::model::System;
 use crate::secret::digest;
 
@@ -32,6 +30,12 @@ const FIELDS: &[(&str, &str)] = &[
     ("notes", "TEXTAREA"),
 ];
 
+/// The customer fields of their own that every company of the sandbox has, with the ends of their ids.
+const OWN_FIELDS: &[(usize, &str)] = &[(98, MEMBER_NUMBER), (99, "Tags")];
+
+/// A custom field that GHL's locations and TIMIFY's companies have, and a question of TimeRex's guests.
+pub const MEMBER_NUMBER: &str = "Member number";
+
 /// One customer's accounts, with calendars that are one: what a configuration needs to know.
 #[derive(Clone, Serialize)]
 pub struct Workspace {
@@ -45,12 +49,16 @@ pub struct Workspace {
     pub ghl_user: String,
     /// Its Private Integration Token.
     pub ghl_token: String,
+    /// Its custom field for the member number.
+    pub ghl_member_field: String,
     /// TIMIFY company (24 hexadecimal digits).
     pub timify_company: String,
     /// The service that is the calendar.
     pub timify_service: String,
     /// The resource that its bookings stand on.
     pub timify_resource: String,
+    /// The customer field for the member number.
+    pub timify_member_field: String,
     /// Secret of the TIMIFY extension.
     pub timify_extension_secret: String,
     /// TimeRex team (`url_path`).
@@ -167,10 +175,12 @@ impl Workspace {
             ghl_location: format!("SandboxLoc{number:010}"),
             ghl_calendar: format!("SandboxCal{number:010}"),
             ghl_user: format!("SandboxUsr{number:010}"),
+            ghl_member_field: format!("SandboxFld{number:010}"),
             ghl_token: format!("pit-00000000-0000-4000-8000-{number:012}"),
             timify_company: format!("65a0{number:020x}"),
             timify_service: format!("65f0{number:020x}"),
             timify_resource: format!("65d0{number:020x}"),
+            timify_member_field: customer_field(number, 98),
             timify_extension_secret: secret("timify extension"),
             timerex_team: format!("sandbox_team_{number}"),
             timerex_calendar: format!("0c1d{number:016x}"),
@@ -189,6 +199,11 @@ fn ghl(workspaces: &[Workspace]) -> GhlSettings {
     };
     let location = |one: &Workspace| LocationSettings {
         user: one.ghl_user.clone(),
+        custom_fields: vec![CustomFieldSettings {
+            id: one.ghl_member_field.clone(),
+            name: MEMBER_NUMBER.into(),
+            data_type: "TEXT".into(),
+        }],
         ..LocationSettings::new(&one.ghl_location, &format!("Sandbox {}", one.name))
     };
     GhlSettings {
@@ -199,10 +214,20 @@ fn ghl(workspaces: &[Workspace]) -> GhlSettings {
     }
 }
 
+/// The id of a customer field in a workspace's company.
+fn customer_field(workspace: usize, field: usize) -> String {
+    format!("65c0{workspace:010x}{field:010x}")
+}
+
 fn timify(workspaces: &[Workspace]) -> TimifySettings {
     let company = |(number, one): (usize, &Workspace)| {
-        let id = |field: usize| format!("65c0{:010x}{field:010x}", number + 1);
-        let own = FieldDefinition { id: id(99), default_id: None, label: Some("Tags".into()), form: "TEXT".into() };
+        let id = |field: usize| customer_field(number + 1, field);
+        let own = OWN_FIELDS.iter().map(|(field, label)| FieldDefinition {
+            id: id(*field),
+            default_id: None,
+            label: Some((*label).into()),
+            form: "TEXT".into(),
+        });
         let fields = FIELDS.iter().enumerate().map(|(field, (key, form))| FieldDefinition {
             id: id(field),
             default_id: Some((*key).into()),
@@ -214,27 +239,23 @@ fn timify(workspaces: &[Workspace]) -> TimifySettings {
             external_id: String::new(),
             name: name.into(),
             duration,
+            bookable: true,
         };
         TimifyCompany {
             id: one.timify_company.clone(),
             name: format!("Sandbox {}", one.name),
-            fields: fields.chain([own]).collect(),
+            enterprise: Some("65e000000000000000000001".into()),
+            fields: fields.chain(own).collect(),
             resources: vec![bookable(&one.timify_resource, "Room A", None)],
             services: vec![bookable(&one.timify_service, "Consultation", Some(30))],
         }
     };
-    TimifySettings {
-        apps: vec![TimifyApp {
-            appid: "0123456789abcdef01234567".into(),
-            appsecret: "00000000-0000-4000-8000-0000000000aa".into(),
-            companies: workspaces.iter().map(|one| one.timify_company.clone()).collect(),
-        }],
-        companies: workspaces.iter().enumerate().map(company).collect(),
-        echo_webhooks: true,
-        webhook_body: WebhookBody::Full,
-        range_days: 31,
-        token_life: Duration::from_hours(1),
-    }
+    let app = TimifyApp {
+        appid: "0123456789abcdef01234567".into(),
+        appsecret: "00000000-0000-4000-8000-0000000000aa".into(),
+        companies: workspaces.iter().map(|one| one.timify_company.clone()).collect(),
+    };
+    TimifySettings::new(vec![app], workspaces.iter().enumerate().map(company).collect())
 }
 
 fn timerex(workspaces: &[Workspace]) -> TimerexSettings {
@@ -250,19 +271,10 @@ fn timerex(workspaces: &[Workspace]) -> TimerexSettings {
             name: "Consultation".into(),
             duration: 30,
             timezone: "Asia/Tokyo".into(),
-            zoom: false,
+            meeting: None,
         }],
     };
-    TimerexSettings {
-        teams: workspaces.iter().enumerate().map(team).collect(),
-        reads_a_minute: 60,
-        writes_an_hour: 100,
-        echo_webhooks: true,
-        cancel_again_is_fine: true,
-        misspelt_new_id: false,
-        cancelled_status: 3,
-        older_shape: false,
-    }
+    TimerexSettings::new(workspaces.iter().enumerate().map(team).collect())
 }
 
 fn extension(system: System, secrets: impl Iterator<Item = (String, String)>) -> ExtensionSettings {

@@ -161,8 +161,8 @@ async fn send_all(shared: Arc<Shared>, client: reqwest::Client, shutdown: Cancel
 /// One try of one delivery.
 async fn send(shared: Arc<Shared>, client: reqwest::Client, sending: Sending) {
     let now = shared.sandbox().faults.clock(sending.from, shared.now());
-    let Sending { number, from, account, id, url, body, signature } = sending;
-    let headers = shared.signer.amiss(signature, from, &account, &id, now, &body);
+    let Sending { number, from, account, id, url, body, signature, push } = sending;
+    let headers = if push { Vec::new() } else { shared.signer.amiss(signature, from, &account, &id, now, &body) };
     let request = client.post(url).header("content-type", "application/json").body(body);
     let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
     let status = request.send().await.ok().map(|response| response.status().as_u16());

@@ -92,7 +92,8 @@ fn a_wrong_clock_shows_in_the_date_and_refuses_our_timestamps() {
 
 fn webhook(id: &str) -> Webhook {
     let (system, account) = (System::Timerex, "sandbox_team_1".to_owned());
-    Webhook { system, extension: false, account, id: id.to_owned(), body: json!({ "webhook_type": "event_confirmed" }) }
+    let body = json!({ "webhook_type": "event_confirmed" });
+    Webhook { system, extension: false, account, id: id.to_owned(), body, push_to: None }
 }
 
 fn outbox() -> Outbox {
@@ -124,7 +125,8 @@ fn a_failed_delivery_is_repeated_with_the_same_id_and_body_and_then_given_up() {
 
 fn of_ghl(word: &str) -> Webhook {
     let body = json!({ "type": word, "webhookId": "w1" });
-    Webhook { system: System::Ghl, extension: false, account: "loc".to_owned(), id: "w1".to_owned(), body }
+    let (account, id) = ("loc".to_owned(), "w1".to_owned());
+    Webhook { system: System::Ghl, extension: false, account, id, body, push_to: None }
 }
 
 /// An outbox of GHL with its default URL, and one for the account `loc`.
@@ -248,6 +250,25 @@ fn held_deliveries_go_in_reverse_when_asked_and_duplicates_and_losses_are_on_dem
 }
 
 #[test]
+fn a_push_goes_to_the_url_that_was_named_and_is_tried_three_times() {
+    let mut outbox = outbox();
+    let to = "http://127.0.0.1:9/watch".to_owned();
+    outbox.accept(&Webhook { push_to: Some(to.clone()), ..webhook("a") }, NOW);
+    let mut now = NOW;
+    for _ in 0..3 {
+        let sending = outbox.take_due(now).pop().unwrap();
+        assert_eq!((sending.url.as_str(), sending.push), (to.as_str(), true));
+        outbox.settle(sending.number, Some(404), now);
+        now = outbox.next_due(now).unwrap_or(now);
+    }
+    assert_eq!(outbox.list(0)[0].state, DeliveryState::Failed);
+    outbox.accept(&Webhook { push_to: Some(to), ..webhook("b") }, now);
+    let sending = outbox.take_due(now).pop().unwrap();
+    outbox.settle(sending.number, Some(204), now);
+    assert_eq!(outbox.list(1)[0].state, DeliveryState::Delivered);
+}
+
+#[test]
 fn a_webhook_without_a_receiver_is_not_kept_waiting() {
     let mut outbox = Outbox::new(delivery::DeliverySettings::default(), Vec::new());
     outbox.accept(&webhook("a"), NOW);
@@ -346,6 +367,41 @@ async fn a_signed_delivery_reaches_a_listener_and_is_repeated_until_it_is_taken(
     assert_eq!((&told["type"], &told["data"]["id"]), (&json!("contact.created"), &made["id"]));
     let state = get(&base, "/control/state").await;
     assert_eq!(state["extension"]["timerex"]["sandbox_team_1"]["contacts"][0]["name"], "山田 花子");
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn a_push_reaches_the_url_that_was_named_without_any_token() {
+    let stop = CancellationToken::new();
+    let base = served(&stop).await;
+    let (url, mut heard) = receiver().await;
+    let keys = get(&base, "/control/keys").await;
+    let [key, calendar] = ["timerex_key", "timerex_calendar"].map(|key| keys["workspaces"][0][key].as_str().unwrap());
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let call = |path: String, body: Value| {
+        let request = client.post(format!("{base}/timerex/api/beta{path}")).header("x-api-key", key);
+        request.body(body.to_string()).send()
+    };
+    let made = call(format!("/calendars/{calendar}/one-time-url"), json!({})).await.unwrap();
+    let link: Value = serde_json::from_slice(&made.bytes().await.unwrap()).unwrap();
+    let id = link["id"].as_str().unwrap();
+    let watch = json!({ "token": "t1", "notification_url": url });
+    assert_eq!(call(format!("/calendars/one-time-url/{id}/watch"), watch).await.unwrap().status(), 201);
+    let edit = json!({
+        "system": "timerex", "action": "create", "kind": "appointment", "account": "sandbox_team_1",
+        "fields": { "link": link["url"], "start_datetime": "2026-03-10T01:00:00Z" },
+    });
+    post(&base, "/control/edits", edit).await;
+    for _ in 0..2 {
+        let (headers, body) = heard.recv().await.unwrap();
+        assert_eq!(
+            (headers.get("x-timerex-authorization"), &headers["content-type"]),
+            (None, &"application/json".parse().unwrap())
+        );
+        let told: Value = serde_json::from_slice(&body).unwrap();
+        let expected = json!({ "id": id, "url": link["url"] });
+        assert_eq!(told, json!({ "token": "t1", "status": "confirmed", "one_time_url": expected }));
+    }
     stop.cancel();
 }
 

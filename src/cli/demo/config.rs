@@ -6,7 +6,7 @@ use std::fmt::Write;
 use anyhow::{Context, Result};
 
 use crate::model::System;
-use crate::sandbox::settings::{Receiver, SandboxSettings, Workspace};
+use crate::sandbox::settings::{MEMBER_NUMBER, Receiver, SandboxSettings, Workspace};
 use crate::sandbox::signing::Signer;
 use crate::secret::Secret;
 
@@ -118,31 +118,34 @@ companies = ["{company}"]
 }
 
 fn accounts(settings: &SandboxSettings, workspace: &Workspace, base: &str, service: &Service) -> String {
-    let name = &workspace.name;
+    let mut text = connections(settings, workspace, service);
     let mode = service.mode.map_or_else(String::new, |mode| format!("mode = \"{mode}\"\n"));
-    let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = write!(
         text,
-        r#"[connections.ghl-{name}]
-system = "ghl"
-{ghl_login}
-[connections.timerex-{name}]
-system = "timerex"
-api_key = "{timerex_key}"
-webhook_header = "{timerex_header}"
-webhook_tokens = ["{timerex_token}"]
-[[workspaces]]
+        r#"[[workspaces]]
 name = "{name}"
 {mode}[workspaces.ghl]
 location = "{location}"
 connection = "ghl-{name}"
+[workspaces.ghl.fields]
+member_number = "{ghl_member_field}"
 [workspaces.timify]
 company = "{company}"
 connection = "timify"
+# Where no extension holds the tags, they stand in this field of the customer.
+tags_field = "Tags"
+[workspaces.timify.fields]
+member_number = "{timify_member_field}"
 [workspaces.timerex]
 team = "{team}"
 connection = "timerex-{name}"
+[workspaces.timerex.fields]
+phone = "電話番号"
+member_number = "{member_number}"
+# This is a rehearsal: nobody is mailed. At the real TimeRex, a cancellation over the API writes to the guest.
+[workspaces.notify]
+timerex = true
 [workspaces.extensions.timify]
 url = "{base}/extension/timify"
 secrets = ["{timify_extension}"]
@@ -159,16 +162,13 @@ timerex_url_path = "{calendar_path}"
 [workspaces.policy]
 {policy}
 "#,
-        ghl_login = service
-            .oauth
-            .as_ref()
-            .map_or_else(|| format!("token = \"{}\"", workspace.ghl_token), |_| "oauth = true".to_owned()),
-        timerex_key = workspace.timerex_key,
-        timerex_header = settings.timerex_header,
-        timerex_token = workspace.timerex_webhook_token,
+        name = workspace.name,
         location = workspace.ghl_location,
+        ghl_member_field = workspace.ghl_member_field,
         company = workspace.timify_company,
+        timify_member_field = workspace.timify_member_field,
         team = workspace.timerex_team,
+        member_number = MEMBER_NUMBER,
         timify_extension = workspace.timify_extension_secret,
         timerex_extension = workspace.timerex_extension_secret,
         ghl_calendar = workspace.ghl_calendar,
@@ -181,12 +181,40 @@ timerex_url_path = "{calendar_path}"
     text
 }
 
+/// The connections that are a workspace's own.
+fn connections(settings: &SandboxSettings, workspace: &Workspace, service: &Service) -> String {
+    let login = || format!("token = \"{}\"", workspace.ghl_token);
+    format!(
+        r#"[connections.ghl-{name}]
+system = "ghl"
+{ghl_login}
+[connections.timerex-{name}]
+system = "timerex"
+api_key = "{timerex_key}"
+webhook_header = "{timerex_header}"
+webhook_tokens = ["{timerex_token}"]
+"#,
+        name = workspace.name,
+        ghl_login = service.oauth.as_ref().map_or_else(login, |_| "oauth = true".to_owned()),
+        timerex_key = workspace.timerex_key,
+        timerex_header = settings.timerex_header,
+        timerex_token = workspace.timerex_webhook_token,
+    )
+}
+
 /// Where the stand-ins send their webhooks, for a service whose public listener is at `service`.
 pub fn receivers(settings: &SandboxSettings, service: &str) -> Vec<Receiver> {
     let url = |system: System| format!("{service}/webhooks/{system}");
     let plain = |system: System| Receiver { system, extension: false, account: None, url: url(system) };
     let mut receivers: Vec<Receiver> = System::ALL.iter().copied().map(plain).collect();
+    // Without a company in the body, each company needs a URL of its own.
+    let timify_apart = settings.timify.webhook.company_key.is_none();
     for workspace in &settings.workspaces {
+        if timify_apart {
+            let (system, account) = (System::Timify, Some(workspace.timify_company.clone()));
+            let url = format!("{}/{}", url(system), workspace.name);
+            receivers.push(Receiver { system, extension: false, account, url });
+        }
         for (system, account) in
             [(System::Timify, &workspace.timify_company), (System::Timerex, &workspace.timerex_team)]
         {
@@ -195,4 +223,42 @@ pub fn receivers(settings: &SandboxSettings, service: &str) -> Vec<Receiver> {
         }
     }
     receivers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    fn printed(settings: &SandboxSettings) -> Config {
+        let text = text(settings, "http://127.0.0.1:8090", &Service::default()).unwrap();
+        Config::read("lockstep.toml", &text, std::env::temp_dir().as_path(), []).unwrap()
+    }
+
+    #[test]
+    fn the_printed_configuration_names_fields_that_the_sandbox_has_and_lets_timerex_alone_write_to_people() {
+        let settings = SandboxSettings::example();
+        let config = printed(&settings);
+        let row = &config.workspaces[0];
+        assert_eq!(row.policy.notify.iter().collect::<Vec<_>>(), [&System::Timerex]);
+        let company = &settings.timify.companies[0];
+        let mapped = &row.accounts[&System::Timify].fields["member_number"];
+        let field = company.fields.iter().find(|field| field.id == *mapped).unwrap();
+        assert_eq!(field.label.as_deref(), Some(MEMBER_NUMBER));
+        assert!(company.fields.iter().any(|field| field.label == row.projection.tags_field));
+        let mapped = &row.accounts[&System::Ghl].fields["member_number"];
+        assert_eq!(*mapped, settings.ghl.locations[0].custom_fields[0].id);
+    }
+
+    #[test]
+    fn timify_gets_a_url_for_each_company_where_its_webhooks_name_none() {
+        let mut settings = SandboxSettings::with_workspaces(2);
+        let of = |settings: &SandboxSettings| {
+            let timify = receivers(settings, "http://here").into_iter().filter(|one| one.system == System::Timify);
+            timify.filter(|one| !one.extension && one.account.is_some()).map(|one| one.url).collect::<Vec<_>>()
+        };
+        assert!(of(&settings).is_empty());
+        settings.timify.webhook.company_key = None;
+        assert_eq!(of(&settings), ["http://here/webhooks/timify/main", "http://here/webhooks/timify/ws2"]);
+    }
 }

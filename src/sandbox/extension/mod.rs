@@ -135,7 +135,7 @@ impl Extension {
         let body = json!({ "type": name, "timestamp": turn.now.rfc3339(), "data": object });
         let id = format!("msg_{}", web::hex_id(turn.rng, 24));
         let account = account.to_owned();
-        turn.webhooks.push(Webhook { system: self.settings.system, extension: true, account, id, body });
+        turn.webhooks.push(Webhook { system: self.settings.system, extension: true, account, id, body, push_to: None });
     }
 }
 

@@ -95,6 +95,7 @@ pub(super) fn post(ghl: &mut Ghl, call: &Call, turn: &mut Turn<'_>) -> Answer {
     }
     let check_slot = !flag(&call.body, "ignoreFreeSlotValidation");
     let id = ghl.create_appointment(contact, &call.body, check_slot, turn)?;
+    ghl.note_mailing("create", &id, &call.body);
     Ok(written(&ghl.appointments[&id], call))
 }
 
@@ -114,6 +115,7 @@ pub(super) fn get(ghl: &mut Ghl, call: &Call, _: &mut Turn<'_>) -> Answer {
 pub(super) fn put(ghl: &mut Ghl, call: &Call, turn: &mut Turn<'_>) -> Answer {
     let check_slot = !flag(&call.body, "ignoreFreeSlotValidation");
     ghl.update_appointment(&call.ids[0], &call.body, check_slot, turn)?;
+    ghl.note_mailing("update", &call.ids[0], &call.body);
     Ok(written(ghl.appointment(&call.ids[0])?, call))
 }
 
@@ -175,6 +177,14 @@ pub(super) fn read(appointment: &Fields) -> Fields {
 impl Ghl {
     pub(super) fn appointment(&self, id: &str) -> Result<&Fields, Refusal> {
         self.appointments.get(id).ok_or_else(|| Refusal::unknown("Event", id))
+    }
+
+    /// Writes down a call that let the vendor write to the contact: `toNotify` is true unless it says false.
+    fn note_mailing(&mut self, call: &str, id: &str, body: &Fields) {
+        if body.get("toNotify") != Some(&json!(false)) {
+            let reason = if body.contains_key("toNotify") { "asked" } else { "default" };
+            self.notified.push(json!({"id": id, "call": call, "reason": reason, "customers": 1}));
+        }
     }
 
     pub(super) fn create_appointment(

@@ -67,6 +67,8 @@ pub struct Ghl {
     /// The tags that a location knows, with their ids.
     tags: BTreeMap<(String, String), String>,
     index: search::Index,
+    /// The API calls that let the vendor write to a contact: a real person, in real life.
+    notified: Vec<Value>,
 }
 
 impl Ghl {
@@ -89,6 +91,7 @@ impl Ghl {
             graves: graves::Graves::new(),
             tags: BTreeMap::new(),
             index: search::Index::default(),
+            notified: Vec::new(),
         }
     }
 
@@ -130,6 +133,7 @@ impl World for Ghl {
             "notes": shown(&self.notes, attached::read::<notes::Notes>),
             "appointments": shown(&self.appointments, appointments::read),
             "businesses": shown(&self.businesses, businesses::read),
+            "notified": self.notified,
         })
     }
 }

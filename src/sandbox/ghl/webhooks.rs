@@ -119,5 +119,5 @@ fn post(account: &str, head: &[(&str, &str)], payload: Fields, turn: &mut Turn<'
     body.insert("timestamp".to_owned(), turn.now.rfc3339().into());
     body.insert("webhookId".to_owned(), id.clone().into());
     let (account, body) = (account.to_owned(), Value::Object(body));
-    turn.webhooks.push(Webhook { system: System::Ghl, extension: false, account, id, body });
+    turn.webhooks.push(Webhook { system: System::Ghl, extension: false, account, id, body, push_to: None });
 }

@@ -1,26 +1,23 @@
-//! TimeRex bookings: how they are made, cancelled and moved by people, and how they look on the wire in three places.
+//! TimeRex bookings as they look on the wire, in four places: a webhook, the API, a calendar's list, a one-time URL.
+//!
+//! In: a booking, and the switches. Out: JSON. Making and changing them is the people's page.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
-use super::{Timerex, TimerexCalendar, TimerexSettings, TimerexTeam};
+use super::{Meeting, Timerex, TimerexCalendar, TimerexSettings, TimerexTeam};
 use crate::clock::Millis;
 use crate::model::System;
 use crate::sandbox::web;
-use crate::sandbox::{Edit, EditRefused, Turn, Webhook};
+use crate::sandbox::{EditRefused, Turn, Webhook};
 
 /// The one host of every calendar here.
 pub(super) const HOST_ID: &str = "a1b2c3d4e5f60718293a";
 
-/// The questions that a guest's form asks here, with the edit's field names for their answers.
-const QUESTIONS: &[(&str, &str, bool)] = &[
-    ("company_name", "会社名", false),
-    ("guest_name", "名前", true),
-    ("guest_email", "メールアドレス", true),
-    ("guest_phone", "電話番号", false),
-    ("guest_comment", "コメント", false),
-];
+/// What the older shape of a webhook lacks.
+const NEWER_KEYS: &[&str] =
+    &["calendar_id", "url", "guest_timezone", "url_params", "is_changed", "old_event_id", "new_event_id"];
 
 /// A booking ("event" in the vendor's JSON).
 #[derive(Clone)]
@@ -29,14 +26,25 @@ pub(super) struct Booking {
     pub(super) calendar: String,
     pub(super) start: Millis,
     pub(super) end: Millis,
-    pub(super) cancelled: Option<(Millis, String)>,
-    created: Millis,
-    locale: String,
-    guest_zone: String,
-    form: Vec<Value>,
-    url_params: Vec<Value>,
-    moved_from: Option<String>,
-    moved_to: Option<String>,
+    pub(super) cancelled: Option<Cancelled>,
+    pub(super) created: Millis,
+    pub(super) locale: String,
+    pub(super) guest_zone: String,
+    /// What stood behind the `?` of the link by which the guest came.
+    pub(super) query: Option<String>,
+    pub(super) form: Vec<Value>,
+    pub(super) url_params: Vec<Value>,
+    pub(super) moved_from: Option<String>,
+    pub(super) moved_to: Option<String>,
+}
+
+/// How a booking ended.
+#[derive(Clone)]
+pub(super) struct Cancelled {
+    pub(super) at: Millis,
+    pub(super) reason: String,
+    /// The number in the webhook, where it is not the usual one.
+    pub(super) status: Option<i64>,
 }
 
 impl Booking {
@@ -65,9 +73,7 @@ impl Booking {
         record.insert("status".into(), json!(self.word()));
         record.insert("url".into(), json!(link(team, calendar)));
         record.insert("duration".into(), json!(calendar.duration));
-        if calendar.zoom {
-            record.insert("zoom_meeting".into(), zoom(json!("800 0000 0001")));
-        }
+        record.extend(calendar.meeting.map(|meeting| meeting.record(&json!("800 0000 0001"))));
         record.extend(self.links());
         record.extend(self.moving());
         record.insert("event".into(), Value::Object(inner));
@@ -78,9 +84,7 @@ impl Booking {
     pub(super) fn one_time_record(&self, calendar: &TimerexCalendar) -> Value {
         let mut record = self.shared(calendar);
         record.extend(self.links());
-        if calendar.zoom {
-            record.insert("zoom_meeting".into(), zoom(json!(80_000_000_001_i64)));
-        }
+        record.extend(calendar.meeting.map(|meeting| meeting.record(&json!(80_000_000_001_i64))));
         let left_out = ["calendar_timezone", "guest_timezone", "calendar_id", "pre_travel_time", "post_travel_time"];
         for key in left_out.into_iter().chain(["guest_reschedule_url"]) {
             record.remove(key);
@@ -91,15 +95,18 @@ impl Booking {
 
     /// All of it, for looking and comparing.
     pub(super) fn whole(&self) -> Value {
-        let guest = |part: &str| self.form.iter().find(|item| item["field_type"] == part).map(|item| &item["value"]);
         let cancelled = self.cancelled.as_ref();
-        json!({
+        let mut whole = json!({
             "id": self.id, "calendar_id": self.calendar, "status": self.word(), "start_datetime": utc(self.start),
-            "end_datetime": utc(self.end), "created_at": utc(self.created), "canceled_at": cancelled.map(|(at, _)| utc(*at)),
-            "guest_name": guest("guest_name"), "guest_email": guest("guest_email"), "guest_phone": guest("guest_phone"),
-            "guest_comment": guest("guest_comment"), "guest_locale": self.locale, "url_params": self.url_params,
+            "end_datetime": utc(self.end), "created_at": utc(self.created), "form": self.form,
+            "canceled_at": cancelled.map(|one| utc(one.at)), "guest_locale": self.locale, "url_params": self.url_params,
             "old_event_id": self.moved_from, "new_event_id": self.moved_to,
-        })
+        });
+        for part in ["guest_name", "guest_email", "guest_phone", "guest_comment"] {
+            let answer = self.form.iter().find(|item| item["field_type"] == part);
+            whole[part] = answer.map_or(Value::Null, |item| item["value"].clone());
+        }
+        whole
     }
 
     /// The keys that every full form has.
@@ -110,7 +117,7 @@ impl Booking {
             "local_start_datetime": local(self.start, &calendar.timezone),
             "local_end_datetime": local(self.end, &calendar.timezone),
             "calendar_timezone": calendar.timezone, "guest_locale": self.locale, "guest_timezone": self.guest_zone,
-            "created_at": utc(self.created), "online_meeting_provider": calendar.zoom.then_some("zoom"),
+            "created_at": utc(self.created), "online_meeting_provider": calendar.meeting.map(Meeting::word),
             "hosts": [host()], "form": self.form,
         });
         if let Value::Object(keys) = keys { keys } else { Map::new() }
@@ -139,138 +146,89 @@ impl Booking {
     fn told(&self, team: &TimerexTeam, calendar: &TimerexCalendar, settings: &TimerexSettings) -> Value {
         let mut record = self.shared(calendar);
         record.insert("duration".into(), json!(calendar.duration));
-        record.insert("url".into(), json!(link(team, calendar)));
+        let query = self.query.as_ref().filter(|query| settings.url_has_query && !query.is_empty());
+        let query = query.map_or_else(String::new, |query| format!("?{query}"));
+        record.insert("url".into(), json!(link(team, calendar) + &query));
         record.insert("url_params".into(), json!(self.url_params));
         record.extend(self.moving());
-        if let Some((at, reason)) = &self.cancelled {
-            record.insert("status".into(), json!(settings.cancelled_status));
-            record.insert("canceled_at".into(), json!(utc(*at)));
-            record.insert("cancellation_reason".into(), json!(reason));
-            record.insert("online_meeting_provider".into(), Value::Null);
-            if settings.misspelt_new_id && self.moved_to.is_some() {
-                let id = record.remove("new_event_id").unwrap_or_default();
-                record.insert("new_evnet_id".into(), id);
-            }
+        if let Some(cancelled) = &self.cancelled {
+            self.ended(&mut record, cancelled, settings);
         } else {
             record.insert("status".into(), json!(1));
             record.extend(self.links());
-            if calendar.zoom {
-                record.insert("zoom_meeting".into(), zoom(json!(80_000_000_001_i64)));
-            }
+            record.extend(calendar.meeting.map(|meeting| meeting.record(&json!(80_000_000_001_i64))));
+        }
+        if !settings.sends_url_params {
+            record.remove("url_params");
+        }
+        if settings.bare_form {
+            let bare = |item: &Value| json!({ "field_type": item["field_type"], "value": item["value"] });
+            record.insert("form".into(), self.form.iter().map(bare).collect());
         }
         if settings.older_shape {
-            for key in
-                ["calendar_id", "url", "guest_timezone", "url_params", "is_changed", "old_event_id", "new_event_id"]
-            {
-                record.remove(key);
-            }
-            if self.cancelled.is_some() {
-                record.remove("created_at");
-            }
+            age(&mut record);
         }
         Value::Object(record)
+    }
+
+    fn ended(&self, record: &mut Map<String, Value>, cancelled: &Cancelled, settings: &TimerexSettings) {
+        record.insert("status".into(), json!(cancelled.status.unwrap_or(settings.cancelled_status)));
+        record.insert("canceled_at".into(), json!(utc(cancelled.at)));
+        record.insert("cancellation_reason".into(), json!(cancelled.reason));
+        record.insert("online_meeting_provider".into(), Value::Null);
+        if settings.misspelt_new_id && self.moved_to.is_some() {
+            let id = record.remove("new_event_id").unwrap_or_default();
+            record.insert("new_evnet_id".into(), id);
+        }
+    }
+}
+
+/// Brings a webhook's booking into the older shape.
+fn age(record: &mut Map<String, Value>) {
+    for key in NEWER_KEYS {
+        record.remove(*key);
+    }
+    if record.contains_key("canceled_at") {
+        record.remove("created_at");
+    }
+    record.insert("hosts".into(), json!([unnumbered_host()]));
+    for meeting in record.iter_mut().filter(|(key, _)| key.ends_with("_meeting")).map(|(_, meeting)| meeting) {
+        meeting["host"] = unnumbered_host();
+    }
+}
+
+impl Meeting {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Zoom => "zoom",
+            Self::GoogleMeet => "google_meet",
+            Self::MicrosoftTeams => "microsoft_teams",
+        }
+    }
+
+    /// The meeting under its key. Zoom's number is a number in webhooks, a text with spaces over the API.
+    fn record(self, zoom_id: &Value) -> (String, Value) {
+        let record = match self {
+            Self::Zoom => {
+                let url = "https://zoom.example.test/j/80000000001?pwd=x";
+                json!({ "meeting_id": zoom_id, "join_url": url, "password": "000000", "host": host() })
+            }
+            Self::GoogleMeet => {
+                let id = "abc-defg-hij";
+                json!({ "meeting_id": id, "join_url": format!("https://meet.example.test/{id}"), "host": host() })
+            }
+            Self::MicrosoftTeams => json!({
+                "meeting_id": "200 000 000 000", "join_url": "https://teams.example.test/l/1",
+                "short_url": "https://teams.example.test/1", "host": host(),
+            }),
+        };
+        (format!("{}_meeting", self.word()), record)
     }
 }
 
 impl Timerex {
-    /// What guests and hosts do: `create` (a guest books), `cancel`, `move` (a guest picks another time; gives the new id).
-    pub(super) fn made_by_person(&mut self, edit: &Edit, turn: &mut Turn<'_>) -> Result<String, EditRefused> {
-        if edit.kind != "appointment" {
-            return Err(EditRefused(format!("TimeRex has no {}", edit.kind)));
-        }
-        let none = Map::new();
-        let fields = edit.fields.as_object().unwrap_or(&none);
-        let id = edit.id.as_deref().unwrap_or("");
-        match edit.action.as_str() {
-            "create" => self.book(&edit.account, fields, turn),
-            "cancel" => {
-                let told = self.cancel(id, web::text(fields, "cancellation_reason").unwrap_or(""), turn)?;
-                turn.webhooks.push(told);
-                Ok(id.to_owned())
-            }
-            "move" => self.move_booking(id, fields, turn),
-            other => Err(EditRefused(format!("a TimeRex booking cannot {other}"))),
-        }
-    }
-
-    /// Cancels a booking, once; gives the webhook of it.
-    pub(super) fn cancel(&mut self, id: &str, reason: &str, turn: &mut Turn<'_>) -> Result<Webhook, EditRefused> {
-        let booking = self.live(id)?;
-        booking.cancelled = Some((turn.now, reason.to_owned()));
-        self.webhook("event_cancelled", id, turn)
-    }
-
-    fn book(&mut self, team: &str, fields: &Map<String, Value>, turn: &mut Turn<'_>) -> Result<String, EditRefused> {
-        let one_time = web::text(fields, "one_time_url").and_then(|id| self.one_time_urls.get(id));
-        let named = one_time.map(|url| url.calendar.as_str());
-        let named = named.or_else(|| web::text(fields, "calendar_id")).or_else(|| web::text(fields, "calendar"));
-        let (_, calendar) = named
-            .and_then(|named| self.calendar(named))
-            .filter(|(owner, _)| owner.url_path == team)
-            .ok_or_else(|| EditRefused("no such calendar in this team".into()))?;
-        let (calendar_id, zone) = (calendar.id.clone(), calendar.timezone.clone());
-        let (start, end) = times(fields, i64::saturating_mul(calendar.duration, 60_000))?;
-        let id = web::hex_id(turn.rng, 20);
-        let booking = Booking {
-            id: id.clone(),
-            calendar: calendar_id,
-            start,
-            end,
-            cancelled: None,
-            created: turn.now,
-            locale: web::text(fields, "guest_locale").unwrap_or("ja").to_owned(),
-            guest_zone: web::text(fields, "guest_timezone").unwrap_or(&zone).to_owned(),
-            form: answers(fields),
-            url_params: one_key_objects(fields.get("url_params")),
-            moved_from: None,
-            moved_to: None,
-        };
-        self.bookings.insert(id.clone(), booking);
-        if let Some(url) = web::text(fields, "one_time_url").and_then(|url| self.one_time_urls.get_mut(url)) {
-            url.booking = Some(id.clone());
-        }
-        let told = self.webhook("event_confirmed", &id, turn)?;
-        turn.webhooks.push(told);
-        Ok(id)
-    }
-
-    fn move_booking(
-        &mut self,
-        id: &str,
-        fields: &Map<String, Value>,
-        turn: &mut Turn<'_>,
-    ) -> Result<String, EditRefused> {
-        let old = self.live(id)?;
-        let (start, end) = times(fields, old.end.0 - old.start.0)?;
-        let new_id = web::hex_id(turn.rng, 20);
-        let new = Booking {
-            id: new_id.clone(),
-            start,
-            end,
-            created: turn.now,
-            moved_from: Some(id.to_owned()),
-            moved_to: None,
-            ..old.clone()
-        };
-        old.cancelled = Some((turn.now, String::new()));
-        old.moved_to = Some(new_id.clone());
-        self.bookings.insert(new_id.clone(), new);
-        let cancelled = self.webhook("event_cancelled", id, turn)?;
-        let confirmed = self.webhook("event_confirmed", &new_id, turn)?;
-        let confirmed_first = web::text(fields, "order") == Some("confirmed_first");
-        turn.webhooks.extend(if confirmed_first { [confirmed, cancelled] } else { [cancelled, confirmed] });
-        Ok(new_id)
-    }
-
-    fn live(&mut self, id: &str) -> Result<&mut Booking, EditRefused> {
-        let booking = self.bookings.get_mut(id).ok_or_else(|| EditRefused("no such booking".into()))?;
-        if booking.cancelled.is_some() {
-            return Err(EditRefused("the booking is cancelled".into()));
-        }
-        Ok(booking)
-    }
-
-    fn webhook(&self, name: &str, id: &str, turn: &mut Turn<'_>) -> Result<Webhook, EditRefused> {
+    /// The webhook that tells of a booking as it stands.
+    pub(super) fn webhook(&self, name: &str, id: &str, turn: &mut Turn<'_>) -> Result<Webhook, EditRefused> {
         let booking = self.bookings.get(id).ok_or_else(|| EditRefused("no such booking".into()))?;
         let (team, calendar) =
             self.calendar(&booking.calendar).ok_or_else(|| EditRefused("no such calendar".into()))?;
@@ -280,7 +238,7 @@ impl Timerex {
             "event": booking.told(team, calendar, &self.settings),
         });
         let (system, account) = (System::Timerex, team.url_path.clone());
-        Ok(Webhook { system, extension: false, account, id: web::uuid(turn.rng), body })
+        Ok(Webhook { system, extension: false, account, id: web::uuid(turn.rng), body, push_to: None })
     }
 }
 
@@ -289,46 +247,13 @@ pub(super) fn link(team: &TimerexTeam, calendar: &TimerexCalendar) -> String {
     format!("https://timerex.net/s/{}/{}", team.url_path, calendar.url_path)
 }
 
-fn times(fields: &Map<String, Value>, length: i64) -> Result<(Millis, Millis), EditRefused> {
-    let read = |key: &str| web::text(fields, key).and_then(Millis::parse);
-    let start = read("start_datetime").ok_or_else(|| EditRefused("start_datetime is missing or no RFC 3339".into()))?;
-    let end = read("end_datetime").unwrap_or(Millis(start.0 + length));
-    if end <= start {
-        return Err(EditRefused("end_datetime is not after start_datetime".into()));
-    }
-    Ok((start, end))
-}
-
-/// The answers of the form; a question without an answer keeps an empty one. Own questions come as items in `form`.
-fn answers(fields: &Map<String, Value>) -> Vec<Value> {
-    let asked = QUESTIONS.iter().filter(|(name, ..)| *name != "guest_phone" || fields.contains_key(*name));
-    let mut form: Vec<_> = asked
-        .map(|(name, label, required)| {
-            let value = web::text(fields, name).unwrap_or("");
-            json!({ "field_type": name, "required": required, "label": label, "description": "", "value": value })
-        })
-        .collect();
-    form.extend(fields.get("form").and_then(Value::as_array).into_iter().flatten().cloned());
-    form
-}
-
-/// `{a: 1, b: 2}` as the vendor sends it: `[{a: 1}, {b: 2}]`; a list is taken as it is.
-fn one_key_objects(params: Option<&Value>) -> Vec<Value> {
-    match params {
-        Some(Value::Object(params)) => params.iter().map(|(key, value)| json!({ key: value })).collect(),
-        Some(Value::Array(params)) => params.clone(),
-        _ => Vec::new(),
-    }
-}
-
 fn host() -> Value {
     json!({ "id": HOST_ID, "name": "Host One", "email": "host.one@example.test" })
 }
 
-/// The meeting number is a number in webhooks, a text with spaces over the API.
-fn zoom(meeting_id: Value) -> Value {
-    let url = "https://zoom.example.test/j/80000000001?pwd=x";
-    json!({ "meeting_id": meeting_id, "join_url": url, "password": "000000", "host": host() })
+/// The host as older webhooks show it, without an id.
+fn unnumbered_host() -> Value {
+    json!({ "name": "Host One", "email": "host.one@example.test" })
 }
 
 /// `2026-03-10T01:00:00+00:00`

@@ -5,6 +5,8 @@
 //! Vendor source: developers.timerex.net; where it is silent, a setting or a comment says what was chosen.
 
 mod bookings;
+mod one_time;
+mod people;
 #[cfg(test)]
 mod tests;
 
@@ -15,16 +17,19 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use http::{Method, header};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::web::{self, Params};
 use super::{Edit, EditRefused, Request, Response, Turn, World, requests};
 use crate::clock::Millis;
-use bookings::Booking;
+use bookings::{Booking, Cancelled};
+use one_time::OneTimeUrl;
 
 /// Items on a page of a calendar's bookings, and of everything else.
 const BOOKINGS_A_PAGE: usize = 10;
 const OTHERS_A_PAGE: usize = 20;
+const MINUTE: i64 = 60_000;
+const HOUR: i64 = 3_600_000;
 
 /// What the TimeRex stand-in knows before the first request.
 #[derive(Clone)]
@@ -35,8 +40,14 @@ pub struct TimerexSettings {
     pub reads_a_minute: usize,
     /// Writes that a key may make in an hour.
     pub writes_an_hour: usize,
+    /// Requests to watch a one-time URL that a key may make in a minute.
+    pub watches_a_minute: usize,
+    /// The same in a day.
+    pub watches_a_day: usize,
     /// Whether cancelling over the API causes a webhook, too (the vendor does not say).
     pub echo_webhooks: bool,
+    /// Whether cancelling over the API makes the vendor write to the guest.
+    pub cancel_notifies: bool,
     /// What the second cancel of a booking is answered: 200 when true, else 400 (the vendor does not say).
     pub cancel_again_is_fine: bool,
     /// Whether a moved booking's old half carries `new_evnet_id`, as the vendor's own example misspells it.
@@ -45,6 +56,43 @@ pub struct TimerexSettings {
     pub cancelled_status: i64,
     /// Whether webhooks have the older shape: no `calendar_id`, no word of moving, no `url_params`.
     pub older_shape: bool,
+    /// Whether items of `form` in webhooks have only `field_type` and `value`, as in a delivery that was seen.
+    pub bare_form: bool,
+    /// Whether webhooks carry `url_params`; only those of premium accounts do.
+    pub sends_url_params: bool,
+    /// Whether `url` in webhooks carries the query of the link by which the guest came, as in a delivery that was seen.
+    pub url_has_query: bool,
+    /// Whether a calendar's list has the cancelled bookings, too (the vendor does not say).
+    pub lists_cancelled: bool,
+    /// Whether `members` of a calendar that is read alone is one object, as the vendor shows it, or a list.
+    pub member_alone: bool,
+    /// Whether a move of a booking that came by a one-time URL is pushed: cancelled, then confirmed (the vendor does not say).
+    pub push_moves: bool,
+}
+
+impl TimerexSettings {
+    /// Teams of a premium plan, and all else as documented.
+    pub fn new(teams: Vec<TimerexTeam>) -> Self {
+        Self {
+            teams,
+            reads_a_minute: 60,
+            writes_an_hour: 100,
+            watches_a_minute: 60,
+            watches_a_day: 1_000,
+            echo_webhooks: true,
+            cancel_notifies: true,
+            cancel_again_is_fine: true,
+            misspelt_new_id: false,
+            cancelled_status: 3,
+            older_shape: false,
+            bare_form: false,
+            sends_url_params: true,
+            url_has_query: false,
+            lists_cancelled: true,
+            member_alone: true,
+            push_moves: true,
+        }
+    }
 }
 
 /// A team: the account.
@@ -77,14 +125,19 @@ pub struct TimerexCalendar {
     pub duration: i64,
     /// IANA name of its time zone.
     pub timezone: String,
-    /// Whether bookings get a Zoom meeting.
-    pub zoom: bool,
+    /// The meeting that bookings get.
+    pub meeting: Option<Meeting>,
 }
 
-/// A scheduling link that can be used once.
-struct OneTimeUrl {
-    calendar: String,
-    booking: Option<String>,
+/// An online meeting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meeting {
+    /// Zoom.
+    Zoom,
+    /// Google Meet.
+    GoogleMeet,
+    /// Microsoft Teams.
+    MicrosoftTeams,
 }
 
 /// TimeRex, standing in.
@@ -92,14 +145,17 @@ pub struct Timerex {
     settings: TimerexSettings,
     bookings: BTreeMap<String, Booking>,
     one_time_urls: BTreeMap<String, OneTimeUrl>,
-    reads: BTreeMap<String, VecDeque<Millis>>,
-    writes: BTreeMap<String, VecDeque<Millis>>,
+    /// When each key spent of each of its budgets.
+    spent: BTreeMap<(String, &'static str), VecDeque<Millis>>,
+    /// By team (`url_path`): the API calls that made the vendor write to a guest, a real person in real life.
+    notified: BTreeMap<String, Vec<Value>>,
 }
 
 /// A call by a team's key.
 struct Call<'a> {
     request: &'a Request,
     params: Params,
+    body: Map<String, Value>,
     team: TimerexTeam,
 }
 
@@ -110,8 +166,8 @@ impl Timerex {
             settings,
             bookings: BTreeMap::new(),
             one_time_urls: BTreeMap::new(),
-            reads: BTreeMap::new(),
-            writes: BTreeMap::new(),
+            spent: BTreeMap::new(),
+            notified: BTreeMap::new(),
         }
     }
 
@@ -135,31 +191,22 @@ impl Timerex {
                 (*id == call.team.id || *id == "primary").then(|| web::json(200, &team_record(&call.team)))
             }
             (Method::GET, ["teams", id, "calendars"]) if *id == call.team.id || *id == "primary" => {
-                let calendars = call.team.calendars.iter().map(|one| calendar_record(&call.team, one, true));
+                let calendars = call.team.calendars.iter().map(|one| calendar_record(&call.team, one, false));
                 Some(call.page(&calendars.collect::<Vec<_>>(), OTHERS_A_PAGE))
             }
-            (method, ["calendars", "one-time-url", id]) if method == Method::GET => self.one_time_url(id, call),
+            (_, ["calendars", rest @ ..]) if rest.contains(&"one-time-url") => self.one_time_call(rest, call, turn),
             (Method::GET, ["calendars", id]) => {
-                Some(web::json(200, &calendar_record(&call.team, calendar(id)?, false)))
+                let one_object = self.settings.member_alone;
+                Some(web::json(200, &calendar_record(&call.team, calendar(id)?, one_object)))
             }
             (Method::GET, ["calendars", id, "events"]) => Some(self.list_bookings(&calendar(id)?.id, call)),
-            (Method::POST, ["calendars", id, "one-time-url"]) => {
-                let calendar = calendar(id)?.id.clone();
-                let id = web::hex_id(turn.rng, 20);
-                let url = OneTimeUrl { calendar, booking: None };
-                self.one_time_urls.insert(id.clone(), url);
-                self.one_time_url(&id, call).map(|mut response| {
-                    *response.status_mut() = http::StatusCode::CREATED;
-                    response
-                })
-            }
             (Method::GET, ["events", id]) => {
                 let booking = self.own(id, call)?;
                 Some(web::json(200, &booking.full_record(&call.team, calendar(&booking.calendar)?)))
             }
             (Method::POST, ["events", id, "cancel"]) => {
                 self.own(id, call)?;
-                Some(self.cancel_over_api(id, turn))
+                Some(self.cancel_over_api(id, &call.team.url_path, turn))
             }
             _ => None,
         }
@@ -175,54 +222,59 @@ impl Timerex {
         let (from, to) = (bound("startTime"), bound("endTime"));
         let mut found: Vec<_> = self.bookings.values().filter(|one| one.calendar == calendar).collect();
         found.retain(|one| from.is_none_or(|from| one.end > from) && to.is_none_or(|to| one.start < to));
+        found.retain(|one| self.settings.lists_cancelled || one.cancelled.is_none());
         found.sort_by_key(|one| (one.start, one.id.as_str()));
         let items: Vec<_> = found.into_iter().map(Booking::short_record).collect();
         call.page(&items, BOOKINGS_A_PAGE)
     }
 
-    fn cancel_over_api(&mut self, id: &str, turn: &mut Turn<'_>) -> Response {
-        if self.bookings.get(id).is_some_and(|booking| booking.cancelled.is_some()) {
+    fn cancel_over_api(&mut self, id: &str, team: &str, turn: &mut Turn<'_>) -> Response {
+        let cancelled = Cancelled { at: turn.now, reason: String::new(), status: None };
+        let Ok(webhook) = self.cancel(id, cancelled, turn) else {
             return if self.settings.cancel_again_is_fine {
                 web::empty(200)
             } else {
                 web::json(400, &json!({ "message": "already cancelled" }))
             };
+        };
+        if self.settings.cancel_notifies {
+            let row = json!({ "id": id, "call": "cancel", "reason": "default", "customers": 1 });
+            self.notified.entry(team.to_owned()).or_default().push(row);
         }
-        let told = self.cancel(id, "", turn);
-        if let Ok(webhook) = told
-            && self.settings.echo_webhooks
-        {
+        if self.settings.echo_webhooks {
             turn.webhooks.push(webhook);
         }
+        self.push(id, "cancelled", turn);
         web::empty(200)
     }
 
-    fn one_time_url(&self, id: &str, call: &Call<'_>) -> Option<Response> {
-        let url = self.one_time_urls.get(id)?;
-        let calendar = call.team.calendars.iter().find(|one| one.id == url.calendar)?;
-        let booking = url.booking.as_ref().and_then(|id| self.bookings.get(id));
-        let link = format!("https://timerex.net/s/{}/{}", call.team.url_path, id);
-        let status = booking.map_or("pending", Booking::word);
-        let booked = booking.map(|booking| booking.one_time_record(calendar));
-        Some(web::json(200, &json!({ "id": id, "url": link, "status": status, "event": booked })))
+    /// The budgets that a request spends of: their names, their sizes, and for how long they are (milliseconds).
+    fn budgets(&self, request: &Request) -> Vec<(&'static str, usize, i64)> {
+        let settings = &self.settings;
+        if web::reads_only(request.method()) {
+            vec![("reads", settings.reads_a_minute, MINUTE)]
+        } else if request.uri().path().ends_with("/watch") {
+            vec![("watches", settings.watches_a_minute, MINUTE), ("daily watches", settings.watches_a_day, 24 * HOUR)]
+        } else {
+            vec![("writes", settings.writes_an_hour, HOUR)]
+        }
     }
 
-    /// Whether the key is over its limit now; a call that is counts, too.
+    /// Whether the key is over one of its limits now; a refused call does not count.
     fn over_limit(&mut self, key: &str, request: &Request, now: Millis) -> bool {
-        let reads = web::reads_only(request.method());
-        let (spent, limit, window) = if reads {
-            (&mut self.reads, self.settings.reads_a_minute, 60_000)
-        } else {
-            (&mut self.writes, self.settings.writes_an_hour, 3_600_000)
-        };
-        let spent = spent.entry(key.to_owned()).or_default();
-        while spent.front().is_some_and(|first| first.0 <= now.0 - window) {
-            spent.pop_front();
+        let budgets = self.budgets(request);
+        for (name, limit, window) in &budgets {
+            let spent = self.spent.entry((key.to_owned(), name)).or_default();
+            while spent.front().is_some_and(|first| first.0 <= now.0 - window) {
+                spent.pop_front();
+            }
+            if spent.len() >= *limit {
+                return true;
+            }
         }
-        if spent.len() >= limit {
-            return true;
+        for (name, ..) in budgets {
+            self.spent.entry((key.to_owned(), name)).or_default().push_back(now);
         }
-        spent.push_back(now);
         false
     }
 }
@@ -238,7 +290,10 @@ impl World for Timerex {
             return web::json(429, &json!({ "message": "Too Many Attempts." }));
         }
         let account = requests::Account(team.url_path.clone());
-        let call = Call { request, params: Params::of(request), team };
+        let Some(body) = web::object(request) else {
+            return web::json(400, &json!({ "message": "the body is not a JSON object" }));
+        };
+        let call = Call { request, params: Params::of(request), body, team };
         let response = self.route(&call, turn);
         let mut response = response.unwrap_or_else(|| web::json(404, &json!({ "message": "Not Found" })));
         response.extensions_mut().insert(account);
@@ -253,7 +308,10 @@ impl World for Timerex {
         let teams = self.settings.teams.iter().map(|team| {
             let own = |booking: &&Booking| team.calendars.iter().any(|one| one.id == booking.calendar);
             let bookings: Vec<_> = self.bookings.values().filter(own).map(Booking::whole).collect();
-            (team.url_path.clone(), json!({ "appointments": bookings }))
+            let notified = self.notified.get(&team.url_path).map_or(&[][..], Vec::as_slice);
+            let links = self.one_time_state(&team.url_path);
+            let held = json!({ "appointments": bookings, "notified": notified, "one_time_urls": links });
+            (team.url_path.clone(), held)
         });
         Value::Object(teams.collect())
     }
@@ -286,19 +344,20 @@ fn team_record(team: &TimerexTeam) -> Value {
     json!({ "id": team.id, "name": team.name, "url_path": team.url_path, "is_primary": false, "role": "administrator" })
 }
 
-/// A calendar; `members` is a list in a team's list, but one object where the calendar is read alone.
-fn calendar_record(team: &TimerexTeam, calendar: &TimerexCalendar, listed: bool) -> Value {
-    let mut member = json!({ "id": bookings::HOST_ID, "name": "Host One", "is_self": true });
-    let members = if listed {
-        json!([member])
-    } else {
+/// A calendar; `members` is a list in a team's list, but one object, with a group, where the calendar is read alone.
+fn calendar_record(team: &TimerexTeam, calendar: &TimerexCalendar, one_object: bool) -> Value {
+    let member = |id: &str, name: &str, own: bool| json!({ "id": id, "name": name, "is_self": own });
+    let members = if one_object {
+        let mut member = member(bookings::HOST_ID, "Host One", true);
         member["group_number"] = Value::Null;
         member
+    } else {
+        json!([member(bookings::HOST_ID, "Host One", true)])
     };
     json!({
         "id": calendar.id, "team_id": team.id, "name": calendar.name, "url": bookings::link(team, calendar),
         "duration": calendar.duration, "pre_travel_time": 0, "post_travel_time": 0,
-        "online_meeting_provider": calendar.zoom.then_some("zoom"), "type": "and", "members": members,
+        "online_meeting_provider": calendar.meeting.map(Meeting::word), "type": "and", "members": members,
     })
 }
 

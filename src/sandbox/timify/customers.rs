@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::{Answered, Call, Company, FieldDefinition, Refusal, TimifyCompany, Told, seconds};
+use super::settings::{Shared, TimifySwitches};
+use super::{Answered, Call, Company, Refusal, TimifyCompany, Told, seconds};
 use crate::clock::Millis;
 use crate::sandbox::web;
 use crate::sandbox::{Edit, Turn};
@@ -37,27 +38,37 @@ impl Customer {
         json!({ "id": self.id, "externalId": self.external_id })
     }
 
-    fn record(&self, known: &TimifyCompany) -> Value {
-        let fields = known.fields.iter().filter_map(|field| {
-            let value = self.values.get(&field.id)?;
-            Some(json!({ "id": field.id, "defaultId": field.default_id, "type": field.form, "value": value }))
-        });
-        json!({
-            "id": self.id, "externalId": self.external_id,
-            "createdAt": seconds(self.created), "updatedAt": seconds(self.updated),
-            "fields": fields.collect::<Vec<_>>(),
-        })
+    /// The record as the API shows it.
+    pub(super) fn record(&self, known: &TimifyCompany, switches: TimifySwitches) -> Value {
+        let held = known.fields.iter().filter_map(|field| Some((field, self.values.get(&field.id)?)));
+        let fields: Vec<_> = held
+            .clone()
+            .map(|(field, value)| {
+                let (key, name) = field.keyed(switches.field_key);
+                json!({ "id": field.id, key: name, "type": field.form, "value": value })
+            })
+            .collect();
+        let mut record = json!({ "id": self.id, "externalId": self.external_id });
+        if switches.customer_times {
+            record["createdAt"] = json!(seconds(self.created));
+            record["updatedAt"] = json!(seconds(self.updated));
+        }
+        record["fields"] = json!(fields);
+        if let Some(record) = record.as_object_mut().filter(|_| switches.plain_keys) {
+            record.extend(held.filter_map(|(field, value)| Some((field.default_id.clone()?, json!(value)))));
+        }
+        record
     }
 
     /// The record, with the values once more by name (`plain`), phones as bare numbers: for looking and comparing.
-    pub(super) fn with_plain(&self, known: &TimifyCompany) -> Value {
+    pub(super) fn with_plain(&self, known: &TimifyCompany, switches: TimifySwitches) -> Value {
         let plain = known.fields.iter().filter_map(|field| {
             let value = self.values.get(&field.id)?;
             let inner = serde_json::from_str::<Value>(value).ok().filter(|_| field.form == "PHONE");
             let value = inner.and_then(|inner| inner["phone"].as_str().map(str::to_owned)).unwrap_or(value.clone());
             Some((field.name().to_owned(), Value::String(value)))
         });
-        let mut record = self.record(known);
+        let mut record = self.record(known, switches);
         record["plain"] = Value::Object(plain.collect());
         record
     }
@@ -71,56 +82,19 @@ impl Customer {
     }
 }
 
-impl FieldDefinition {
-    fn name(&self) -> &str {
-        self.default_id.as_deref().or(self.label.as_deref()).unwrap_or(&self.id)
-    }
-
-    fn record(&self, order: usize) -> Value {
-        let key = self.default_id.as_ref().map(|key| format!("customerFields.basic.{key}"));
-        json!({
-            "id": self.id, "defaultId": self.default_id, "type": self.form, "translationKey": key,
-            "label": self.label, "orderIndex": order, "isMandatoryOnline": false, "isAfterAuth": true,
-            "hasOverwrite": true, "selectOptions": null, "placeholder": null,
-        })
-    }
-
-    /// A value as the vendor keeps it; a phone must be a JSON text with `phone` or `number`.
-    fn checked(&self, value: &Value) -> Result<String, Refusal> {
-        let text = match value {
-            Value::Null => "",
-            Value::String(text) => text,
-            _ => return Err(Refusal::invalid("a custom field's value must be a text")),
-        };
-        if self.form == "PHONE" && !text.is_empty() {
-            let phone: Value = serde_json::from_str(text).unwrap_or_default();
-            if !phone["phone"].is_string() && !phone["number"].is_string() {
-                return Err(Refusal::invalid("a phone's value must be a JSON text with phone or number"));
-            }
-        }
-        if self.form == "EMAIL" && !text.is_empty() && !text.contains('@') {
-            return Err(Refusal::invalid("not an e-mail address"));
-        }
-        Ok(text.to_owned())
-    }
-}
-
 impl Company {
     pub(super) fn customer_call(&mut self, rest: &[&str], call: &mut Call<'_, '_>) -> Result<Answered, Refusal> {
         match (call.request.method().clone(), rest) {
-            (Method::GET, ["customfields"]) => {
-                let fields = self.known.fields.iter().enumerate().map(|(order, field)| field.record(order));
-                Ok(Answered::quiet(call.page(&fields.collect::<Vec<_>>())))
-            }
-            (Method::POST, ["customfields"]) => self.define(call),
+            (_, ["customfields", rest @ ..]) => self.field_call(rest, call),
             (Method::GET, []) => {
-                let records: Vec<_> = self.customers.values().map(|one| one.record(&self.known)).collect();
+                let records: Vec<_> =
+                    self.customers.values().map(|one| one.record(&self.known, self.switches)).collect();
                 Ok(Answered::quiet(call.page(&records)))
             }
             (Method::POST, []) => {
                 let wish = self.wish(&call.body)?;
                 let id = self.add_customer(wish, call.turn);
-                Ok(Answered::one(&self.customers[&id].record(&self.known), "customer_created"))
+                Ok(Answered::one(&self.customers[&id].record(&self.known, self.switches), "customer_created"))
             }
             (method, [id]) => {
                 let id = self.customer_id(id, call.params.get("external") == Some("1"))?;
@@ -132,9 +106,12 @@ impl Company {
 
     fn on_customer(&mut self, method: &Method, id: &str, call: &mut Call<'_, '_>) -> Result<Answered, Refusal> {
         match *method {
-            Method::GET => {
-                let record = self.customers[id].record(&self.known);
-                Ok(Answered::quiet(web::json(200, &json!({ "data": record, "status": 1 }))))
+            Method::GET => Ok(Answered::read(&self.customers[id].record(&self.known, self.switches))),
+            Method::PATCH | Method::DELETE if self.switches.shared_customers == Shared::Refused => {
+                Err(Refusal(403, "the enterprise does not let a branch change shared customers".into()))
+            }
+            Method::PATCH | Method::DELETE if self.switches.shared_customers == Shared::Ignored => {
+                Ok(Answered::read(&self.customers[id].record(&self.known, self.switches)))
             }
             Method::PATCH => {
                 let wish = self.wish(&call.body)?;
@@ -153,7 +130,7 @@ impl Company {
         match edit.action.as_str() {
             "create" => {
                 let id = self.add_customer(wish, turn);
-                let record = self.customers[&id].record(&self.known);
+                let record = self.customers[&id].record(&self.known, self.switches);
                 Ok((id, ("customer_created", record)))
             }
             "update" => Ok((id.to_owned(), ("customer_updated", self.change_customer(id, wish, turn.now)?))),
@@ -189,22 +166,11 @@ impl Company {
     fn change_customer(&mut self, id: &str, wish: Wish, now: Millis) -> Result<Value, Refusal> {
         let customer = self.customers.get_mut(id).ok_or_else(|| Refusal::missing("customer"))?;
         customer.take(wish, now);
-        Ok(customer.record(&self.known))
+        Ok(customer.record(&self.known, self.switches))
     }
 
     fn remove_customer(&mut self, id: &str) -> Result<Value, Refusal> {
         self.customers.remove(id).map(|one| one.reference()).ok_or_else(|| Refusal::missing("customer"))
-    }
-
-    fn define(&mut self, call: &mut Call<'_, '_>) -> Result<Answered, Refusal> {
-        let label = web::text(&call.body, "label").or_else(|| web::text(&call.body, "name"));
-        let label = label.ok_or_else(|| Refusal::invalid("label is missing"))?.to_owned();
-        let form = web::text(&call.body, "type").unwrap_or("TEXT").to_owned();
-        let id = web::hex_id(call.turn.rng, 24);
-        let field = FieldDefinition { id, default_id: None, label: Some(label), form };
-        let record = field.record(self.known.fields.len());
-        self.known.fields.push(field);
-        Ok(Answered::quiet(web::json(200, &json!({ "data": record, "status": 1 }))))
     }
 
     /// Reads `externalId` and `customfields: [{id, value}]`; an id that is not this company's is refused.
