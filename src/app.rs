@@ -31,11 +31,11 @@ use roster::{Roster, Served};
 use stages::Stages;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Systems};
 use crate::credentials::logins::{self, Logins};
 use crate::credentials::oauth::{Keeper, OauthApp};
 use crate::credentials::seal::Sealer;
-use crate::dispatch::budget::{Budget, Limits};
+use crate::dispatch::budget::{Budget, Limit};
 use crate::dispatch::lease::Holder;
 use crate::dispatch::worker::Worker;
 use crate::http::{Frame, Operations, Public, routes};
@@ -221,15 +221,17 @@ pub fn sealer(config: &Config) -> Result<Option<Sealer>> {
     if keys.is_empty() { Ok(None) } else { Ok(Some(Sealer::new(keys)?)) }
 }
 
-fn limits(config: &Config) -> BTreeMap<System, Limits> {
-    let systems = &config.systems;
-    [
-        (System::Ghl, systems.ghl.requests_per_10s, Some(systems.ghl.requests_per_day)),
-        (System::Timify, systems.timify.requests_per_10s, None),
-        (System::Timerex, systems.timerex.requests_per_10s, None),
-    ]
-    .map(|(system, short, day)| (system, Limits { short: Some(short), day }))
-    .into()
+fn limits(config: &Config) -> BTreeMap<System, Vec<Limit>> {
+    let Systems { ghl, timify, timerex } = &config.systems;
+    let of_ghl = vec![Limit::in_ten_seconds(ghl.requests_per_10s), Limit::in_a_day(ghl.requests_per_day)];
+    let of_timify = vec![Limit::in_ten_seconds(timify.requests_per_10s)];
+    let of_timerex = vec![
+        Limit::in_ten_seconds(timerex.requests_per_10s),
+        // TimeRex says what a minute holds of reads only; writes are counted too, as it may be all of them.
+        Limit::in_a_minute(timerex.requests_per_minute),
+        Limit::writes_in_an_hour(timerex.writes_per_hour),
+    ];
+    [(System::Ghl, of_ghl), (System::Timify, of_timify), (System::Timerex, of_timerex)].into()
 }
 
 impl Running {

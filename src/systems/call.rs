@@ -14,7 +14,7 @@ use http::{Method, Request, Response, StatusCode};
 use jiff::fmt::rfc2822::DateTimeParser;
 use serde_json::Value;
 
-use super::allowance::{Allowance, RateSeen};
+use super::allowance::{Allowance, Errand, RateSeen};
 use super::offset::ClockOffset;
 use super::trail;
 use super::{Credential, SystemError, Transport, TransportError, Version};
@@ -129,7 +129,12 @@ impl Caller {
         let mut request = self.request(method, path_and_query, headers, body)?;
         let signed = self.credential.sign(&mut request).await?;
         let spent = |after| SystemError::Spent { system: self.system, after };
-        let leave = self.allowance.pass(writes || trail::begun()).await.map_err(spent)?;
+        let errand = match (writes, trail::begun()) {
+            (true, _) => Errand::Writes,
+            (false, true) => Errand::GoesOn,
+            (false, false) => Errand::Begins,
+        };
+        let leave = self.allowance.pass(errand).await.map_err(spent)?;
         let sent = self.offset.now();
         trail::note(|trail| *trail = trail::Trail { sent: Some(sent), ..Default::default() });
         let answer = self.transport.send(request).await.map_err(|error| match error {
