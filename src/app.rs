@@ -12,6 +12,7 @@ mod rounds;
 mod sites;
 mod stages;
 mod told;
+pub mod veils;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -110,6 +111,7 @@ pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
     }
     let keeper = keeper(config, &store, sealer.clone(), &ground, &owner).await?;
     let opened = installs::opened(config, &store.installs().await?);
+    let veil = veils::stored(config.store.secret_links, sealer.clone());
     let sealed = sealer.map(|sealer| (store.clone(), sealer));
     let proofs = sites::Proofs { logins: &logins, sealed, keeper: keeper.clone() };
     let budget = Budget::new(limits(config), clock.clone(), ids.clone());
@@ -131,7 +133,7 @@ pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
     let roster = Arc::new(roster);
     let accounts = Accounts { roster: roster.clone(), store: store.clone(), clock: clock.clone() };
     let running = Arc::new(Running {
-        doorway: Doorway::new(&served.config, &recorder, accounts, &ids),
+        doorway: Doorway::new(&served.config, &recorder, veil, accounts, &ids),
         stages: Stages::new(&store, &clock, &ids),
         public: public.local_addr()?,
         ops: ops.local_addr()?,

@@ -4,6 +4,7 @@
 //! one repetition after a renewed credential, leave for each call that goes out, the vendor's clock and the limits it states are
 //! done here; what the JSON says is left to the connector.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -261,8 +262,16 @@ fn line_of(said: &Value) -> Option<String> {
         Value::Array(list) => list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; "),
         _ => return None,
     };
-    let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = line.split_whitespace().map(only_host).collect::<Vec<_>>().join(" ");
     (!line.is_empty()).then_some(line)
+}
+
+/// Of a link only the host: whoever holds the rest may be able to act, and messages are logged and kept.
+fn only_host(word: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = word.split_once("://") else { return word.into() };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    if host == rest { word.into() } else { format!("{scheme}://{host}/…").into() }
 }
 
 /// Reads an HTTP date: `Sun, 06 Nov 1994 08:49:37 GMT`.

@@ -132,6 +132,8 @@ fn a_message_is_one_short_line_with_the_trace() {
     assert_eq!(line(json!({"error": {"message": "c"}})), "c");
     assert_eq!(line(json!({"error": "invalid_grant", "error_description": "d\n e"})), "d e");
     assert_eq!(line(json!({"secret": "x"})), "HTTP 422");
+    let links = "see https://x.test/cancel/abc?k=1, (http://u:p@y.test) or https://z.test now";
+    assert_eq!(line(json!({ "message": links })), "see https://x.test/… (http://y.test)/… or https://z.test now");
     assert_eq!(line(json!({"message": "ä".repeat(999)})).chars().count(), LONGEST_MESSAGE + 1);
 }
 
