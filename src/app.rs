@@ -12,6 +12,7 @@ mod rounds;
 mod sites;
 mod stages;
 mod told;
+pub mod veils;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -31,11 +32,11 @@ use roster::{Roster, Served};
 use stages::Stages;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Systems};
 use crate::credentials::logins::{self, Logins};
 use crate::credentials::oauth::{Keeper, OauthApp};
 use crate::credentials::seal::Sealer;
-use crate::dispatch::budget::{Budget, Limits};
+use crate::dispatch::budget::{Budget, Limit};
 use crate::dispatch::lease::Holder;
 use crate::dispatch::worker::Worker;
 use crate::http::{Frame, Operations, Public, routes};
@@ -110,6 +111,7 @@ pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
     }
     let keeper = keeper(config, &store, sealer.clone(), &ground, &owner).await?;
     let opened = installs::opened(config, &store.installs().await?);
+    let veil = veils::stored(config.store.secret_links, sealer.clone());
     let sealed = sealer.map(|sealer| (store.clone(), sealer));
     let proofs = sites::Proofs { logins: &logins, sealed, keeper: keeper.clone() };
     let budget = Budget::new(limits(config), clock.clone(), ids.clone());
@@ -131,7 +133,7 @@ pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
     let roster = Arc::new(roster);
     let accounts = Accounts { roster: roster.clone(), store: store.clone(), clock: clock.clone() };
     let running = Arc::new(Running {
-        doorway: Doorway::new(&served.config, &recorder, accounts, &ids),
+        doorway: Doorway::new(&served.config, &recorder, veil, accounts, &ids),
         stages: Stages::new(&store, &clock, &ids),
         public: public.local_addr()?,
         ops: ops.local_addr()?,
@@ -221,15 +223,17 @@ pub fn sealer(config: &Config) -> Result<Option<Sealer>> {
     if keys.is_empty() { Ok(None) } else { Ok(Some(Sealer::new(keys)?)) }
 }
 
-fn limits(config: &Config) -> BTreeMap<System, Limits> {
-    let systems = &config.systems;
-    [
-        (System::Ghl, systems.ghl.requests_per_10s, Some(systems.ghl.requests_per_day)),
-        (System::Timify, systems.timify.requests_per_10s, None),
-        (System::Timerex, systems.timerex.requests_per_10s, None),
-    ]
-    .map(|(system, short, day)| (system, Limits { short: Some(short), day }))
-    .into()
+fn limits(config: &Config) -> BTreeMap<System, Vec<Limit>> {
+    let Systems { ghl, timify, timerex } = &config.systems;
+    let of_ghl = vec![Limit::in_ten_seconds(ghl.requests_per_10s), Limit::in_a_day(ghl.requests_per_day)];
+    let of_timify = vec![Limit::in_ten_seconds(timify.requests_per_10s)];
+    let of_timerex = vec![
+        Limit::in_ten_seconds(timerex.requests_per_10s),
+        // TimeRex says what a minute holds of reads only; writes are counted too, as it may be all of them.
+        Limit::in_a_minute(timerex.requests_per_minute),
+        Limit::writes_in_an_hour(timerex.writes_per_hour),
+    ];
+    [(System::Ghl, of_ghl), (System::Timify, of_timify), (System::Timerex, of_timerex)].into()
 }
 
 impl Running {

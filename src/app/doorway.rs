@@ -11,6 +11,7 @@ use crate::ids::Ids;
 use crate::model::System;
 use crate::receive::{Gate, Intake};
 use crate::record::{Directory, Recorder};
+use crate::systems::secrets::Veil;
 use crate::verify::Check;
 
 /// Where webhooks come in, and where it is told whether they do.
@@ -23,11 +24,11 @@ pub struct Doorway {
 
 impl Doorway {
     /// The doorway of the workspaces of a configuration.
-    pub fn new(config: &Config, recorder: &Recorder, accounts: Accounts, ids: &Arc<Ids>) -> Self {
+    pub fn new(config: &Config, recorder: &Recorder, veil: Arc<Veil>, accounts: Accounts, ids: &Arc<Ids>) -> Self {
         let (models, checks) = (config.workspaces(), config::checks(config));
         let (store, clock) = (accounts.store.clone(), accounts.clock.clone());
         let directory = Directory::of(&models);
-        let intake = Intake::new(gates(checks.clone()), directory, recorder.clone(), clock.clone(), ids.clone());
+        let intake = Intake::new(gates(checks.clone()), directory, recorder.clone(), veil, clock.clone(), ids.clone());
         let health = Health::new(store, models, &checks, Arc::new(accounts), intake.sightings(), clock);
         Self { intake: Arc::new(intake), health: Arc::new(health) }
     }

@@ -5,8 +5,8 @@ use std::sync::{Arc, PoisonError};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::Running;
 use super::preview::NotLive;
+use super::{Running, veils};
 use crate::clock::Millis;
 use crate::credentials::oauth::{Keeper, OauthError};
 use crate::few::few_at_a_time;
@@ -142,6 +142,7 @@ impl Ops for Arc<Running> {
         let inquiry = site.inquiries.get(&system).ok_or_else(none)?;
         let refused = |error: NotAsked| OpsError::Conflict(error.to_string());
         let (status, answer) = inquiry.ask(&question.operation, &question.params).await.map_err(refused)?;
+        let answer = if question.secrets { answer } else { veils::answer_without_secrets(system, answer) };
         Ok(json!({ "status": status, "answer": answer }))
     }
 }

@@ -91,6 +91,9 @@ pub struct Ask {
     operation: String,
     /// Its parameters, for example `contactId=ocQHyuzHvysMo5N5VsXc`.
     params: Vec<String>,
+    /// Also shows secrets: links that cancel or move a booking for whoever opens them, passwords.
+    #[arg(long)]
+    secrets: bool,
 }
 
 impl Ask {
@@ -102,7 +105,7 @@ impl Ask {
             params.insert(name.to_owned(), Value::from(value));
         }
         let path = format!("/workspaces/{}/ask/{}", self.workspace, self.system);
-        let question = json!({ "operation": self.operation, "params": params });
+        let question = json!({ "operation": self.operation, "params": params, "secrets": self.secrets });
         let answer = Operator::of(&self.file.load()?)?.ask(Method::POST, &path, Some(question)).await?;
         println!("{}", serde_json::to_string_pretty(&answer["answer"])?);
         Ok(())

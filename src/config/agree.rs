@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::section::Notes;
 use super::workspaces::ACCOUNT_KEYS;
-use super::{Config, WorkspaceEntry};
+use super::{Config, SecretLinks, WorkspaceEntry};
 use crate::model::{CalendarRow, System};
 use crate::secret::Secret;
 
@@ -36,6 +36,9 @@ pub(super) fn agree(config: &Config, notes: &Notes) {
     }
     secrets(config, notes);
     oauth(config, notes);
+    if config.store.secret_links == SecretLinks::Seal && config.seal.keys.is_empty() {
+        notes.blame("store.secret_links", "needs [seal] keys to seal with; `lockstep key new` makes one");
+    }
 }
 
 /// OAuth needs an address to come back to, and keys to seal the tokens with.

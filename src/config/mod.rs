@@ -32,7 +32,7 @@ pub use connections::Connection;
 pub use dispatch::Dispatch;
 pub use reconcile::Reconcile;
 pub use section::{Mistake, Mistakes, Shown};
-pub use server::{Ops, Seal, Server, Store};
+pub use server::{Ops, Seal, SecretLinks, Server, Store};
 pub use systems::{Ghl, GhlOauth, Systems, Timerex, Timify};
 pub use tree::Source;
 pub use workspaces::{Account, Extension, WorkspaceEntry};

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::section::Section;
 use super::setting::{HttpUrl, Size};
+use crate::model::words;
 use crate::secret::Secret;
 
 /// `[server]`.
@@ -33,11 +34,25 @@ impl Server {
     }
 }
 
+words! {
+    /// What becomes of secrets in the webhooks that are stored.
+    SecretLinks {
+        /// They are not stored.
+        Drop = "drop",
+        /// They are sealed with the first of `[seal] keys`.
+        Seal = "seal",
+        /// They are stored as they came.
+        Keep = "keep",
+    }
+}
+
 /// `[store]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {
     /// `sqlite://PATH` or `postgres://HOST/DATABASE`. A secret: it may carry a password.
     pub url: Secret,
+    /// What becomes of links and passwords with which whoever holds them can act.
+    pub secret_links: SecretLinks,
 }
 
 impl Store {
@@ -47,7 +62,7 @@ impl Store {
         if !known.iter().any(|scheme| url.expose().starts_with(scheme)) {
             section.mistake("url", "is neither sqlite://PATH nor postgres://HOST/DATABASE");
         }
-        Self { url }
+        Self { url, secret_links: section.or("secret_links", SecretLinks::Drop) }
     }
 }
 

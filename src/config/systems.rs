@@ -60,8 +60,8 @@ fn base_url(section: &Section<'_>, default: &str) -> String {
     section.or("base_url", HttpUrl(default.to_owned())).0
 }
 
-fn requests(section: &Section<'_>, default: u32) -> NonZeroU32 {
-    section.or("requests_per_10s", NonZeroU32::new(default).unwrap_or(NonZeroU32::MIN))
+fn requests(section: &Section<'_>, key: &str, default: u32) -> NonZeroU32 {
+    section.or(key, NonZeroU32::new(default).unwrap_or(NonZeroU32::MIN))
 }
 
 /// `[systems.ghl]`.
@@ -118,8 +118,8 @@ impl Ghl {
             ed25519_keys: public_keys(section, "ed25519_keys", GHL_ED25519, PublicKey::ed25519),
             rsa_keys: public_keys(section, "rsa_keys", GHL_RSA, PublicKey::rsa),
             rsa_until: section.or("rsa_until", GHL_RSA_ENDS),
-            requests_per_10s: requests(section, 90),
-            requests_per_day: section.or("requests_per_day", NonZeroU32::new(180_000).unwrap_or(NonZeroU32::MIN)),
+            requests_per_10s: requests(section, "requests_per_10s", 90),
+            requests_per_day: requests(section, "requests_per_day", 180_000),
             poll_tasks: section.or("poll_tasks", Duration::from_mins(2)),
             max_age: section.maybe("max_age"),
         }
@@ -242,7 +242,7 @@ impl Timify {
             base_url: base_url(section, "https://api.timify.com"),
             authorization: section.or("authorization", TokenScheme::Bearer),
             list_days: section.or("list_days", NonZeroU32::new(31).unwrap_or(NonZeroU32::MIN)),
-            requests_per_10s: requests(section, 50),
+            requests_per_10s: requests(section, "requests_per_10s", 50),
         }
     }
 }
@@ -254,10 +254,19 @@ pub struct Timerex {
     pub base_url: String,
     /// Requests per workspace in ten seconds.
     pub requests_per_10s: NonZeroU32,
+    /// Requests per workspace in a minute.
+    pub requests_per_minute: NonZeroU32,
+    /// Requests per workspace in an hour that change something.
+    pub writes_per_hour: NonZeroU32,
 }
 
 impl Timerex {
     fn read(section: &Section<'_>) -> Self {
-        Self { base_url: base_url(section, "https://timerex.net/api/beta"), requests_per_10s: requests(section, 10) }
+        Self {
+            base_url: base_url(section, "https://timerex.net/api/beta"),
+            requests_per_10s: requests(section, "requests_per_10s", 10),
+            requests_per_minute: requests(section, "requests_per_minute", 55),
+            writes_per_hour: requests(section, "writes_per_hour", 90),
+        }
     }
 }

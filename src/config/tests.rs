@@ -147,6 +147,7 @@ fn mistakes_of_form_name_their_line() {
 #[case::bad_pem("MCowBQYDK2VwAyEAi2HR", "MCowBQ", "systems.ghl.ed25519_keys: key 1: not a")]
 #[case::bad_url("url = \"https://flows", "url = \"flows", "workspaces[0].extensions.timify.url: expected an address")]
 #[case::bad_whsec("whsec_MDAwM", "whsec_?", "workspaces[0].extensions.timify.secrets: secret 1: not a Standard")]
+#[case::bad_policy("secret_links = \"drop\"", "secret_links = \"hide\"", "store.secret_links: expected one of")]
 #[case::bad_seal("\"AAAAAAAA", "\"AAAA", "seal.keys: key 1 is not base64 of 32 bytes")]
 #[case::bad_region("\"JP\"", "\"jp\"", "workspaces[0].region: expected two capital letters")]
 #[case::bad_header("\"x-lockstep-token\"", "\"x lockstep\"", "connections.bookings.webhook_header: expected the name")]
@@ -198,6 +199,18 @@ fn oauth_needs_an_address_to_come_back_to_keys_to_seal_with_and_an_app_of_the_sa
     blamed(mistakes_after("oauth = false", "oauth = true"), "is set besides `oauth`");
     blamed(mistakes_after("renew_before = \"1h\"", "renew_before = \"48h\""), "is more than 12h");
     blamed(mistakes_after("\nversion = \"2021-07-28\"", "\nversion = \"v3\""), "v3 has other names");
+}
+
+#[test]
+fn secrets_are_sealed_only_where_there_is_a_key_to_open_them_with() {
+    let text = "[store]\nsecret_links = \"seal\"\n";
+    let mistakes = read(text).unwrap_err().to_string();
+    assert_eq!(
+        mistakes,
+        "lockstep.toml:2: store.secret_links: needs [seal] keys to seal with; `lockstep key new` makes one"
+    );
+    let keys = format!("[seal]\nkeys = [\"{}=\"]\n", "A".repeat(43));
+    assert_eq!(read(&format!("{text}{keys}")).unwrap().store.secret_links, SecretLinks::Seal);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The rate budget: how many calls may be made to a system for a workspace, and when.
 //!
 //! In: the wish to make one call, what its answer said. Out: leave for that call, after a wait if need be, or how long there will
-//! be none. Two windows are counted, ten seconds and a day; a vendor that says stop is heeded, and asked again by one call
-//! first. Per process: who holds the lease on a workspace is the only one who calls for it.
+//! be none. A system's limits are windows of several lengths, some of writes alone; a vendor that says stop is heeded, and
+//! asked again by one call first. Per process: who holds the lease on a workspace is the only one who calls for it.
 
 mod window;
 
@@ -17,21 +17,19 @@ use self::window::Window;
 use crate::clock::{Clock, Millis};
 use crate::ids::Ids;
 use crate::model::System;
-use crate::systems::allowance::{Allowance, Leave, RateSeen};
+use crate::systems::allowance::{Allowance, Errand, Leave, RateSeen};
 
-/// The short window that vendors count in.
+/// The short window that GHL counts in.
 const SHORT: Duration = Duration::from_secs(10);
-/// How exactly the end of a call is kept in the short window.
-const SHORT_GRAIN: Duration = Duration::from_millis(10);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
-/// How exactly the end of a call is kept in the day.
-const DAY_GRAIN: Duration = Duration::from_mins(1);
-/// This part of the short window is left to calls that go on with what was begun.
+/// This part of the windows up to a minute is left to calls that go on with what was begun.
 const RESERVE: u32 = 10;
 
 /// How long a call that begins something waits for its turn. Longer, and it had better make room for other systems' calls.
 const MOMENT: Duration = Duration::from_secs(1);
-/// How long a call that goes on with something waits: a short window, and what is needed to count it.
+/// How long a call that goes on with something waits: a short window, and what is needed to count it. Longer windows put it off.
 const PATIENCE: Duration = Duration::from_secs(12);
 /// How long the others wait for the one call that tries again after a stop.
 const PROBE: Duration = Duration::from_millis(100);
@@ -41,18 +39,57 @@ const UNSAID: Duration = Duration::from_secs(10);
 /// The longest stop that is believed before the vendor is asked again, when the day's calls are spent: when its day ends is not known.
 const SPENT: Duration = Duration::from_hours(1);
 
-/// The limits of one system, each for one workspace.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Limits {
+/// Which calls a limit counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    /// All of them.
+    All,
+    /// Those that change something.
+    Writes,
+}
+
+/// One limit of a system: so many calls for one workspace in any window of a length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// The length of the window.
+    pub length: Duration,
+    /// How exactly the end of a call is kept.
+    pub grain: Duration,
+    /// The calls that it holds.
+    pub calls: NonZeroU32,
+    /// Of these, how many are left to calls that go on with what was begun.
+    pub reserve: u32,
+    /// What is counted.
+    pub counted: Counted,
+}
+
+impl Limit {
     /// Calls in ten seconds.
-    pub short: Option<NonZeroU32>,
+    pub fn in_ten_seconds(calls: NonZeroU32) -> Self {
+        let (grain, reserve) = (Duration::from_millis(10), calls.get() / RESERVE);
+        Self { length: SHORT, grain, calls, reserve, counted: Counted::All }
+    }
+
+    /// Calls in a minute.
+    pub fn in_a_minute(calls: NonZeroU32) -> Self {
+        let (grain, reserve) = (Duration::from_millis(100), calls.get() / RESERVE);
+        Self { length: MINUTE, grain, calls, reserve, counted: Counted::All }
+    }
+
+    /// Writes in an hour.
+    pub fn writes_in_an_hour(calls: NonZeroU32) -> Self {
+        Self { length: HOUR, grain: Duration::from_secs(5), calls, reserve: 0, counted: Counted::Writes }
+    }
+
     /// Calls in a day.
-    pub day: Option<NonZeroU32>,
+    pub fn in_a_day(calls: NonZeroU32) -> Self {
+        Self { length: DAY, grain: Duration::from_mins(1), calls, reserve: 0, counted: Counted::All }
+    }
 }
 
 /// Rate budgets per (workspace, system).
 pub struct Budget {
-    limits: BTreeMap<System, Limits>,
+    limits: BTreeMap<System, Vec<Limit>>,
     clock: Arc<dyn Clock>,
     ids: Arc<Ids>,
     meters: Mutex<BTreeMap<(String, System), Meter>>,
@@ -60,7 +97,7 @@ pub struct Budget {
 
 impl Budget {
     /// A system that is left out has no limit but what its vendor says.
-    pub fn new(limits: BTreeMap<System, Limits>, clock: Arc<dyn Clock>, ids: Arc<Ids>) -> Self {
+    pub fn new(limits: BTreeMap<System, Vec<Limit>>, clock: Arc<dyn Clock>, ids: Arc<Ids>) -> Self {
         Self { limits, clock, ids, meters: Mutex::default() }
     }
 
@@ -68,7 +105,7 @@ impl Budget {
     pub fn of(&self, workspace: &str, system: System) -> Arc<dyn Allowance> {
         let mut meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = || Meter {
-            state: Arc::new(Mutex::new(State::new(self.limits.get(&system).copied().unwrap_or_default()))),
+            state: Arc::new(Mutex::new(State::new(self.limits.get(&system).map_or(&[], Vec::as_slice)))),
             clock: self.clock.clone(),
             ids: self.ids.clone(),
         };
@@ -92,14 +129,14 @@ impl Meter {
 
 #[async_trait]
 impl Allowance for Meter {
-    async fn pass(&self, begun: bool) -> Result<Box<dyn Leave>, Duration> {
-        let patience = self.clock.now() + if begun { PATIENCE } else { MOMENT };
+    async fn pass(&self, errand: Errand) -> Result<Box<dyn Leave>, Duration> {
+        let patience = self.clock.now() + if errand == Errand::Begins { MOMENT } else { PATIENCE };
         loop {
             let now = self.clock.now();
-            let entered = self.state().enter(begun, now);
+            let entered = self.state().enter(errand, now);
             match entered {
-                Ok(probe) => return Ok(Box::new(Ticket { meter: self.clone(), probe })),
-                Err(wait) if now + wait > patience => return Err(wait),
+                Ok(probe) => return Ok(Box::new(Ticket { meter: self.clone(), errand, probe })),
+                Err(wait) if now + wait > patience => return Err(wait.max(self.state().put_off(errand, now))),
                 Err(wait) => self.clock.sleep(wait).await,
             }
         }
@@ -109,6 +146,7 @@ impl Allowance for Meter {
 /// Leave for one call.
 struct Ticket {
     meter: Meter,
+    errand: Errand,
     /// Whether it is the one that tries again after a stop.
     probe: bool,
 }
@@ -124,7 +162,7 @@ impl Leave for Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let now = self.meter.clock.now();
-        self.meter.state().leave(self.probe, now);
+        self.meter.state().leave(self.errand, self.probe, now);
     }
 }
 
@@ -136,42 +174,45 @@ struct Stop {
 }
 
 struct State {
-    short: Option<Window>,
-    day: Option<Window>,
+    windows: Vec<Window>,
     stop: Option<Stop>,
 }
 
 impl State {
-    fn new(limits: Limits) -> Self {
-        let short = |limit: NonZeroU32| Window::new(SHORT, SHORT_GRAIN, limit, limit.get() / RESERVE);
-        let day = |limit| Window::new(DAY, DAY_GRAIN, limit, 0);
-        Self { short: limits.short.map(short), day: limits.day.map(day), stop: None }
+    fn new(limits: &[Limit]) -> Self {
+        Self { windows: limits.iter().copied().map(Window::new).collect(), stop: None }
     }
 
-    fn windows(&mut self) -> impl Iterator<Item = &mut Window> {
-        self.short.iter_mut().chain(&mut self.day)
+    /// The windows that count such a call.
+    fn windows(&mut self, errand: Errand) -> impl Iterator<Item = &mut Window> {
+        self.windows.iter_mut().filter(move |window| window.counts(errand))
     }
 
     /// Counts one more call, and tells whether it is the one that tries again; or how long there is no room for it.
-    fn enter(&mut self, begun: bool, now: Millis) -> Result<bool, Duration> {
+    fn enter(&mut self, errand: Errand, now: Millis) -> Result<bool, Duration> {
         match &self.stop {
             Some(stop) if now < stop.until => return Err(stop.until.since(now)),
             Some(stop) if stop.probed => return Err(PROBE),
             _ => {}
         }
-        let wait = self.windows().map(|window| window.wait(begun, now)).max().unwrap_or_default();
+        let wait = self.windows(errand).map(|window| window.wait(errand, now)).max().unwrap_or_default();
         if !wait.is_zero() {
             return Err(wait);
         }
-        self.windows().for_each(Window::enter);
+        self.windows(errand).for_each(Window::enter);
         if let Some(stop) = &mut self.stop {
             stop.probed = true;
         }
         Ok(self.stop.is_some())
     }
 
-    fn leave(&mut self, probe: bool, now: Millis) {
-        self.windows().for_each(|window| window.leave(now));
+    /// When a call that does not wait here had better come back.
+    fn put_off(&mut self, errand: Errand, now: Millis) -> Duration {
+        self.windows(errand).map(|window| window.put_off(errand, now)).max().unwrap_or_default()
+    }
+
+    fn leave(&mut self, errand: Errand, probe: bool, now: Millis) {
+        self.windows(errand).for_each(|window| window.leave(now));
         // It had no answer: the next one tries.
         if let Some(stop) = self.stop.as_mut().filter(|_| probe) {
             stop.probed = false;
@@ -179,10 +220,9 @@ impl State {
     }
 
     fn learn(&mut self, seen: &RateSeen, probe: bool, jitter: Duration, now: Millis) {
-        for (window, told) in [(&mut self.short, seen.burst), (&mut self.day, seen.day)] {
-            if let (Some(window), Some(told)) = (window, told.and_then(NonZeroU32::new)) {
-                window.told(told);
-            }
+        for (length, told) in [(SHORT, seen.burst), (DAY, seen.day)] {
+            let Some(told) = told.and_then(NonZeroU32::new) else { continue };
+            self.windows.iter_mut().filter(|window| window.length() == length).for_each(|window| window.told(told));
         }
         let known = self.stop.as_ref().map(|stop| stop.until);
         if let Some(wait) = pause(seen, jitter, now) {

@@ -71,7 +71,7 @@ pub trait Ops: Send + Sync {
     async fn revoke(&self, install: InstallKey, uninstall: bool) -> Result<Value, OpsError>;
     /// What a workspace's systems say of the accounts, calendars and fields that the configuration names.
     async fn inspect(&self, workspace: &str) -> Result<Value, OpsError>;
-    /// Asks a system one thing, and gives its answer as it is. Reads only.
+    /// Asks a system one thing, and gives its answer as it is, but for its secrets unless they are asked for. Reads only.
     async fn ask(&self, workspace: &str, system: System, question: Question) -> Result<Value, OpsError>;
 }
 
@@ -162,6 +162,9 @@ pub struct Question {
     /// Its parameters.
     #[serde(default)]
     pub params: BTreeMap<String, String>,
+    /// Whether secrets in the answer are shown.
+    #[serde(default)]
+    pub secrets: bool,
 }
 
 /// Whether the app is uninstalled at the vendor too.

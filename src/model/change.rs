@@ -103,7 +103,7 @@ pub struct NewChange {
     pub received: Millis,
     /// The headers that are kept (never credentials or signatures).
     pub headers: BTreeMap<String, String>,
-    /// The body as it came.
+    /// The body as it came; of a webhook, with its secrets veiled.
     pub body: Bytes,
 }
 

@@ -1,8 +1,10 @@
 //! Receiving: from what arrived to a recorded change, or the reason why not.
 //!
 //! In: the parts of an HTTP request, as values. Out: a [`Receipt`] after the commit, or a [`Rejected`]. The order is fixed:
-//! route, proof, envelope, place, record. Only the proof can refuse; once a sender is proven, whatever it sends is kept
-//! (law 1): no JSON, a truncated body, another content type, an unknown type, an unknown workspace.
+//! route, proof, envelope, place, veil, record. Only the proof can refuse; once a sender is proven, whatever it sends is kept
+//! (law 1): no JSON, a truncated body, another content type, an unknown type, an unknown workspace. Signatures and the key of
+//! repetitions are of the bytes as they came; what is stored has its secrets veiled. (Reads and listings store observations,
+//! in which there are none.)
 
 mod sightings;
 
@@ -17,6 +19,7 @@ use crate::clock::Clock;
 use crate::ids::Ids;
 use crate::model::{Appended, System};
 use crate::record::{Directory, NotStored, Recorder, place};
+use crate::systems::secrets::{Veil, veiled};
 use crate::systems::{Door, Envelope};
 use crate::verify::{Check, RawWebhook, Refusal, VerifiedWebhook, verify};
 
@@ -85,23 +88,25 @@ impl Entries {
 pub struct Intake {
     entries: Arc<RwLock<Arc<Entries>>>,
     recorder: Recorder,
+    veil: Arc<Veil>,
     clock: Arc<dyn Clock>,
     ids: Arc<Ids>,
     sightings: Arc<Sightings>,
 }
 
 impl Intake {
-    /// The way in through these gates.
+    /// The way in through these gates. `veil`: what is stored in the place of secrets.
     pub fn new(
         gates: BTreeMap<System, Gate>,
         directory: Directory,
         recorder: Recorder,
+        veil: Arc<Veil>,
         clock: Arc<dyn Clock>,
         ids: Arc<Ids>,
     ) -> Self {
         let entries = Entries::new(gates, directory);
         let sightings = Arc::new(Sightings::new(&entries.gates));
-        Self { entries: Arc::new(RwLock::new(Arc::new(entries))), recorder, clock, ids, sightings }
+        Self { entries: Arc::new(RwLock::new(Arc::new(entries))), recorder, veil, clock, ids, sightings }
     }
 
     /// Which ways of proving a webhook still come.
@@ -135,7 +140,11 @@ impl Intake {
             self.sightings.refused(system, *refusal, now);
         })?;
         self.sightings.proven(&gate.checks, &webhook, now);
-        let change = place(&webhook, envelope(gate.door.as_ref(), &webhook), &entries.directory, self.ids.uuid(now));
+        let door = gate.door.as_ref();
+        let mut change = place(&webhook, envelope(door, &webhook), &entries.directory, self.ids.uuid(now));
+        if let Some(body) = veiled(&change.body, door.secrets(), self.veil.as_ref()) {
+            change.body = body.into();
+        }
         let standing = change.standing;
         let credential = webhook.credential();
         let appended = self.recorder.record(change).await.inspect_err(|error| {

@@ -219,6 +219,9 @@ mod tests {
         fn envelope(&self, _: &VerifiedWebhook) -> Envelope {
             Envelope::unparsed("")
         }
+        fn secrets(&self) -> &'static [&'static str] {
+            &[]
+        }
     }
 
     /// One credential with two headers, and one with another.

@@ -8,14 +8,23 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::{HeaderMap, StatusCode};
 
+/// What a call is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Errand {
+    /// It begins something, and can as well be made later.
+    Begins,
+    /// It goes on with what earlier calls began (the next page), which would be lost if it were put off.
+    GoesOn,
+    /// It changes something, mostly after a read that would be lost. Some vendors count such calls apart.
+    Writes,
+}
+
 /// Gives leave to call one system for one workspace.
 #[async_trait]
 pub trait Allowance: Send + Sync {
-    /// Waits until one call may be made; if that is not soon, gives at once how long there will be no leave.
-    ///
-    /// `begun`: the call goes on with what earlier calls began (the write after its read, the next page), which would be lost if
-    /// it were put off. So it waits longer, and goes first.
-    async fn pass(&self, begun: bool) -> Result<Box<dyn Leave>, Duration>;
+    /// Waits until one call may be made; if that is not soon, gives at once how long there will be no leave. What goes on with
+    /// something, and what writes, waits longer and goes first.
+    async fn pass(&self, errand: Errand) -> Result<Box<dyn Leave>, Duration>;
 }
 
 /// Leave to make one call. It is dropped when the call has ended, with or without an answer.
@@ -65,7 +74,7 @@ pub struct Unlimited;
 
 #[async_trait]
 impl Allowance for Unlimited {
-    async fn pass(&self, _begun: bool) -> Result<Box<dyn Leave>, Duration> {
+    async fn pass(&self, _errand: Errand) -> Result<Box<dyn Leave>, Duration> {
         Ok(Box::new(Self))
     }
 }

@@ -4,6 +4,7 @@
 //! one repetition after a renewed credential, leave for each call that goes out, the vendor's clock and the limits it states are
 //! done here; what the JSON says is left to the connector.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use http::{Method, Request, Response, StatusCode};
 use jiff::fmt::rfc2822::DateTimeParser;
 use serde_json::Value;
 
-use super::allowance::{Allowance, RateSeen};
+use super::allowance::{Allowance, Errand, RateSeen};
 use super::offset::ClockOffset;
 use super::trail;
 use super::{Credential, SystemError, Transport, TransportError, Version};
@@ -129,7 +130,12 @@ impl Caller {
         let mut request = self.request(method, path_and_query, headers, body)?;
         let signed = self.credential.sign(&mut request).await?;
         let spent = |after| SystemError::Spent { system: self.system, after };
-        let leave = self.allowance.pass(writes || trail::begun()).await.map_err(spent)?;
+        let errand = match (writes, trail::begun()) {
+            (true, _) => Errand::Writes,
+            (false, true) => Errand::GoesOn,
+            (false, false) => Errand::Begins,
+        };
+        let leave = self.allowance.pass(errand).await.map_err(spent)?;
         let sent = self.offset.now();
         trail::note(|trail| *trail = trail::Trail { sent: Some(sent), ..Default::default() });
         let answer = self.transport.send(request).await.map_err(|error| match error {
@@ -256,8 +262,16 @@ fn line_of(said: &Value) -> Option<String> {
         Value::Array(list) => list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; "),
         _ => return None,
     };
-    let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = line.split_whitespace().map(only_host).collect::<Vec<_>>().join(" ");
     (!line.is_empty()).then_some(line)
+}
+
+/// Of a link only the host: whoever holds the rest may be able to act, and messages are logged and kept.
+fn only_host(word: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = word.split_once("://") else { return word.into() };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    if host == rest { word.into() } else { format!("{scheme}://{host}/…").into() }
 }
 
 /// Reads an HTTP date: `Sun, 06 Nov 1994 08:49:37 GMT`.

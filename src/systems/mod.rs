@@ -10,6 +10,7 @@ pub mod extension;
 pub mod ghl;
 pub mod http_client;
 pub mod offset;
+pub mod secrets;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod timerex;
@@ -76,6 +77,9 @@ impl Envelope {
 pub trait Door: Send + Sync {
     /// What the webhook is about. `extension` tells that the system's extension sent it.
     fn envelope(&self, webhook: &VerifiedWebhook) -> Envelope;
+    /// The keys whose values are secrets, wherever they stand in the JSON of the system or of its extension: whoever holds
+    /// one can act with it. None of them means anything to [`Terms::observe`].
+    fn secrets(&self) -> &'static [&'static str];
 }
 
 /// What a read, or an answer to a write, showed.

@@ -69,6 +69,8 @@ base_url = "{base}/timify"
 [systems.timerex]
 base_url = "{base}/timerex/api/beta"
 requests_per_10s = 600
+requests_per_minute = 3600
+writes_per_hour = 3600
 [connections.timify]
 system = "timify"
 app_id = "{timify_id}"

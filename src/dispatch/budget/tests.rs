@@ -14,8 +14,8 @@ use tokio::task::JoinSet;
 
 const NOON: &str = "2026-03-02T12:00:00Z";
 
-fn number(number: u32) -> Option<NonZeroU32> {
-    NonZeroU32::new(number)
+fn number(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).unwrap()
 }
 
 fn secs(seconds: u64) -> Duration {
@@ -24,9 +24,11 @@ fn secs(seconds: u64) -> Duration {
 
 fn budget(short: u32, day: u32) -> (Arc<Budget>, ManualClock) {
     let clock = ManualClock::at(Millis::parse(NOON).unwrap());
-    let limits = Limits { short: number(short), day: number(day) };
-    let budget = Budget::new([(System::Ghl, limits)].into(), Arc::new(clock.clone()), Arc::new(Ids::seeded(5)));
-    (Arc::new(budget), clock)
+    (budget_of(vec![Limit::in_ten_seconds(number(short)), Limit::in_a_day(number(day))], &clock), clock)
+}
+
+fn budget_of(limits: Vec<Limit>, clock: &ManualClock) -> Arc<Budget> {
+    Arc::new(Budget::new([(System::Ghl, limits)].into(), Arc::new(clock.clone()), Arc::new(Ids::seeded(5))))
 }
 
 /// Moves the clock from sleeper to sleeper until all tasks have ended.
@@ -42,8 +44,8 @@ async fn live(clock: &ManualClock, tasks: &mut JoinSet<()>) {
     }
 }
 
-/// When calls reached the vendor, by location.
-type Arrivals = Arc<Mutex<BTreeMap<&'static str, Vec<Millis>>>>;
+/// When calls reached the vendor, by location, and whether they were writes.
+type Arrivals = BTreeMap<&'static str, Vec<(Millis, bool)>>;
 
 /// What the callers of a test do.
 #[derive(Clone)]
@@ -51,7 +53,7 @@ struct Callers {
     budget: Arc<Budget>,
     clock: ManualClock,
     ids: Arc<Ids>,
-    arrivals: Arrivals,
+    arrivals: Arc<Mutex<Arrivals>>,
     left: Arc<AtomicU32>,
     /// One of so many calls is followed by a long pause.
     idle: u64,
@@ -62,18 +64,20 @@ impl Callers {
         self.clock.sleep(Duration::from_millis(self.ids.below(longest) + 1)).await;
     }
 
-    async fn work(self, location: &'static str) {
+    /// Makes calls for a location, one after the other.
+    async fn work(self, location: &'static str, errands: &'static [Errand]) {
         let take = || self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         while take().is_ok() {
-            let begun = self.ids.below(2) == 0;
+            let errand = errands[self.ids.below(errands.len() as u64) as usize];
             let leave = loop {
-                match self.budget.of(location, System::Ghl).pass(begun).await {
+                match self.budget.of(location, System::Ghl).pass(errand).await {
                     Ok(leave) => break leave,
                     Err(wait) => self.clock.sleep(wait).await,
                 }
             };
             self.nap(100).await;
-            self.arrivals.lock().unwrap().entry(location).or_default().push(self.clock.now());
+            let arrival = (self.clock.now(), errand == Errand::Writes);
+            self.arrivals.lock().unwrap().entry(location).or_default().push(arrival);
             self.nap(100).await;
             drop(leave);
             if self.idle > 0 && self.ids.below(self.idle) == 0 {
@@ -83,12 +87,16 @@ impl Callers {
     }
 }
 
+/// What half of the tasks do, and what the other half does.
+type Halves = [&'static [Errand]; 2];
+const ALIKE: Halves = [&[Errand::Begins, Errand::GoesOn]; 2];
+
 /// Makes 5,000 calls by 40 tasks, and gives when they arrived.
-async fn arrivals(seed: u64, short: u32, day: u32, idle: u64) -> BTreeMap<&'static str, Vec<Millis>> {
-    let (budget, clock) = budget(short, day);
+async fn arrivals(seed: u64, limits: &[Limit], halves: Halves, idle: u64) -> Arrivals {
+    let clock = ManualClock::at(Millis::parse(NOON).unwrap());
     let left = Arc::new(AtomicU32::new(5_000));
     let callers = Callers {
-        budget,
+        budget: budget_of(limits.to_vec(), &clock),
         clock: clock.clone(),
         ids: Arc::new(Ids::seeded(seed)),
         arrivals: Arc::default(),
@@ -97,10 +105,15 @@ async fn arrivals(seed: u64, short: u32, day: u32, idle: u64) -> BTreeMap<&'stat
     };
     let mut tasks = JoinSet::new();
     for task in 0..40 {
-        tasks.spawn(callers.clone().work(if task % 2 == 0 { "a" } else { "b" }));
+        let location = if task % 2 == 0 { "a" } else { "b" };
+        tasks.spawn(callers.clone().work(location, halves[task / 2 % 2]));
     }
     live(&clock, &mut tasks).await;
     std::mem::take(&mut *callers.arrivals.lock().unwrap())
+}
+
+fn times(arrivals: &[(Millis, bool)], chosen: impl Fn(bool) -> bool) -> Vec<Millis> {
+    arrivals.iter().filter(|(_, writes)| chosen(*writes)).map(|(at, _)| *at).collect()
 }
 
 fn assert_never_more(arrivals: &[Millis], limit: usize, length: Duration) {
@@ -113,7 +126,9 @@ fn assert_never_more(arrivals: &[Millis], limit: usize, length: Duration) {
 #[tokio::test]
 async fn no_ten_seconds_ever_hold_more_calls_than_allowed(#[values(1, 2, 3)] seed: u64, #[values(0, 20)] idle: u64) {
     const LIMIT: usize = 100;
-    for (location, arrivals) in arrivals(seed, LIMIT as u32, 200_000, idle).await {
+    let limits = [Limit::in_ten_seconds(number(LIMIT as u32)), Limit::in_a_day(number(200_000))];
+    for (location, arrivals) in arrivals(seed, &limits, ALIKE, idle).await {
+        let arrivals = times(&arrivals, |_| true);
         assert_never_more(&arrivals, LIMIT, SHORT);
         if idle == 0 {
             let took = arrivals.last().unwrap().since(arrivals[0]).as_secs_f64();
@@ -127,39 +142,102 @@ async fn no_ten_seconds_ever_hold_more_calls_than_allowed(#[values(1, 2, 3)] see
 #[tokio::test]
 async fn no_day_ever_holds_more_calls_than_allowed(#[values(1, 2)] seed: u64) {
     const LIMIT: usize = 600;
-    for (location, arrivals) in arrivals(seed, 100, LIMIT as u32, 0).await {
+    let limits = [Limit::in_ten_seconds(number(100)), Limit::in_a_day(number(LIMIT as u32))];
+    for (location, arrivals) in arrivals(seed, &limits, ALIKE, 0).await {
+        let arrivals = times(&arrivals, |_| true);
         assert_never_more(&arrivals, LIMIT, DAY);
         assert_never_more(&arrivals, 100, SHORT);
-        let days = arrivals.len() / LIMIT;
-        assert!(days >= 3);
-        for day in 0..days as u32 {
-            let from = arrivals[0] + DAY * day;
-            let made = arrivals.iter().filter(|at| (from..from + DAY).contains(*at)).count();
-            assert!(made >= LIMIT * 9 / 10, "{location}: {made} calls on day {day}");
+        assert!(arrivals.len() / LIMIT >= 3);
+        assert_nearly_all_used(location, &arrivals, LIMIT, DAY);
+    }
+}
+
+/// Fails when a window held less than nine tenths of what it may, from the first arrival to the last.
+fn assert_nearly_all_used(location: &str, arrivals: &[Millis], limit: usize, length: Duration) {
+    for window in 0..(arrivals.len() / limit) as u32 {
+        let from = arrivals[0] + length * window;
+        let made = arrivals.iter().filter(|at| (from..from + length).contains(*at)).count();
+        assert!(made >= limit * 9 / 10, "{location}: {made} calls in the {window}. {length:?}");
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn no_minute_ever_holds_more_calls_and_no_hour_more_writes_than_allowed(
+    #[values(1, 2)] seed: u64,
+    #[values(0, 20)] idle: u64,
+) {
+    const CALLS: usize = 60;
+    const WRITES: usize = 100;
+    const HALVES: Halves = [&[Errand::Begins, Errand::GoesOn], &[Errand::Writes]];
+    let limits = [
+        Limit::in_ten_seconds(number(20)),
+        Limit::in_a_minute(number(CALLS as u32)),
+        Limit::writes_in_an_hour(number(WRITES as u32)),
+    ];
+    for (location, arrivals) in arrivals(seed, &limits, HALVES, idle).await {
+        let (all, writes) = (times(&arrivals, |_| true), times(&arrivals, |writes| writes));
+        assert_never_more(&all, 20, SHORT);
+        assert_never_more(&all, CALLS, MINUTE);
+        assert_never_more(&writes, WRITES, HOUR);
+        if idle == 0 {
+            assert!(all.len() > 2_000);
+            assert_nearly_all_used(location, &all[..all.len() - CALLS], CALLS, MINUTE);
         }
     }
 }
 
 #[tokio::test]
+async fn an_hour_of_nothing_but_writes_is_used_and_never_passed() {
+    let limits = [Limit::in_a_minute(number(60)), Limit::writes_in_an_hour(number(100))];
+    for (location, arrivals) in arrivals(3, &limits, [&[Errand::Writes]; 2], 0).await {
+        let writes = times(&arrivals, |_| true);
+        assert_never_more(&writes, 100, HOUR);
+        assert_nearly_all_used(location, &writes, 100, HOUR);
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_waits_for_the_hour_is_put_off_and_holds_up_no_read() {
+    let clock = ManualClock::at(Millis::parse(NOON).unwrap());
+    let limits = vec![Limit::in_a_minute(number(60)), Limit::writes_in_an_hour(number(3))];
+    let allowance = budget_of(limits, &clock).of("a", System::Ghl);
+    for _ in 0..3 {
+        drop(allowance.pass(Errand::Writes).await.unwrap());
+        clock.advance(Duration::from_mins(10));
+    }
+    let waits = [allowance.pass(Errand::Writes).await.err(), allowance.pass(Errand::Writes).await.err()];
+    let place = |minutes| Some(Duration::from_mins(minutes));
+    assert_eq!(waits, [place(30), place(40)], "each is told a place of its own");
+    assert!(allowance.pass(Errand::Begins).await.is_ok() && allowance.pass(Errand::GoesOn).await.is_ok());
+    clock.advance(Duration::from_mins(30));
+    drop(allowance.pass(Errand::Writes).await.unwrap());
+    assert_eq!(allowance.pass(Errand::Writes).await.err(), place(20), "another one has the next place");
+}
+
+#[tokio::test]
 async fn each_workspace_and_system_has_a_budget_of_its_own() {
     let (budget, _) = budget(2, 9);
-    let _open = [budget.of("a", System::Ghl).pass(true).await, budget.of("a", System::Ghl).pass(true).await];
-    assert!(budget.of("a", System::Ghl).pass(false).await.is_err());
-    assert!(budget.of("b", System::Ghl).pass(false).await.is_ok());
-    assert!(budget.of("a", System::Timify).pass(false).await.is_ok(), "no limit was set");
+    let _open = [
+        budget.of("a", System::Ghl).pass(Errand::GoesOn).await,
+        budget.of("a", System::Ghl).pass(Errand::GoesOn).await,
+    ];
+    assert!(budget.of("a", System::Ghl).pass(Errand::Begins).await.is_err());
+    assert!(budget.of("b", System::Ghl).pass(Errand::Begins).await.is_ok());
+    assert!(budget.of("a", System::Timify).pass(Errand::Begins).await.is_ok(), "no limit was set");
 }
 
 #[tokio::test]
 async fn a_call_counts_until_a_window_after_its_end_however_long_it_is_on_its_way() {
     let (budget, clock) = budget(1, 9);
     let allowance = budget.of("a", System::Ghl);
-    let leave = allowance.pass(true).await.unwrap();
+    let leave = allowance.pass(Errand::GoesOn).await.unwrap();
     clock.advance(secs(15));
-    assert!(allowance.pass(false).await.is_err(), "the vendor may see it only now");
+    assert!(allowance.pass(Errand::Begins).await.is_err(), "the vendor may see it only now");
     drop(leave);
-    assert_eq!(allowance.pass(false).await.err(), Some(SHORT));
+    assert_eq!(allowance.pass(Errand::Begins).await.err(), Some(SHORT));
     clock.advance(SHORT);
-    assert!(allowance.pass(false).await.is_ok());
+    assert!(allowance.pass(Errand::Begins).await.is_ok());
 }
 
 #[tokio::test]
@@ -167,16 +245,16 @@ async fn the_last_part_is_left_to_those_who_go_on_with_something() {
     let (budget, _) = budget(20, 99);
     let allowance = budget.of("a", System::Ghl);
     for _ in 0..18 {
-        drop(allowance.pass(false).await.unwrap());
+        drop(allowance.pass(Errand::Begins).await.unwrap());
     }
-    assert!(allowance.pass(false).await.is_err());
-    drop(allowance.pass(true).await.unwrap());
-    drop(allowance.pass(true).await.unwrap());
+    assert!(allowance.pass(Errand::Begins).await.is_err());
+    drop(allowance.pass(Errand::GoesOn).await.unwrap());
+    drop(allowance.pass(Errand::GoesOn).await.unwrap());
 }
 
 /// Lets one call through and tells what its answer said.
 async fn learn(allowance: &dyn Allowance, seen: &RateSeen) {
-    allowance.pass(false).await.unwrap().learn(seen);
+    allowance.pass(Errand::Begins).await.unwrap().learn(seen);
 }
 
 #[tokio::test]
@@ -184,12 +262,12 @@ async fn a_429_stops_everybody_and_one_call_tries_again() {
     let (budget, clock) = budget(100, 999);
     let allowance = budget.of("a", System::Ghl);
     learn(&*allowance, &RateSeen { refused: true, retry_after: Some(secs(7)), ..RateSeen::default() }).await;
-    assert_eq!(allowance.pass(false).await.err(), Some(secs(7)));
+    assert_eq!(allowance.pass(Errand::Begins).await.err(), Some(secs(7)));
     clock.advance(secs(7));
-    let probe = allowance.pass(false).await.unwrap();
+    let probe = allowance.pass(Errand::Begins).await.unwrap();
     let waits = tokio::spawn({
         let allowance = allowance.clone();
-        async move { allowance.pass(true).await.is_ok() }
+        async move { allowance.pass(Errand::GoesOn).await.is_ok() }
     });
     while clock.sleeping() == 0 {
         assert!(!waits.is_finished(), "it did not wait for the one that tries");
@@ -199,8 +277,8 @@ async fn a_429_stops_everybody_and_one_call_tries_again() {
     drop(probe);
     clock.advance(secs(10));
     // Without an answer nothing is known: the next one tries.
-    drop(allowance.pass(false).await.unwrap());
-    allowance.pass(false).await.unwrap().learn(&RateSeen::default());
+    drop(allowance.pass(Errand::Begins).await.unwrap());
+    allowance.pass(Errand::Begins).await.unwrap().learn(&RateSeen::default());
     clock.advance(PROBE);
     assert!(waits.await.unwrap());
 }
@@ -220,7 +298,7 @@ async fn what_the_vendor_says_is_heeded(#[case] seen: RateSeen, #[case] least: u
     let (budget, _) = budget(100, 999);
     let allowance = budget.of("a", System::Ghl);
     learn(&*allowance, &seen).await;
-    let wait = allowance.pass(false).await.err().unwrap_or_default();
+    let wait = allowance.pass(Errand::Begins).await.err().unwrap_or_default();
     assert!((secs(least)..=secs(most)).contains(&wait), "{wait:?}");
 }
 
@@ -230,7 +308,7 @@ async fn a_spent_day_is_tried_again_when_the_vendors_next_day_may_have_begun() {
     let allowance = budget.of("a", System::Ghl);
     clock.advance(Duration::from_mins(11 * 60 + 50));
     learn(&*allowance, &RateSeen { day_left: Some(0), ..RateSeen::default() }).await;
-    assert_eq!(allowance.pass(false).await.err(), Some(Duration::from_mins(10)));
+    assert_eq!(allowance.pass(Errand::Begins).await.err(), Some(Duration::from_mins(10)));
 }
 
 #[tokio::test]
@@ -238,14 +316,14 @@ async fn a_limit_that_the_vendor_states_is_kept_when_it_is_the_smaller_one() {
     let (budget, _) = budget(100, 999);
     let allowance = budget.of("a", System::Ghl);
     learn(&*allowance, &RateSeen { burst: Some(3), ..RateSeen::default() }).await;
-    let (second, third) = (allowance.pass(true).await, allowance.pass(true).await);
-    assert!(second.is_ok() && third.is_ok() && allowance.pass(false).await.is_err());
+    let (second, third) = (allowance.pass(Errand::GoesOn).await, allowance.pass(Errand::GoesOn).await);
+    assert!(second.is_ok() && third.is_ok() && allowance.pass(Errand::Begins).await.is_err());
     learn_all(&*second.unwrap(), 1_000);
     let mut open = Vec::new();
     for _ in 0..97 {
-        open.push(allowance.pass(true).await.unwrap());
+        open.push(allowance.pass(Errand::GoesOn).await.unwrap());
     }
-    assert!(allowance.pass(false).await.is_err(), "ours is the smaller one");
+    assert!(allowance.pass(Errand::Begins).await.is_err(), "ours is the smaller one");
 }
 
 fn learn_all(leave: &dyn Leave, burst: u32) {

@@ -8,50 +8,76 @@ use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use super::{Counted, Limit};
 use crate::clock::Millis;
+use crate::systems::allowance::Errand;
 
 /// The calls of one window.
 #[derive(Debug)]
 pub(super) struct Window {
-    length: Duration,
-    grain: i64,
     /// What was configured.
-    most: NonZeroU32,
-    /// What the vendor said, if that is less.
+    configured: Limit,
+    /// The calls that it holds: what was configured, or what the vendor said, if that is less.
     limit: u32,
-    reserve: u32,
     /// Calls that are on their way.
     open: u32,
     /// Calls that have ended, by when they stop to count.
     ended: VecDeque<(Millis, u32)>,
     /// The sum of these.
     counted: u32,
+    /// When those come back that were put off.
+    away: VecDeque<Millis>,
 }
 
 impl Window {
-    /// `reserve`: how many calls are left to those who go on with what they began.
-    pub(super) fn new(length: Duration, grain: Duration, most: NonZeroU32, reserve: u32) -> Self {
-        let (grain, ended) = (grain.as_millis() as i64, VecDeque::new());
-        Self { length, grain, most, limit: most.get(), reserve, open: 0, ended, counted: 0 }
+    pub(super) fn new(limit: Limit) -> Self {
+        let (ended, away) = (VecDeque::new(), VecDeque::new());
+        Self { configured: limit, limit: limit.calls.get(), open: 0, ended, counted: 0, away }
+    }
+
+    pub(super) fn length(&self) -> Duration {
+        self.configured.length
+    }
+
+    /// Whether such a call counts.
+    pub(super) fn counts(&self, errand: Errand) -> bool {
+        self.configured.counted == Counted::All || errand == Errand::Writes
     }
 
     /// How long there is no room for one more call. An estimate where it depends on calls that are on their way.
-    pub(super) fn wait(&mut self, begun: bool, now: Millis) -> Duration {
+    pub(super) fn wait(&mut self, errand: Errand, now: Millis) -> Duration {
         while let Some((_, calls)) = self.ended.pop_front_if(|(until, _)| *until <= now) {
             self.counted -= calls;
         }
-        let spare = if begun { 0 } else { self.reserve.min(self.limit / 2) };
-        let mut excess = (self.open + self.counted + spare + 1).saturating_sub(self.limit);
+        self.room_after(0, errand, now)
+    }
+
+    /// As [`wait`](Self::wait), for one that comes back only then: each is told a place of its own, so that those who wait for
+    /// an hour do not all come at once, and spend on looking again what others need.
+    pub(super) fn put_off(&mut self, errand: Errand, now: Millis) -> Duration {
+        self.away.retain(|back| *back > now);
+        let wait = self.room_after(self.away.len() as u32, errand, now);
+        if !wait.is_zero() {
+            self.away.push_back(now + wait);
+        }
+        wait
+    }
+
+    /// How long there is no room for one more call after so many others.
+    fn room_after(&self, others: u32, errand: Errand, now: Millis) -> Duration {
+        let reserve = if errand == Errand::Begins { self.configured.reserve.min(self.limit / 2) } else { 0 };
+        let mut excess = (self.open + self.counted + reserve + 1).saturating_sub(self.limit);
         if excess == 0 {
             return Duration::ZERO;
         }
+        excess += others;
         for (until, calls) in &self.ended {
             excess = excess.saturating_sub(*calls);
             if excess == 0 {
                 return until.since(now);
             }
         }
-        self.length
+        self.length()
     }
 
     /// A call leaves.
@@ -63,8 +89,8 @@ impl Window {
     pub(super) fn leave(&mut self, now: Millis) {
         self.open -= 1;
         self.counted += 1;
-        let until = now + self.length;
-        let until = Millis((until.0 + self.grain - 1).div_euclid(self.grain) * self.grain);
+        let (until, grain) = (now + self.length(), self.configured.grain.as_millis() as i64);
+        let until = Millis((until.0 + grain - 1).div_euclid(grain) * grain);
         match self.ended.back_mut() {
             // A clock that was set back does not unsort them.
             Some((last, calls)) if *last >= until => *calls += 1,
@@ -74,6 +100,6 @@ impl Window {
 
     /// The vendor said what its limit is: ours, if it is less than what was configured.
     pub(super) fn told(&mut self, limit: NonZeroU32) {
-        self.limit = self.most.min(limit).get();
+        self.limit = self.configured.calls.min(limit).get();
     }
 }

@@ -132,6 +132,8 @@ fn a_message_is_one_short_line_with_the_trace() {
     assert_eq!(line(json!({"error": {"message": "c"}})), "c");
     assert_eq!(line(json!({"error": "invalid_grant", "error_description": "d\n e"})), "d e");
     assert_eq!(line(json!({"secret": "x"})), "HTTP 422");
+    let links = "see https://x.test/cancel/abc?k=1, (http://u:p@y.test) or https://z.test now";
+    assert_eq!(line(json!({ "message": links })), "see https://x.test/… (http://y.test)/… or https://z.test now");
     assert_eq!(line(json!({"message": "ä".repeat(999)})).chars().count(), LONGEST_MESSAGE + 1);
 }
 
@@ -147,7 +149,7 @@ struct Counted(Arc<Mutex<Counts>>);
 #[derive(Default)]
 struct Counts {
     left: u32,
-    begun: Vec<bool>,
+    errands: Vec<Errand>,
     learned: Vec<RateSeen>,
 }
 
@@ -159,10 +161,10 @@ impl Counted {
 
 #[async_trait]
 impl Allowance for Counted {
-    async fn pass(&self, begun: bool) -> Result<Box<dyn Leave>, Duration> {
+    async fn pass(&self, errand: Errand) -> Result<Box<dyn Leave>, Duration> {
         let mut counted = self.0.lock().unwrap();
         counted.left = counted.left.checked_sub(1).ok_or(Duration::from_mins(5))?;
-        counted.begun.push(begun);
+        counted.errands.push(errand);
         Ok(Box::new(self.clone()))
     }
 }
@@ -178,16 +180,16 @@ async fn every_call_that_leaves_needs_leave_also_the_one_after_a_renewal() {
     let counted = Counted::new(3);
     let told = [told(401, json!({})), told(200, json!({})), told(200, json!({})), told(200, json!({}))];
     let (caller, script) = asking(told, Arc::new(counted.clone()));
-    let read = || caller.call(Method::GET, "/x", &[], None, false);
+    let ask = |writes| caller.call(Method::GET, "/x", &[], None, writes);
     trail::follow(async {
-        read().await.unwrap();
-        read().await.unwrap();
-        let error = read().await.unwrap_err();
+        ask(false).await.unwrap();
+        ask(true).await.unwrap();
+        let error = ask(false).await.unwrap_err();
         assert!(matches!(error, SystemError::Spent { after, .. } if after == Duration::from_mins(5)), "{error}");
     })
     .await;
     assert_eq!(script.asked().len(), 3);
-    assert_eq!(counted.0.lock().unwrap().begun, [false, true, true], "what was begun goes on");
+    assert_eq!(counted.0.lock().unwrap().errands, [Errand::Begins, Errand::GoesOn, Errand::Writes]);
 }
 
 #[tokio::test]

@@ -75,6 +75,10 @@ const NOT_MIRRORED: &[&str] = &[
 /// The documented bodies of custom-object and association webhooks have no `type`; they are known by a key.
 const UNNAMED: &[(&str, &str)] = &[("properties", "Record"), ("associationId", "Relation")];
 
+/// No documented webhook has secrets; the record of a location has those of its Twilio and Mailgun accounts. The rest is what
+/// tokens are called.
+const SECRETS: &[&str] = &["authToken", "apiKey", "access_token", "refresh_token", "accessToken", "refreshToken"];
+
 /// Reads GHL's envelopes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct GhlDoor;
@@ -82,6 +86,10 @@ pub struct GhlDoor;
 impl Door for GhlDoor {
     fn envelope(&self, webhook: &VerifiedWebhook) -> Envelope {
         envelope(&webhook.raw().body)
+    }
+
+    fn secrets(&self) -> &'static [&'static str] {
+        SECRETS
     }
 }
 

@@ -12,6 +12,11 @@ use crate::systems::extension::door as extension;
 use crate::systems::{Door, Envelope, Unreadable, wire};
 use crate::verify::VerifiedWebhook;
 
+/// Links with which anyone cancels or moves the booking or joins its meeting, the meeting's password, and the token that we
+/// chose for push notifications.
+const SECRETS: &[&str] =
+    &["host_cancel_url", "guest_cancel_url", "guest_reschedule_url", "join_url", "short_url", "password", "token"];
+
 /// The door of TimeRex and of the extension beside it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TimerexDoor;
@@ -19,6 +24,10 @@ pub struct TimerexDoor;
 impl Door for TimerexDoor {
     fn envelope(&self, webhook: &VerifiedWebhook) -> Envelope {
         if webhook.is_extension() { extension::envelope(webhook) } else { read_envelope(&webhook.raw().body) }
+    }
+
+    fn secrets(&self) -> &'static [&'static str] {
+        SECRETS
     }
 }
 

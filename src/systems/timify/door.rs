@@ -28,6 +28,9 @@ const IDS: &[&str] = &[
 const MANY: &[&str] = &["/data/ids", "/ids"];
 const MOMENTS: &[&str] = &["/data/timestamp", "/data/updatedAt"];
 
+/// With the first, anyone moves the appointment; the last is that of a reservation. How webhooks spell it is not documented.
+const SECRETS: &[&str] = &["reschedulingSecret", "rescheduling_secret", "secret"];
+
 /// The door of TIMIFY and of the extension beside it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TimifyDoor;
@@ -35,6 +38,10 @@ pub struct TimifyDoor;
 impl Door for TimifyDoor {
     fn envelope(&self, webhook: &VerifiedWebhook) -> Envelope {
         if webhook.is_extension() { extension::envelope(webhook) } else { read_envelope(&webhook.raw().body) }
+    }
+
+    fn secrets(&self) -> &'static [&'static str] {
+        SECRETS
     }
 }
 

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lockstep::dispatch::budget::{Budget, Limits};
+use lockstep::dispatch::budget::{Budget, Limit};
 use lockstep::ids::Ids;
 use lockstep::model::{Kind, Origin, System, Workspace};
 use lockstep::reconcile::{Poll, Reconciler};
@@ -66,7 +66,7 @@ async fn polling(bench: &Bench, calls: u32) -> (Database, Reconciler, Site) {
     let database = Database::sqlite().await;
     let store = &database.store;
     let ids = Arc::new(Ids::seeded(1));
-    let limits = Limits { short: NonZeroU32::new(calls), day: None };
+    let limits = vec![Limit::in_ten_seconds(NonZeroU32::new(calls).unwrap())];
     let budget = Budget::new([(System::Ghl, limits)].into(), bench.core.clock.clone(), ids.clone());
     let reconciler = Reconciler {
         log: store.clone(),

@@ -199,10 +199,50 @@ async fn a_spent_day_puts_mirrors_off_and_nothing_is_sent_or_counted_against_the
     world.stop().await;
 }
 
+async fn a_cancel_that_waits_for_the_hour_of_timerex_is_put_off_and_reads_go_on(place: &mut Place) {
+    const DUE: &str =
+        "SELECT COUNT(*) FROM mirrors WHERE system = 'timerex' AND state = 'due' AND tries = 0 AND due > ";
+    let mut plan = Plan::of(1);
+    plan.adjust = |config| config.systems.timerex.writes_per_hour = NonZeroU32::MIN;
+    let world = plan.start(place).await;
+    let day = &(now() + Duration::from_hours(48)).rfc3339()[..10];
+    for hour in ["09", "10", "11"] {
+        let fields = json!({
+            "calendar_id": world.account(0).timerex_calendar, "start_datetime": format!("{day}T{hour}:00:00Z"),
+            "end_datetime": format!("{day}T{hour}:30:00Z"), "guest_name": "Gus Guest",
+            "guest_email": "guest@example.test", "guest_locale": "en"
+        });
+        world.edit(0, "timerex", "create appointment", json!({ "fields": fields })).await;
+    }
+    world.settle().await;
+    let held = world.state().await["ghl"]["appointments"].clone();
+    let held = held.as_object().unwrap();
+    assert_eq!(held.len(), 3);
+    for id in held.keys() {
+        let fields = json!({ "appointmentStatus": "cancelled" });
+        world.edit(0, "ghl", "update appointment", json!({ "id": id, "fields": fields })).await;
+    }
+    let later = now() + Duration::from_mins(55);
+    world.until("two are put off", async || place.number(&format!("{DUE}{}", later.0)).await == 2).await;
+    let listed = world.reconcile().await;
+    let of_timerex = |one: &&Value| one["system"] == "timerex" && one["kind"] == "appointment";
+    let listing = listed["reports"][0]["listings"].as_array().unwrap().iter().find(of_timerex).unwrap();
+    assert_eq!((&listing["listed"], &listing["error"]), (&json!(3), &Value::Null), "{listing}");
+    let calls = world.calls(0).await;
+    let cancels = calls.iter().filter(|call| call.system() == "timerex" && call.write).count();
+    assert_eq!(cancels, 1);
+    assert_eq!(place.number("SELECT COUNT(*) FROM mirrors WHERE state = 'parked'").await, 0);
+    // The next hour does not come in this test.
+    place.run("DELETE FROM inbox; UPDATE mirrors SET state = 'idle' WHERE system = 'timerex'").await;
+    world.settle().await;
+    world.stop().await;
+}
+
 on_both!(
     Place: the_fuse_stops_what_keeps_changing,
     a_vendor_that_refuses_everything_for_a_while_is_not_stormed_and_all_edits_arrive,
     a_spent_day_puts_mirrors_off_and_nothing_is_sent_or_counted_against_them,
+    a_cancel_that_waits_for_the_hour_of_timerex_is_put_off_and_reads_go_on,
     the_brake_holds_creates_until_they_are_approved,
     the_brake_holds_deletes,
 );

@@ -15,6 +15,7 @@ mod oauth;
 mod oauth_kill;
 mod outcomes;
 mod proving;
+mod secret_links;
 mod task_edits;
 mod tenants;
 mod time_zones;

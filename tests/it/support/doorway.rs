@@ -78,7 +78,8 @@ impl Doorway {
         let (checks, workspaces) = (checks(&config), config.workspaces());
         let gate = Gate { checks: checks[&System::Ghl].clone(), door: Arc::new(GhlDoor) };
         let gates = [(System::Ghl, gate)].into();
-        let intake = Intake::new(gates, Directory::of(&workspaces), recorder, time.clone(), ids.clone());
+        let directory = Directory::of(&workspaces);
+        let intake = Intake::new(gates, directory, recorder, Arc::new(|_, _| None), time.clone(), ids.clone());
         let intake = Arc::new(intake);
         intake.sightings().keep(store.as_ref(), clock.now()).await.unwrap();
         let health =

@@ -73,6 +73,8 @@ impl Plan {
             &mut systems.ghl.requests_per_10s,
             &mut systems.timify.requests_per_10s,
             &mut systems.timerex.requests_per_10s,
+            &mut systems.timerex.requests_per_minute,
+            &mut systems.timerex.writes_per_hour,
         ] {
             *budget = NonZeroU32::new(PLENTY).unwrap();
         }
