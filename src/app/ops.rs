@@ -13,6 +13,7 @@ use crate::few::few_at_a_time;
 use crate::http::{NotWell, Ops, OpsError, Question, load_json};
 use crate::model::{Install, InstallKey, Mode, System};
 use crate::reconcile::{Report, Scope};
+use crate::systems::capabilities::{self, Cell};
 use crate::systems::{NotAsked, Site};
 
 /// Runs of reconcile that are remembered.
@@ -123,6 +124,20 @@ impl Ops for Arc<Running> {
     async fn revoke(&self, install: InstallKey, uninstall: bool) -> Result<Value, OpsError> {
         let revoked = self.keeper()?.revoke(&install, uninstall).await.map_err(not_done)?;
         Ok(json!({ "revoked": revoked.iter().map(ToString::to_string).collect::<Vec<_>>() }))
+    }
+
+    fn capabilities(&self, workspace: Option<&str>) -> Result<Value, OpsError> {
+        let served = self.roster.served();
+        if let Some(unknown) = workspace.filter(|name| !served.sites.contains_key(*name)) {
+            return Err(OpsError::UnknownWorkspace(unknown.to_owned()));
+        }
+        let wanted = served.sites.iter().filter(|(name, _)| workspace.is_none_or(|wanted| wanted == *name));
+        let shown = wanted.map(|(name, site)| {
+            let cells: Vec<Cell> =
+                site.targets.values().flat_map(|target| capabilities::row(target.as_ref())).collect();
+            json!({ "name": name, "capabilities": cells })
+        });
+        Ok(json!({ "workspaces": shown.collect::<Vec<_>>() }))
     }
 
     async fn inspect(&self, workspace: &str) -> Result<Value, OpsError> {

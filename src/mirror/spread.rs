@@ -2,7 +2,8 @@
 
 use super::plan::{Plan, plan};
 use crate::model::{
-    CreateRule, Entity, ExternalId, Field, Kind, Link, LinkState, Mirror, MirrorState, System, Terms, Whole, Workspace,
+    CreateRule, Entity, ExternalId, Field, Home, Kind, Link, LinkState, Mirror, MirrorState, System, Terms, Whole,
+    Workspace,
 };
 
 /// Whether an entity may be made in a system where it has no live link.
@@ -22,10 +23,10 @@ pub fn creation(whole: &Whole, terms: &dyn Terms, workspace: &Workspace, booked:
     let rule = workspace.policy.create.get(&system).copied().unwrap_or(CreateRule::Off);
     if !workspace.accounts.contains_key(&system) {
         Creation::Not("the workspace has no account there")
-    } else if !terms.home(kind).holds() {
-        Creation::Not("the system does not hold objects of this kind")
-    } else if terms.creates(kind).is_err() {
-        Creation::Not("the system has no call that creates objects of this kind")
+    } else if let Home::Kept(reason) | Home::Refused(reason) = terms.home(kind) {
+        Creation::Not(reason)
+    } else if let Err(reason) = terms.creates(kind) {
+        Creation::Not(reason)
     } else if tombstone {
         Creation::Not("it was deleted there, and deleted stays deleted")
     } else if kind == Kind::Contact && rule == CreateRule::Off {
@@ -34,6 +35,20 @@ pub fn creation(whole: &Whole, terms: &dyn Terms, workspace: &Workspace, booked:
         Creation::Not("create is `booked` for contacts there, and it has no appointment")
     } else {
         Creation::Allowed
+    }
+}
+
+/// Why nothing is owed to a system in which an entity is not, in one line for people.
+pub fn absence(whole: &Whole, terms: &dyn Terms, workspace: &Workspace, booked: bool) -> &'static str {
+    let entity = &whole.entity;
+    match creation(whole, terms, workspace, booked) {
+        Creation::Not(reason) => reason,
+        Creation::Allowed if !entity.is_live() => "it is deleted or merged, so it is not made anywhere",
+        Creation::Allowed if entity.is_placeholder() => "only its id is known so far; it is made once it was read",
+        Creation::Allowed if !terms.wants(entity) => {
+            "as it now stands it has no place there (what is cancelled does not exist)"
+        }
+        Creation::Allowed => "it could be there by now, and was not told to: the next full reconcile makes it",
     }
 }
 

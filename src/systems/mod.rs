@@ -6,6 +6,7 @@
 
 pub mod allowance;
 pub mod call;
+pub mod capabilities;
 pub mod extension;
 pub mod ghl;
 pub mod http_client;
