@@ -1,5 +1,6 @@
 //! What operators may ask of the running service.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
@@ -14,7 +15,8 @@ use crate::http::{NotWell, Ops, OpsError, Question, load_json};
 use crate::model::{Install, InstallKey, Mode, System};
 use crate::reconcile::{Report, Scope};
 use crate::systems::capabilities::{self, Cell};
-use crate::systems::{NotAsked, Site};
+use crate::systems::inquiry::lengths;
+use crate::systems::{Inspected, NotAsked, Site};
 
 /// Runs of reconcile that are remembered.
 const REMEMBERED: usize = 20;
@@ -141,13 +143,17 @@ impl Ops for Arc<Running> {
     }
 
     async fn inspect(&self, workspace: &str) -> Result<Value, OpsError> {
-        let mut systems = serde_json::Map::new();
-        for (system, inquiry) in &self.site(workspace)?.inquiries {
-            let found = inquiry.inspect().await;
-            let lines = found.iter().map(|one| json!({ "ok": one.ok, "line": one.line }));
-            systems.insert(system.word().to_owned(), lines.collect());
+        let site = self.site(workspace)?;
+        let mut found = BTreeMap::new();
+        for (system, inquiry) in &site.inquiries {
+            found.insert(*system, inquiry.inspect(&site.workspace).await);
         }
-        Ok(json!({ "workspace": workspace, "systems": systems }))
+        let lines = |found: &[Inspected]| -> Value {
+            found.iter().map(|one| json!({ "ok": one.ok, "line": one.line })).collect()
+        };
+        let systems: serde_json::Map<String, Value> =
+            found.iter().map(|(system, found)| (system.word().to_owned(), lines(found))).collect();
+        Ok(json!({ "workspace": workspace, "systems": systems, "across": lines(&lengths(&found)) }))
     }
 
     async fn ask(&self, workspace: &str, system: System, question: Question) -> Result<Value, OpsError> {

@@ -86,7 +86,9 @@ async fn online(config: &Config) -> Result<bool> {
     for workspace in &config.workspaces {
         let path = format!("/workspaces/{}/inspect", workspace.name);
         let answer = operator.ask(Method::GET, &path, None).await?;
-        for (system, lines) in answer["systems"].as_object().into_iter().flatten() {
+        let systems = answer["systems"].as_object().into_iter().flatten();
+        let across = ("all systems".to_owned(), answer["across"].clone());
+        for (system, lines) in systems.map(|(system, lines)| (system.clone(), lines.clone())).chain([across]) {
             for line in lines.as_array().into_iter().flatten() {
                 let ok = line["ok"] == true;
                 well &= ok;

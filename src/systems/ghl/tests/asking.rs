@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use super::*;
+use crate::model::Workspace;
 use crate::systems::{Credential, Version};
 use crate::systems::{Inquiry, Inspected};
 use async_trait::async_trait;
@@ -207,7 +208,7 @@ fn told_of(findings: &[Inspected], ok: bool) -> Vec<&str> {
 #[tokio::test]
 async fn an_account_that_is_as_configured_has_no_problem() {
     let (ghl, script) = scoped(&[], account());
-    let findings = ghl.inspect().await;
+    let findings = ghl.inspect(&Workspace::default()).await;
     let lines = [
         "the token works for location Loc (timezone Europe/Berlin)",
         "calendar `cut` is CalA (\"Haircut\")",
@@ -229,7 +230,7 @@ async fn an_account_that_is_not_as_configured_says_where() {
     answers[2] = told(200, json!({ "customFields": [] }));
     (answers[4], answers[6]) = (denied(), told(500, json!({ "message": "oops" })));
     let (ghl, _) = scoped(&["contacts.write"], answers);
-    let findings = ghl.inspect().await;
+    let findings = ghl.inspect(&Workspace::default()).await;
     let problems = told_of(&findings, false);
     assert_eq!(problems[0], "calendar `dye`: the location has no calendar CalB");
     assert_eq!(problems[1], "field `shoe`: the location's contacts have no custom field FieldA");
@@ -242,7 +243,7 @@ async fn an_account_that_is_not_as_configured_says_where() {
 #[tokio::test]
 async fn a_token_that_does_not_work_is_the_one_finding() {
     let (ghl, script) = ghl([told(401, json!({ "message": "Invalid token: access token is invalid" }))]);
-    let findings = ghl.inspect().await;
+    let findings = ghl.inspect(&Workspace::default()).await;
     assert_eq!((findings.len(), findings[0].ok, script.asked().len()), (1, false, 1));
     assert!(findings[0].line.contains("does not work for location Loc"), "{}", findings[0].line);
 }
