@@ -8,6 +8,7 @@ use http::{Method, StatusCode};
 use lockstep::app;
 use lockstep::config::Config;
 use lockstep::model::System;
+use lockstep::secret::Secret;
 use lockstep::systems::capabilities::{self, Cell, Notes, Object};
 use serde_json::{Value, json};
 
@@ -123,7 +124,7 @@ async fn check_and_the_ops_listener_show_one_table(place: &mut Place) {
 
 async fn explain_says_why_an_entity_is_not_in_a_system(place: &mut Place) {
     let mut plan = Plan::of(1);
-    plan.service.policy = "[workspaces.create]\ntimify = \"all\"\ntimerex = \"off\"".to_owned();
+    plan.service.policy = String::from("[workspaces.create]\ntimify = \"all\"\ntimerex = \"off\"");
     let world = plan.start(place).await;
     let ann = world.edit(0, "ghl", "create contact", json!({ "fields": contact("ghl", "Ann") })).await;
     world.settle().await;
@@ -142,7 +143,96 @@ async fn explain_says_why_an_entity_is_not_in_a_system(place: &mut Place) {
     world.stop().await;
 }
 
+async fn check_online_finds_what_the_vendors_know_as_configured(place: &mut Place) {
+    let world = world(place).await;
+    let mark = world.mark().await;
+    let printed = world.command(&["check", "--online"]);
+    let account = world.account(0);
+    let expected = [
+        format!("main ghl: ok: calendar `intro` is {} (\"Consultation\")", account.ghl_calendar),
+        format!("main timify: ok: the app's token works for company {} (\"Sandbox main\")", account.timify_company),
+        format!(
+            "main timify: ok: calendar `intro` is service {} (\"Consultation\") with resource {} (\"Room A\")",
+            account.timify_service, account.timify_resource
+        ),
+        format!("main timerex: ok: calendar `intro` is {} (\"Consultation\")", account.timerex_calendar),
+        "main timify: ok: the extension answers, and takes our signature".to_owned(),
+        "main timerex: ok: the extension answers, and takes our signature".to_owned(),
+    ];
+    for line in expected {
+        assert!(printed.lines().any(|printed| printed == line), "{line}: {printed}");
+    }
+    assert!(!printed.contains("PROBLEM") && !printed.contains("all systems"), "{printed}");
+    assert_eq!(world.writes(mark).await, [""; 0]);
+    world.stop().await;
+}
+
+/// A calendar that the vendors do not have, and an extension that knows another secret.
+fn astray(config: &mut Config) {
+    let workspace = &mut config.workspaces[0];
+    let row = &mut workspace.calendars[0];
+    row.timify_service = Some("65f000000000000000000bad".to_owned());
+    row.timerex_url_path = Some("another".to_owned());
+    let other = Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    workspace.extensions.get_mut(&System::Timerex).unwrap().secrets = vec![other];
+}
+
+async fn check_online_names_a_calendar_that_is_mapped_wrongly(place: &mut Place) {
+    let mut plan = Plan::of(1);
+    plan.adjust = astray;
+    let world = plan.start(place).await;
+    let output = world.output(&["check", "--online"]);
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{printed}");
+    let account = world.account(0);
+    let expected = [
+        "main timify: PROBLEM: calendar `intro`: the company has no service 65f000000000000000000bad".to_owned(),
+        format!("main timify: ok: not mapped: service {} (\"Consultation\")", account.timify_service),
+        format!(
+            "main timerex: PROBLEM: calendar `intro` is {} (\"Consultation\"), whose url path is `{}`: set \
+             timerex_url_path, which says `another`",
+            account.timerex_calendar, account.timerex_calendar_path
+        ),
+    ];
+    for line in expected {
+        assert!(printed.lines().any(|printed| printed == line), "{line}: {printed}");
+    }
+    let refused = "main timerex: PROBLEM: the extension refuses our signature (HTTP 401)";
+    assert!(printed.lines().any(|line| line.starts_with(refused)), "{printed}");
+    world.stop().await;
+}
+
+async fn calendars_of_one_row_that_differ_in_length_are_told(place: &mut Place) {
+    let mut plan = Plan::of(1);
+    plan.settings.timerex.teams[0].calendars[0].duration = 60;
+    let world = plan.start(place).await;
+    let printed = world.command(&["check", "--online"]);
+    let told = "main all systems: ok: calendar `intro` has appointments of 30 minutes in ghl, 30 minutes in timify, 60 \
+                minutes in timerex: each keeps its own length in the others";
+    assert!(printed.lines().any(|line| line == told), "{printed}");
+    world.stop().await;
+}
+
+async fn each_system_can_be_asked_by_name(place: &mut Place) {
+    let world = world(place).await;
+    let ann = world.edit(0, "timify", "create contact", json!({ "fields": contact("timify", "Ann") })).await;
+    world.settle().await;
+    let told = world.command(&["ask", "main", "timify", "customers.get", &format!("customerId={ann}")]);
+    assert!(told.contains(&email("Ann")), "{told}");
+    let told = world.command(&["ask", "main", "timerex", "teams.primary"]);
+    assert!(told.contains(&world.account(0).timerex_team), "{told}");
+    for (system, known) in [("timify", "services.list"), ("timerex", "one-time-url.get")] {
+        let output = world.output(&["ask", "main", system, "list"]);
+        assert!(String::from_utf8_lossy(&output.stderr).contains(known), "{output:?}");
+    }
+    world.stop().await;
+}
+
 on_both!(
     Place: check_and_the_ops_listener_show_one_table,
     explain_says_why_an_entity_is_not_in_a_system,
+    check_online_finds_what_the_vendors_know_as_configured,
+    check_online_names_a_calendar_that_is_mapped_wrongly,
+    calendars_of_one_row_that_differ_in_length_are_told,
+    each_system_can_be_asked_by_name,
 );

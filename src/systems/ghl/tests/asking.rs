@@ -188,10 +188,15 @@ async fn what_cannot_be_asked_says_why(#[case] name: &str, #[case] given: &[(&st
 
 /// The answers to what [`Ghl::inspect`] asks, in order.
 fn account() -> [Told; 8] {
+    let calendars = json!([
+        { "id": "CalA", "name": "Haircut", "slotDuration": 1, "slotDurationUnit": "hours" },
+        { "id": "CalB", "name": "Colour", "slotDuration": 30, "slotDurationUnit": "mins" },
+        { "id": "CalC", "name": "Shave" },
+    ]);
     let fields = json!({ "customFields": [{ "id": "FieldA", "name": "Shoe size", "dataType": "NUMERICAL" }] });
     [
         told(200, json!({ "location": { "id": "Loc", "timezone": "Europe/Berlin" } })),
-        told(200, json!({ "calendars": [{ "id": "CalA", "name": "Haircut" }, { "id": "CalB", "name": "Colour" }] })),
+        told(200, json!({ "calendars": calendars })),
         told(200, fields),
         told(200, json!({ "contacts": [] })),
         told(200, json!({ "tasks": [] })),
@@ -213,10 +218,13 @@ async fn an_account_that_is_as_configured_has_no_problem() {
         "the token works for location Loc (timezone Europe/Berlin)",
         "calendar `cut` is CalA (\"Haircut\")",
         "calendar `dye` is CalB (\"Colour\")",
+        "not mapped: calendar CalC (\"Shave\")",
         "field `shoe` is custom field FieldA (\"Shoe size\", NUMERICAL)",
         "no scope is known to be missing (writing was not tried)",
     ];
     assert_eq!((told_of(&findings, true), told_of(&findings, false)), (lines.to_vec(), vec![]));
+    let lasts: Vec<_> = findings.iter().filter_map(|one| one.lasts.clone()).collect();
+    assert_eq!(lasts, [("cut".to_owned(), 60), ("dye".to_owned(), 30)]);
     let asked = script.asked();
     assert_eq!(asked.len(), account().len());
     assert!(asked.iter().all(|(line, _)| line.starts_with("GET ") || line.contains("/search")), "{asked:?}");
