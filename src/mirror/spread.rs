@@ -103,3 +103,53 @@ pub fn make_due(mirror: &mut Mirror, due: crate::clock::Millis, now: crate::cloc
     mirror.since = mirror.since.or(Some(now));
     mirror.state = MirrorState::Due;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Millis;
+    use crate::model::{Author, EntityId, Life, Stamp, Value};
+    use crate::resolve::sample::Sample;
+    use rstest::rstest;
+
+    const STAMP: Stamp = Stamp { t: Millis(1), author: Author::Ghl };
+
+    fn contact() -> Whole {
+        let mut entity = Entity::new(EntityId(uuid::Uuid::nil()), "w", Kind::Contact, Millis(0));
+        entity.set(Field::EMAIL, Value::text("a@b.example"), STAMP);
+        Whole { entity, links: Vec::new(), mirrors: Vec::new() }
+    }
+
+    fn gone(whole: &mut Whole) {
+        let id = ExternalId::new("1");
+        let link = Link::new("w", whole.entity.id, System::Timify, Kind::Contact, id);
+        whole.links.push(Link { state: LinkState::Gone, ..link });
+    }
+
+    fn create(workspace: &mut Workspace, rule: CreateRule) {
+        workspace.policy.create.insert(System::Timify, rule);
+    }
+
+    #[rstest]
+    #[case::no_account(|_: &mut Whole, _: &mut Sample, workspace: &mut Workspace| workspace.accounts.clear(), "the workspace has no account there")]
+    #[case::no_call(|_: &mut Whole, terms: &mut Sample, _: &mut Workspace| terms.creates = Err("only guests book"), "only guests book")]
+    #[case::tombstone(|whole: &mut Whole, _: &mut Sample, _: &mut Workspace| gone(whole), "deleted stays deleted")]
+    #[case::off(|_: &mut Whole, _: &mut Sample, workspace: &mut Workspace| create(workspace, CreateRule::Off), "create is `off`")]
+    #[case::not_booked(|_: &mut Whole, _: &mut Sample, workspace: &mut Workspace| create(workspace, CreateRule::Booked), "create is `booked`")]
+    #[case::deleted(|whole: &mut Whole, _: &mut Sample, _: &mut Workspace| whole.entity.life = Life::Deleted(STAMP), "deleted or merged")]
+    #[case::placeholder(|whole: &mut Whole, _: &mut Sample, _: &mut Workspace| whole.entity.fields.clear(), "only its id is known")]
+    #[case::not_wanted(|_: &mut Whole, terms: &mut Sample, _: &mut Workspace| terms.wants = |_| false, "it has no place there")]
+    #[case::owed(|_: &mut Whole, _: &mut Sample, _: &mut Workspace| {}, "the next full reconcile makes it")]
+    fn what_is_not_in_a_system_has_a_reason(
+        #[case] change: fn(&mut Whole, &mut Sample, &mut Workspace),
+        #[case] reason: &str,
+    ) {
+        let (mut whole, mut terms) = (contact(), Sample::plain(System::Timify));
+        let accounts = [(System::Timify, "company".to_owned())].into();
+        let mut workspace = Workspace { accounts, ..Workspace::default() };
+        create(&mut workspace, CreateRule::All);
+        change(&mut whole, &mut terms, &mut workspace);
+        let told = absence(&whole, &terms, &workspace, false);
+        assert!(told.contains(reason), "{told}");
+    }
+}
