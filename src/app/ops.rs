@@ -1,5 +1,6 @@
 //! What operators may ask of the running service.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
@@ -13,7 +14,9 @@ use crate::few::few_at_a_time;
 use crate::http::{NotWell, Ops, OpsError, Question, load_json};
 use crate::model::{Install, InstallKey, Mode, System};
 use crate::reconcile::{Report, Scope};
-use crate::systems::{NotAsked, Site};
+use crate::systems::capabilities::{self, Cell};
+use crate::systems::inquiry::lengths;
+use crate::systems::{Inspected, NotAsked, Site};
 
 /// Runs of reconcile that are remembered.
 const REMEMBERED: usize = 20;
@@ -125,14 +128,32 @@ impl Ops for Arc<Running> {
         Ok(json!({ "revoked": revoked.iter().map(ToString::to_string).collect::<Vec<_>>() }))
     }
 
-    async fn inspect(&self, workspace: &str) -> Result<Value, OpsError> {
-        let mut systems = serde_json::Map::new();
-        for (system, inquiry) in &self.site(workspace)?.inquiries {
-            let found = inquiry.inspect().await;
-            let lines = found.iter().map(|one| json!({ "ok": one.ok, "line": one.line }));
-            systems.insert(system.word().to_owned(), lines.collect());
+    fn capabilities(&self, workspace: Option<&str>) -> Result<Value, OpsError> {
+        let served = self.roster.served();
+        if let Some(unknown) = workspace.filter(|name| !served.sites.contains_key(*name)) {
+            return Err(OpsError::UnknownWorkspace(unknown.to_owned()));
         }
-        Ok(json!({ "workspace": workspace, "systems": systems }))
+        let wanted = served.sites.iter().filter(|(name, _)| workspace.is_none_or(|wanted| wanted == *name));
+        let shown = wanted.map(|(name, site)| {
+            let cells: Vec<Cell> =
+                site.targets.values().flat_map(|target| capabilities::row(target.as_ref())).collect();
+            json!({ "name": name, "capabilities": cells })
+        });
+        Ok(json!({ "workspaces": shown.collect::<Vec<_>>() }))
+    }
+
+    async fn inspect(&self, workspace: &str) -> Result<Value, OpsError> {
+        let site = self.site(workspace)?;
+        let mut found = BTreeMap::new();
+        for (system, inquiry) in &site.inquiries {
+            found.insert(*system, inquiry.inspect(&site.workspace).await);
+        }
+        let lines = |found: &[Inspected]| -> Value {
+            found.iter().map(|one| json!({ "ok": one.ok, "line": one.line })).collect()
+        };
+        let systems: serde_json::Map<String, Value> =
+            found.iter().map(|(system, found)| (system.word().to_owned(), lines(found))).collect();
+        Ok(json!({ "workspace": workspace, "systems": systems, "across": lines(&lengths(&found)) }))
     }
 
     async fn ask(&self, workspace: &str, system: System, question: Question) -> Result<Value, OpsError> {

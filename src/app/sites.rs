@@ -90,10 +90,16 @@ impl Builder {
                 }
                 System::Timify => {
                     let company = Company::of(&workspace, self.config.systems.timify.list_days.get());
-                    Arc::new(Combined::new(Timify::new(caller, company.with_context(none)?), extension))
+                    let timify = Timify::new(caller, company.with_context(none)?);
+                    let combined = Arc::new(Combined::new(timify, extension));
+                    inquiries.insert(*system, combined.clone());
+                    combined
                 }
                 System::Timerex => {
-                    Arc::new(Combined::new(Timerex::new(caller, Team::of(&workspace).with_context(none)?), extension))
+                    let timerex = Timerex::new(caller, Team::of(&workspace).with_context(none)?);
+                    let combined = Arc::new(Combined::new(timerex, extension));
+                    inquiries.insert(*system, combined.clone());
+                    combined
                 }
             };
             targets.insert(*system, target);

@@ -15,7 +15,8 @@ use crate::app;
 use crate::config::{self, Config};
 use crate::model::{Kind, System};
 use crate::store::sql;
-use crate::systems::{Home, ghl};
+use crate::systems::capabilities::{self, Notes, Object};
+use crate::systems::ghl;
 
 /// Reads the configuration and prints what it means.
 #[derive(Debug, Args)]
@@ -85,7 +86,9 @@ async fn online(config: &Config) -> Result<bool> {
     for workspace in &config.workspaces {
         let path = format!("/workspaces/{}/inspect", workspace.name);
         let answer = operator.ask(Method::GET, &path, None).await?;
-        for (system, lines) in answer["systems"].as_object().into_iter().flatten() {
+        let systems = answer["systems"].as_object().into_iter().flatten();
+        let across = ("all systems".to_owned(), answer["across"].clone());
+        for (system, lines) in systems.map(|(system, lines)| (system.clone(), lines.clone())).chain([across]) {
             for line in lines.as_array().into_iter().flatten() {
                 let ok = line["ok"] == true;
                 well &= ok;
@@ -97,33 +100,20 @@ async fn online(config: &Config) -> Result<bool> {
     Ok(well)
 }
 
-/// What each system of each workspace can do.
-fn capabilities(config: &Config) -> Result<Table> {
-    let mut table = table(["workspace", "system", "contact", "tags", "task", "note", "appointment"]);
+/// What each system of each workspace can do, and below it why it cannot do the rest.
+fn capabilities(config: &Config) -> Result<String> {
+    let [contacts, tags, tasks, notes, appointments] = Object::ALL.map(Object::plural);
+    let mut shown = table(["workspace", "system", contacts, tags, tasks, notes, appointments]);
+    let mut notes = Notes::default();
     for (name, site) in app::sites(config)? {
         for (system, target) in &site.targets {
-            let cell = |kind: Kind| {
-                let home = target.home(kind);
-                let made = target.creates(kind).err().filter(|_| home.holds());
-                made.map_or_else(|| word(&home), |reason| format!("{} ({reason})", word(&home)))
-            };
-            let tags = word(&target.tags());
-            let row = [Kind::Task, Kind::Note, Kind::Appointment].map(cell);
-            let [task, note, appointment] = row;
-            table.add_row([name.clone(), system.to_string(), cell(Kind::Contact), tags, task, note, appointment]);
+            let cells = capabilities::row(target.as_ref()).map(|cell| notes.text(&cell));
+            shown.add_row([name.clone(), system.to_string()].into_iter().chain(cells));
         }
     }
-    Ok(table)
-}
-
-fn word(home: &Home) -> String {
-    match home {
-        Home::Native => "native".to_owned(),
-        Home::Extension => "extension".to_owned(),
-        Home::Projected => "projected".to_owned(),
-        Home::Kept(_) => "kept here".to_owned(),
-        Home::Refused(reason) => format!("refused: {reason}"),
-    }
+    let mut why = table(["note", "why not, or why not all"]);
+    why.add_rows(notes.numbered().map(|(number, note)| [format!("[{number}]"), note.to_owned()]));
+    Ok(format!("{shown}\n\n{why}"))
 }
 
 /// Which URL goes to which vendor, and whether its webhooks have come.

@@ -12,8 +12,8 @@ use comfy_table::Table;
 use super::ConfigFile;
 use super::table::table;
 use crate::app;
-use crate::mirror::spread::{Creation, creation};
-use crate::model::{EntityId, Finding, Kind, Life, MirrorState, System, Value, Whole};
+use crate::mirror::spread::absence;
+use crate::model::{EntityId, Finding, Kind, Life, Mirror, MirrorState, System, Value, Whole};
 use crate::store::{Store, sql};
 use crate::systems::Site;
 
@@ -102,24 +102,19 @@ fn places(whole: &Whole, site: Option<&Site>, booked: bool) -> Table {
         let why = mirror.and_then(|mirror| mirror.reason.clone()).unwrap_or_default();
         table.add_row([link.system.to_string(), link.id.to_string(), link.state.to_string(), state, why]);
     }
-    for mirror in whole.mirrors.iter().filter(|mirror| whole.link(mirror.system).is_none()) {
-        let idle = mirror.state == MirrorState::Idle && mirror.reason.is_none();
-        let why = if idle { "nothing is owed there".to_owned() } else { mirror.reason.clone().unwrap_or_default() };
-        table.add_row([
-            mirror.system.to_string(),
-            String::new(),
-            "not there".to_owned(),
-            mirror.state.to_string(),
-            why,
-        ]);
-    }
-    let untold = |system: &System| whole.mirror(*system).is_none() && whole.link(*system).is_none();
-    for (system, target) in site.into_iter().flat_map(|site| &site.targets).filter(|(system, _)| untold(system)) {
-        let why = match site.map(|site| creation(whole, target.as_ref(), &site.workspace, booked)) {
-            Some(Creation::Not(reason)) => reason,
-            _ => "nothing is owed there",
+    for system in System::ALL.iter().filter(|system| whole.link(**system).is_none()) {
+        let terms = site.and_then(|site| Some((site, site.terms(*system)?)));
+        let absence = terms.map(|(site, terms)| absence(whole, terms, &site.workspace, booked));
+        let mirror = whole.mirror(*system);
+        let why = match (mirror, absence) {
+            (Some(Mirror { reason: Some(reason), .. }), _) => reason,
+            (Some(mirror), _) if mirror.state != MirrorState::Idle => "",
+            (_, Some(absence)) => absence,
+            (None, None) if site.is_none() => "its workspace is not in the configuration",
+            (_, None) => "the workspace has no account there",
         };
-        table.add_row([system.to_string(), String::new(), "not there".to_owned(), String::new(), why.to_owned()]);
+        let state = mirror.map_or_else(String::new, |mirror| mirror.state.to_string());
+        table.add_row([system.word(), "", "not there", &state, why]);
     }
     table
 }

@@ -69,6 +69,8 @@ pub trait Ops: Send + Sync {
     async fn rotate(&self, install: InstallKey) -> Result<Value, OpsError>;
     /// Gives the tokens of an install up; `uninstall`: at the vendor too.
     async fn revoke(&self, install: InstallKey, uninstall: bool) -> Result<Value, OpsError>;
+    /// The capability table of one workspace or all.
+    fn capabilities(&self, workspace: Option<&str>) -> Result<Value, OpsError>;
     /// What a workspace's systems say of the accounts, calendars and fields that the configuration names.
     async fn inspect(&self, workspace: &str) -> Result<Value, OpsError>;
     /// Asks a system one thing, and gives its answer as it is, but for its secrets unless they are asked for. Reads only.
@@ -199,6 +201,22 @@ fn install_key((system, holder, account): (String, String, String)) -> Result<In
         return Err(Problem::of(StatusCode::NOT_FOUND));
     };
     Ok(InstallKey { system, holder, account })
+}
+
+/// Whose table is wanted.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Whose {
+    workspace: Option<String>,
+}
+
+pub(super) async fn capabilities(
+    State(ops): Behind,
+    query: Result<Query<Whose>, QueryRejection>,
+) -> Result<Json<Value>, Problem> {
+    let bad = |error: QueryRejection| Problem::new(StatusCode::BAD_REQUEST, "bad_request", error.body_text());
+    let Query(Whose { workspace }) = query.map_err(bad)?;
+    ops.capabilities(workspace.as_deref()).map(Json).map_err(failed)
 }
 
 pub(super) async fn inspect(State(ops): Behind, Path(workspace): Path<String>) -> Result<Json<Value>, Problem> {

@@ -88,6 +88,7 @@ pub fn ops(state: Operations) -> Router {
             .route("/status", get(ops::status))
             .route("/reconcile", post(ops::reconcile))
             .route("/reconcile/{run}", get(ops::run))
+            .route("/api/v1/capabilities", get(ops::capabilities))
             .route("/workspaces/{workspace}/preview", get(ops::preview))
             .route("/workspaces/{workspace}/live", post(ops::go_live))
             .route("/workspaces/{workspace}/approve", post(ops::approve))

@@ -439,6 +439,9 @@ impl Ops for TestOps {
     async fn revoke(&self, install: InstallKey, uninstall: bool) -> Result<Value, OpsError> {
         Ok(json!({"install": install.to_string(), "uninstall": uninstall}))
     }
+    fn capabilities(&self, workspace: Option<&str>) -> Result<Value, OpsError> {
+        Ok(json!({"workspace": workspace}))
+    }
     async fn inspect(&self, workspace: &str) -> Result<Value, OpsError> {
         Ok(json!({"workspace": workspace}))
     }

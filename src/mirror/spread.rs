@@ -2,7 +2,8 @@
 
 use super::plan::{Plan, plan};
 use crate::model::{
-    CreateRule, Entity, ExternalId, Field, Kind, Link, LinkState, Mirror, MirrorState, System, Terms, Whole, Workspace,
+    CreateRule, Entity, ExternalId, Field, Home, Kind, Link, LinkState, Mirror, MirrorState, System, Terms, Whole,
+    Workspace,
 };
 
 /// Whether an entity may be made in a system where it has no live link.
@@ -22,10 +23,10 @@ pub fn creation(whole: &Whole, terms: &dyn Terms, workspace: &Workspace, booked:
     let rule = workspace.policy.create.get(&system).copied().unwrap_or(CreateRule::Off);
     if !workspace.accounts.contains_key(&system) {
         Creation::Not("the workspace has no account there")
-    } else if !terms.home(kind).holds() {
-        Creation::Not("the system does not hold objects of this kind")
-    } else if terms.creates(kind).is_err() {
-        Creation::Not("the system has no call that creates objects of this kind")
+    } else if let Home::Kept(reason) | Home::Refused(reason) = terms.home(kind) {
+        Creation::Not(reason)
+    } else if let Err(reason) = terms.creates(kind) {
+        Creation::Not(reason)
     } else if tombstone {
         Creation::Not("it was deleted there, and deleted stays deleted")
     } else if kind == Kind::Contact && rule == CreateRule::Off {
@@ -34,6 +35,20 @@ pub fn creation(whole: &Whole, terms: &dyn Terms, workspace: &Workspace, booked:
         Creation::Not("create is `booked` for contacts there, and it has no appointment")
     } else {
         Creation::Allowed
+    }
+}
+
+/// Why nothing is owed to a system in which an entity is not, in one line for people.
+pub fn absence(whole: &Whole, terms: &dyn Terms, workspace: &Workspace, booked: bool) -> &'static str {
+    let entity = &whole.entity;
+    match creation(whole, terms, workspace, booked) {
+        Creation::Not(reason) => reason,
+        Creation::Allowed if !entity.is_live() => "it is deleted or merged, so it is not made anywhere",
+        Creation::Allowed if entity.is_placeholder() => "only its id is known so far; it is made once it was read",
+        Creation::Allowed if !terms.wants(entity) => {
+            "as it now stands it has no place there (what is cancelled does not exist)"
+        }
+        Creation::Allowed => "it could be there by now, and was not told to: the next full reconcile makes it",
     }
 }
 
@@ -87,4 +102,54 @@ pub fn make_due(mirror: &mut Mirror, due: crate::clock::Millis, now: crate::cloc
     }
     mirror.since = mirror.since.or(Some(now));
     mirror.state = MirrorState::Due;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Millis;
+    use crate::model::{Author, EntityId, Life, Stamp, Value};
+    use crate::resolve::sample::Sample;
+    use rstest::rstest;
+
+    const STAMP: Stamp = Stamp { t: Millis(1), author: Author::Ghl };
+
+    fn contact() -> Whole {
+        let mut entity = Entity::new(EntityId(uuid::Uuid::nil()), "w", Kind::Contact, Millis(0));
+        entity.set(Field::EMAIL, Value::text("a@b.example"), STAMP);
+        Whole { entity, links: Vec::new(), mirrors: Vec::new() }
+    }
+
+    fn gone(whole: &mut Whole) {
+        let id = ExternalId::new("1");
+        let link = Link::new("w", whole.entity.id, System::Timify, Kind::Contact, id);
+        whole.links.push(Link { state: LinkState::Gone, ..link });
+    }
+
+    fn create(workspace: &mut Workspace, rule: CreateRule) {
+        workspace.policy.create.insert(System::Timify, rule);
+    }
+
+    #[rstest]
+    #[case::no_account(|_: &mut Whole, _: &mut Sample, workspace: &mut Workspace| workspace.accounts.clear(), "the workspace has no account there")]
+    #[case::no_call(|_: &mut Whole, terms: &mut Sample, _: &mut Workspace| terms.creates = Err("only guests book"), "only guests book")]
+    #[case::tombstone(|whole: &mut Whole, _: &mut Sample, _: &mut Workspace| gone(whole), "deleted stays deleted")]
+    #[case::off(|_: &mut Whole, _: &mut Sample, workspace: &mut Workspace| create(workspace, CreateRule::Off), "create is `off`")]
+    #[case::not_booked(|_: &mut Whole, _: &mut Sample, workspace: &mut Workspace| create(workspace, CreateRule::Booked), "create is `booked`")]
+    #[case::deleted(|whole: &mut Whole, _: &mut Sample, _: &mut Workspace| whole.entity.life = Life::Deleted(STAMP), "deleted or merged")]
+    #[case::placeholder(|whole: &mut Whole, _: &mut Sample, _: &mut Workspace| whole.entity.fields.clear(), "only its id is known")]
+    #[case::not_wanted(|_: &mut Whole, terms: &mut Sample, _: &mut Workspace| terms.wants = |_| false, "it has no place there")]
+    #[case::owed(|_: &mut Whole, _: &mut Sample, _: &mut Workspace| {}, "the next full reconcile makes it")]
+    fn what_is_not_in_a_system_has_a_reason(
+        #[case] change: fn(&mut Whole, &mut Sample, &mut Workspace),
+        #[case] reason: &str,
+    ) {
+        let (mut whole, mut terms) = (contact(), Sample::plain(System::Timify));
+        let accounts = [(System::Timify, "company".to_owned())].into();
+        let mut workspace = Workspace { accounts, ..Workspace::default() };
+        create(&mut workspace, CreateRule::All);
+        change(&mut whole, &mut terms, &mut workspace);
+        let told = absence(&whole, &terms, &workspace, false);
+        assert!(told.contains(reason), "{told}");
+    }
 }

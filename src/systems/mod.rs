@@ -6,9 +6,11 @@
 
 pub mod allowance;
 pub mod call;
+pub mod capabilities;
 pub mod extension;
 pub mod ghl;
 pub mod http_client;
+pub mod inquiry;
 pub mod offset;
 pub mod secrets;
 #[cfg(test)]
@@ -24,12 +26,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use serde_json::Value;
 
 use crate::clock::Millis;
 use crate::model::{Action, ExternalId, Fields, Kind, Observation, Place, Standing, Step, System, Workspace};
 pub use crate::model::{Expressed, Home, Terms, Unreadable};
 use crate::verify::VerifiedWebhook;
+pub use inquiry::{Inquiry, Inspected, NotAsked};
 
 /// How long to wait after a 429 that does not say.
 const UNSAID: Duration = Duration::from_secs(10);
@@ -161,29 +163,6 @@ pub trait Target: Terms {
     /// edits are all told, none.
     async fn untold(&self, kind: Kind, page: Option<&str>) -> Result<Page, SystemError>;
 }
-
-/// A system that people can ask by hand, to set a workspace up or to look into something. Reads only.
-#[async_trait]
-pub trait Inquiry: Send + Sync {
-    /// What the vendor says of the account, calendars and fields that the configuration names.
-    async fn inspect(&self) -> Vec<Inspected>;
-    /// Asks one operation by its name.
-    async fn ask(&self, operation: &str, params: &BTreeMap<String, String>) -> Result<(u16, Value), NotAsked>;
-}
-
-/// One thing that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Inspected {
-    /// Whether it is as it should be.
-    pub ok: bool,
-    /// What was found, in one line.
-    pub line: String,
-}
-
-/// A question that was not put, or not answered; in one line, with what can be asked.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct NotAsked(pub Box<dyn std::error::Error + Send + Sync>);
 
 /// Why a call did not do what was asked.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -68,6 +68,27 @@ pub fn query(path: &str, pairs: &[(&str, &str)]) -> String {
     out
 }
 
+/// The name in a part of a path that stands for an id: `{name}`.
+fn braced(part: &'static str) -> Option<&'static str> {
+    part.strip_prefix('{')?.strip_suffix('}')
+}
+
+/// The names of the ids in a path.
+pub fn ids(path: &'static str) -> impl Iterator<Item = &'static str> {
+    path.split('/').filter_map(braced)
+}
+
+/// A path with its ids put in, encoded.
+pub fn path<'a, E>(path: &'static str, id: impl Fn(&'static str) -> Result<&'a str, E>) -> Result<String, E> {
+    let part = |part: &'static str| braced(part).map_or_else(|| Ok(part.to_owned()), |name| id(name).map(encode));
+    Ok(path.split('/').map(part).collect::<Result<Vec<_>, E>>()?.join("/"))
+}
+
+/// Whether a text can stand in a path as an id. What a URL would swallow makes another request than the one meant.
+pub fn is_id(text: &str) -> bool {
+    !matches!(text, "" | "." | "..")
+}
+
 /// The reading of an object that is no longer there.
 pub fn gone(place: &Place) -> Observation {
     let gone = Observation::new(place.kind, place.id.clone(), Class::Current, Shape::Gone);

@@ -92,6 +92,7 @@ pub const PURE: &[&str] = &[
     "mirror/plan",
     "mirror/spread",
     "dispatch/retry",
+    "systems/capabilities",
     "sandbox/core",
     "sandbox/delivery",
     "sandbox/extension",

@@ -40,7 +40,7 @@ impl ExtensionClient {
         Self { system: caller.system(), caller, region, ids }
     }
 
-    async fn get(&self, path: &str) -> Result<(u16, Json), SystemError> {
+    pub(super) async fn get(&self, path: &str) -> Result<(u16, Json), SystemError> {
         self.success(self.caller.ask(Method::GET, path, &[], None, false).await?)
     }
 

@@ -3,14 +3,20 @@
 //! Each kind has one home: the vendor if it has the object, else the extension if there is one. The tags of a contact that the
 //! vendor has live in the extension, under the vendor's own contact id. This is the one place that knows of both.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
+use serde_json::Value as Json;
 
 use super::ExtensionClient;
 use crate::clock::Millis;
 use crate::model::{
-    Action, Change, Class, Entity, Field, Fields, Kind, Observation, Place, Shape, Step, System, Value,
+    Action, Change, Class, Entity, Field, Fields, Kind, Observation, Place, Shape, Step, System, Value, Workspace,
 };
-use crate::systems::{Answer, Expressed, Home, Page, Reading, SystemError, Target, Terms, Unreadable, Wanted, wire};
+use crate::systems::{
+    Answer, Expressed, Home, Inquiry, Inspected, NotAsked, Page, Reading, SystemError, Target, Terms, Unreadable,
+    Wanted, wire,
+};
 
 /// What marks a page that lists the extension's tags, after the last page of the vendor's contacts.
 const TAGS: &str = "tags:";
@@ -191,5 +197,20 @@ impl<N: Target> Target for Combined<N> {
 
     async fn untold(&self, kind: Kind, page: Option<&str>) -> Result<Page, SystemError> {
         self.owner(kind).untold(kind, page).await
+    }
+}
+
+#[async_trait]
+impl<N: Target + Inquiry> Inquiry for Combined<N> {
+    async fn inspect(&self, workspace: &Workspace) -> Vec<Inspected> {
+        let mut found = self.native.inspect(workspace).await;
+        if let Some(extension) = &self.extension {
+            found.push(extension.inspected(!self.native.home(Kind::Contact).holds()).await);
+        }
+        found
+    }
+
+    async fn ask(&self, operation: &str, params: &BTreeMap<String, String>) -> Result<(u16, Json), NotAsked> {
+        self.native.ask(operation, params).await
     }
 }

@@ -6,6 +6,7 @@
 mod client;
 mod combined;
 pub mod door;
+mod inspect;
 mod map;
 #[cfg(test)]
 mod tests;

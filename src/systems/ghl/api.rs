@@ -84,14 +84,7 @@ impl Api {
 
     /// The path with its ids, and the query.
     fn path(&self, operation: &Operation, ids: Pairs<'_>, query: Pairs<'_>) -> Result<String, SystemError> {
-        let mut path = String::new();
-        for part in operation.path.split('/').skip(1) {
-            path.push('/');
-            match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
-                Some(name) => path.push_str(&encode(self.id(operation, ids, name)?)),
-                None => path.push_str(part),
-            }
-        }
+        let mut path = crate::systems::wire::path(operation.path, |name| self.id(operation, ids, name))?;
         let location = (operation.located == Located::Query).then_some((LOCATION, self.location.as_str()));
         for (at, (name, value)) in location.iter().chain(query).enumerate() {
             path.extend([if at == 0 { "?" } else { "&" }, name, "=", &encode(value)]);
@@ -106,7 +99,7 @@ impl Api {
         }
         let given = ids.iter().find(|(given, _)| *given == name).map(|(_, value)| *value);
         let given = given.ok_or_else(|| unasked(format!("`{}` needs `{name}`, which is not known", operation.name)))?;
-        if matches!(given, "" | "." | "..") {
+        if !crate::systems::wire::is_id(given) {
             return Err(unasked(format!("`{name}` of `{}` is no id", operation.name)));
         }
         Ok(given)

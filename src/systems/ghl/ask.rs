@@ -11,16 +11,14 @@ use super::Ghl;
 use super::api::V3;
 use super::operations::{self, Goes, LOCATION, OPERATIONS, Operation};
 use crate::systems::SystemError;
+use crate::systems::inquiry::{NotPut, check};
 
 /// Why a question was not put, or not answered.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AskError {
-    /// There is no such operation.
-    #[error("there is no operation `{name}`; those that read are {}", reading().join(", "))]
-    Unknown {
-        /// What was asked for.
-        name: String,
-    },
+    /// There is no such operation, or its parameters are others.
+    #[error(transparent)]
+    NotPut(#[from] NotPut),
     /// It would change something.
     #[error("`{name}` writes; by hand, only what reads can be called")]
     Writes {
@@ -33,21 +31,11 @@ pub enum AskError {
         /// The operation.
         name: &'static str,
     },
-    /// A parameter that it needs is not there.
-    #[error("`{name}` needs `{param}`; it takes {}", takes(name).join(", "))]
-    Missing {
+    /// The location is given.
+    #[error("`{name}` takes no `{LOCATION}`: it is always the workspace's own")]
+    Located {
         /// The operation.
         name: &'static str,
-        /// The parameter.
-        param: &'static str,
-    },
-    /// A parameter that it does not take.
-    #[error("`{name}` takes no `{param}`{}; it takes {}", own_location(param), takes(name).join(", "))]
-    Stray {
-        /// The operation.
-        name: &'static str,
-        /// The parameter.
-        param: String,
     },
     /// A parameter that has to be JSON, and is not.
     #[error("`{param}` of `{name}` must be JSON: a number, `true`, `[\"a\"]`")]
@@ -62,24 +50,26 @@ pub enum AskError {
     System(#[from] SystemError),
 }
 
-fn own_location(param: &str) -> &'static str {
-    if param == LOCATION { " (it is always the workspace's own)" } else { "" }
-}
-
 fn reading() -> Vec<&'static str> {
     OPERATIONS.iter().filter(|operation| !operation.writes).map(|operation| operation.name).collect()
 }
 
-/// What an operation takes by hand: the ids of its path, then the rest.
+/// What an operation takes by hand, and whether it must: the ids of its path, then the rest.
+fn taken(operation: &'static Operation) -> impl Iterator<Item = (&'static str, bool)> {
+    let params = operation.params.iter().map(|param| (param.name, param.must));
+    operation.ids().map(|id| (id, true)).chain(params)
+}
+
+/// What an operation takes by hand.
 pub fn takes(name: &str) -> Vec<&'static str> {
-    let taken = |operation: &'static Operation| operation.ids().chain(operation.params.iter().map(|param| param.name));
-    operations::named(name).into_iter().flat_map(taken).collect()
+    operations::named(name).into_iter().flat_map(taken).map(|(param, _)| param).collect()
 }
 
 impl Ghl {
     /// Asks one operation that reads, by name. `params` are the ids of its path and what else it takes (see [`takes`]).
     pub(super) async fn asked(&self, name: &str, params: &BTreeMap<String, String>) -> Result<(u16, Value), AskError> {
-        let operation = operations::named(name).ok_or_else(|| AskError::Unknown { name: name.to_owned() })?;
+        let operation =
+            operations::named(name).ok_or_else(|| NotPut::Unknown { name: name.to_owned(), known: reading() })?;
         let name = operation.name;
         if operation.writes {
             return Err(AskError::Writes { name });
@@ -87,7 +77,10 @@ impl Ghl {
         if operation.until_v3 && self.api.versions.of(operation.family) == V3 {
             return Err(AskError::Dropped { name });
         }
-        check(operation, params)?;
+        if params.contains_key(LOCATION) {
+            return Err(AskError::Located { name });
+        }
+        check(name, taken(operation), params)?;
         let ids: Vec<(&str, &str)> = operation.ids().filter_map(|id| Some((id, params.get(id)?.as_str()))).collect();
         let (mut query, mut body) = (Vec::new(), Map::new());
         for param in operation.params {
@@ -104,15 +97,4 @@ impl Ghl {
         let takes_body = operation.params.iter().any(|param| param.goes != Goes::Query);
         Ok(self.api.call(operation, &ids, &query, takes_body.then_some(body.into())).await?)
     }
-}
-
-fn check(operation: &'static Operation, params: &BTreeMap<String, String>) -> Result<(), AskError> {
-    let name = operation.name;
-    let taken = takes(name);
-    if let Some(stray) = params.keys().find(|given| !taken.contains(&given.as_str())) {
-        return Err(AskError::Stray { name, param: stray.clone() });
-    }
-    let demanded = operation.params.iter().filter(|param| param.must).map(|param| param.name);
-    let missing = operation.ids().chain(demanded).find(|param| !params.contains_key(*param));
-    missing.map_or(Ok(()), |param| Err(AskError::Missing { name, param }))
 }

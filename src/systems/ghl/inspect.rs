@@ -12,16 +12,8 @@ use super::Ghl;
 use super::api::{Answered, Pairs};
 use super::operations::{self, Operation};
 use super::wire;
-use crate::model::Kind;
+use crate::model::{Kind, Workspace};
 use crate::systems::{Inquiry, Inspected, NotAsked, SystemError};
-
-fn fine(line: impl Into<String>) -> Inspected {
-    Inspected { ok: true, line: line.into() }
-}
-
-fn problem(line: impl Into<String>) -> Inspected {
-    Inspected { ok: false, line: line.into() }
-}
 
 /// What has been found so far.
 #[derive(Default)]
@@ -37,21 +29,22 @@ impl Report {
         match answered {
             Ok((_, body)) => return Some(body),
             Err(SystemError::NotGranted { scope, .. }) => self.lacks(&scope),
-            Err(error) => self.findings.push(problem(format!("`{}`: {error}", operation.name))),
+            Err(error) => self.findings.push(Inspected::problem(format!("`{}`: {error}", operation.name))),
         }
         None
     }
 
     fn lacks(&mut self, scope: &str) {
         if self.missing.insert(scope.to_owned()) {
-            self.findings.push(problem(format!("the scope `{scope}` is not granted: connect again with it")));
+            self.findings
+                .push(Inspected::problem(format!("the scope `{scope}` is not granted: connect again with it")));
         }
     }
 }
 
 #[async_trait]
 impl Inquiry for Ghl {
-    async fn inspect(&self) -> Vec<Inspected> {
+    async fn inspect(&self, _: &Workspace) -> Vec<Inspected> {
         self.inspected().await
     }
 
@@ -68,11 +61,11 @@ impl Ghl {
         let location = &self.api.location;
         let answered = self.api.call(operations::LOCATIONS_GET, &[], &[], None).await;
         if let Err(error @ SystemError::Unauthorized { .. }) = answered {
-            return vec![problem(format!("the token does not work for location {location}: {error}"))];
+            return vec![Inspected::problem(format!("the token does not work for location {location}: {error}"))];
         }
         if let Some(body) = report.take(operations::LOCATIONS_GET, answered) {
             let zone = wire::text(&body["location"], "timezone").unwrap_or("not set");
-            report.findings.push(fine(format!("the token works for location {location} (timezone {zone})")));
+            report.findings.push(Inspected::fine(format!("the token works for location {location} (timezone {zone})")));
         }
         self.inspect_calendars(&mut report).await;
         self.inspect_fields(&mut report).await;
@@ -88,10 +81,15 @@ impl Ghl {
             report.findings.push(match found {
                 Some(found) => {
                     let name = wire::text(found, "name").unwrap_or("no name");
-                    fine(format!("calendar `{row}` is {id} (\"{name}\")"))
+                    Inspected::fine(format!("calendar `{row}` is {id} (\"{name}\")")).lasting(row, minutes(found))
                 }
-                None => problem(format!("calendar `{row}`: the location has no calendar {id}")),
+                None => Inspected::problem(format!("calendar `{row}`: the location has no calendar {id}")),
             });
+        }
+        let mapped = |calendar: &&Value| self.mapping.mapped_calendars().any(|(_, id)| calendar["id"] == id);
+        for calendar in items(&body["calendars"]).iter().filter(|calendar| !mapped(calendar)) {
+            let [id, name] = ["id", "name"].map(|key| wire::text(calendar, key).unwrap_or("?"));
+            report.findings.push(Inspected::fine(format!("not mapped: calendar {id} (\"{name}\")")));
         }
     }
 
@@ -106,9 +104,11 @@ impl Ghl {
                 Some(found) => {
                     let (name, form) = (wire::text(found, "name"), wire::text(found, "dataType"));
                     let (name, form) = (name.unwrap_or("no name"), form.unwrap_or("no type"));
-                    fine(format!("field `{ours}` is custom field {id} (\"{name}\", {form})"))
+                    Inspected::fine(format!("field `{ours}` is custom field {id} (\"{name}\", {form})"))
                 }
-                None => problem(format!("field `{ours}`: the location's contacts have no custom field {id}")),
+                None => {
+                    Inspected::problem(format!("field `{ours}`: the location's contacts have no custom field {id}"))
+                }
             });
         }
     }
@@ -140,9 +140,15 @@ impl Ghl {
             }
         }
         if report.missing.is_empty() {
-            report.findings.push(fine("no scope is known to be missing (writing was not tried)"));
+            report.findings.push(Inspected::fine("no scope is known to be missing (writing was not tried)"));
         }
     }
+}
+
+/// How long an appointment of a calendar is, in minutes.
+fn minutes(calendar: &Value) -> Option<u64> {
+    let length = calendar["slotDuration"].as_u64()?;
+    Some(if calendar["slotDurationUnit"] == "hours" { length * 60 } else { length })
 }
 
 fn items(list: &Value) -> &[Value] {

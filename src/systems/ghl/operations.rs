@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use http::Method;
 
 use crate::model::{Action, Kind};
+use crate::systems::wire;
 
 /// Operations that share a `Version` header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -140,8 +141,7 @@ impl Operation {
 
     /// The ids in its path that have to be given.
     pub fn ids(&self) -> impl Iterator<Item = &'static str> {
-        let braced = |part: &'static str| part.strip_prefix('{')?.strip_suffix('}');
-        self.path.split('/').filter_map(braced).filter(|id| *id != LOCATION)
+        wire::ids(self.path).filter(|id| *id != LOCATION)
     }
 
     /// Whether it makes an object.

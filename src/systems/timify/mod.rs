@@ -8,6 +8,7 @@ mod api;
 mod appointments;
 mod customers;
 mod door;
+mod inspect;
 mod terms;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@
 //! reached them. A world must be stopped, and may then have nothing left to do: else the test fails.
 
 use std::num::NonZeroU32;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -202,11 +202,16 @@ impl World {
 
     /// Runs `lockstep` beside the service, with the configuration that fits it, and gives what it printed.
     pub fn command(&self, arguments: &[&str]) -> String {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_lockstep"));
-        let config = self.folder.path().join("lockstep.toml");
-        let output = command.args(arguments).arg("--config").arg(config).output().unwrap();
+        let output = self.output(arguments);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The same, whether it succeeds or not.
+    pub fn output(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lockstep"));
+        let config = self.folder.path().join("lockstep.toml");
+        command.args(arguments).arg("--config").arg(config).output().unwrap()
     }
 
     /// Lets webhooks go to the service.

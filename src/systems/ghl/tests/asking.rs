@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use super::*;
+use crate::model::Workspace;
 use crate::systems::{Credential, Version};
 use crate::systems::{Inquiry, Inspected};
 use async_trait::async_trait;
@@ -187,10 +188,15 @@ async fn what_cannot_be_asked_says_why(#[case] name: &str, #[case] given: &[(&st
 
 /// The answers to what [`Ghl::inspect`] asks, in order.
 fn account() -> [Told; 8] {
+    let calendars = json!([
+        { "id": "CalA", "name": "Haircut", "slotDuration": 1, "slotDurationUnit": "hours" },
+        { "id": "CalB", "name": "Colour", "slotDuration": 30, "slotDurationUnit": "mins" },
+        { "id": "CalC", "name": "Shave" },
+    ]);
     let fields = json!({ "customFields": [{ "id": "FieldA", "name": "Shoe size", "dataType": "NUMERICAL" }] });
     [
         told(200, json!({ "location": { "id": "Loc", "timezone": "Europe/Berlin" } })),
-        told(200, json!({ "calendars": [{ "id": "CalA", "name": "Haircut" }, { "id": "CalB", "name": "Colour" }] })),
+        told(200, json!({ "calendars": calendars })),
         told(200, fields),
         told(200, json!({ "contacts": [] })),
         told(200, json!({ "tasks": [] })),
@@ -207,15 +213,18 @@ fn told_of(findings: &[Inspected], ok: bool) -> Vec<&str> {
 #[tokio::test]
 async fn an_account_that_is_as_configured_has_no_problem() {
     let (ghl, script) = scoped(&[], account());
-    let findings = ghl.inspect().await;
+    let findings = ghl.inspect(&Workspace::default()).await;
     let lines = [
         "the token works for location Loc (timezone Europe/Berlin)",
         "calendar `cut` is CalA (\"Haircut\")",
         "calendar `dye` is CalB (\"Colour\")",
+        "not mapped: calendar CalC (\"Shave\")",
         "field `shoe` is custom field FieldA (\"Shoe size\", NUMERICAL)",
         "no scope is known to be missing (writing was not tried)",
     ];
     assert_eq!((told_of(&findings, true), told_of(&findings, false)), (lines.to_vec(), vec![]));
+    let lasts: Vec<_> = findings.iter().filter_map(|one| one.lasts.clone()).collect();
+    assert_eq!(lasts, [("cut".to_owned(), 60), ("dye".to_owned(), 30)]);
     let asked = script.asked();
     assert_eq!(asked.len(), account().len());
     assert!(asked.iter().all(|(line, _)| line.starts_with("GET ") || line.contains("/search")), "{asked:?}");
@@ -229,7 +238,7 @@ async fn an_account_that_is_not_as_configured_says_where() {
     answers[2] = told(200, json!({ "customFields": [] }));
     (answers[4], answers[6]) = (denied(), told(500, json!({ "message": "oops" })));
     let (ghl, _) = scoped(&["contacts.write"], answers);
-    let findings = ghl.inspect().await;
+    let findings = ghl.inspect(&Workspace::default()).await;
     let problems = told_of(&findings, false);
     assert_eq!(problems[0], "calendar `dye`: the location has no calendar CalB");
     assert_eq!(problems[1], "field `shoe`: the location's contacts have no custom field FieldA");
@@ -242,7 +251,7 @@ async fn an_account_that_is_not_as_configured_says_where() {
 #[tokio::test]
 async fn a_token_that_does_not_work_is_the_one_finding() {
     let (ghl, script) = ghl([told(401, json!({ "message": "Invalid token: access token is invalid" }))]);
-    let findings = ghl.inspect().await;
+    let findings = ghl.inspect(&Workspace::default()).await;
     assert_eq!((findings.len(), findings[0].ok, script.asked().len()), (1, false, 1));
     assert!(findings[0].line.contains("does not work for location Loc"), "{}", findings[0].line);
 }
