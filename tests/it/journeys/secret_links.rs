@@ -34,7 +34,7 @@ fn sealing(config: &mut Config) {
 
 async fn start(place: &Place, adjust: fn(&mut Config)) -> World {
     let mut plan = Plan::of(1);
-    plan.settings.timerex.teams[0].calendars[0].zoom = true;
+    plan.settings.timerex.teams[0].calendars[0].meeting = Some(lockstep::sandbox::timerex::Meeting::Zoom);
     // Else another world's ids, some of which are logged, may be this one's secrets.
     plan.settings.seed = fastrand::u64(..);
     // The key stands in the operator's file.
