@@ -186,25 +186,10 @@ pub fn put(table: &'static [Operation], operation: &str, params: &BTreeMap<Strin
     Ok(wire::query(&path, &query))
 }
 
-/// An answer whose values under these keys, at any depth, are not shown: whoever has them can act.
-pub fn withheld(mut answer: Value, keys: &[&str]) -> Value {
-    match &mut answer {
-        Value::Object(object) => {
-            for (key, value) in object.iter_mut().filter(|(_, value)| !value.is_null()) {
-                *value = if keys.contains(&key.as_str()) { "(withheld)".into() } else { withheld(value.take(), keys) };
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(|item| *item = withheld(item.take(), keys)),
-        _ => {}
-    }
-    answer
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use rstest::rstest;
-    use serde_json::json;
 
     const TABLE: &[Operation] = &[
         Operation::get("bookings.list", "/calendars/{calendarId}/events").must(&["from"]).may(&["page"]),
@@ -243,14 +228,5 @@ mod tests {
         let line = "calendar `a` has appointments of 30 minutes in ghl, 60 minutes in timify: each keeps its own length in \
                     the others";
         assert_eq!(lengths(&found), [Inspected::fine(line)]);
-    }
-
-    #[test]
-    fn what_lets_its_holder_act_is_withheld_at_any_depth() {
-        let answer =
-            json!({ "a": [{ "cancel": "https://x", "id": 1 }], "cancel": null, "b": { "cancel": { "c": 1 } } });
-        let shown =
-            json!({ "a": [{ "cancel": "(withheld)", "id": 1 }], "cancel": null, "b": { "cancel": "(withheld)" } });
-        assert_eq!(withheld(answer, &["cancel"]), shown);
     }
 }
