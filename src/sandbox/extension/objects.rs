@@ -294,8 +294,9 @@ impl Objects {
         }
         let held = self.live_mut(Kind::Contact, contact, None)?;
         let mut tags = tags_of(held);
-        tags.retain(|tag| !removed.contains(tag));
-        let new: Vec<_> = added.iter().filter(|tag| !tags.contains(tag)).cloned().collect();
+        let same = |one: &String, other: &String| one.eq_ignore_ascii_case(other);
+        tags.retain(|tag| !removed.iter().any(|one| same(one, tag)));
+        let new: Vec<_> = added.iter().filter(|tag| !tags.iter().any(|one| same(one, tag))).cloned().collect();
         tags.extend(new);
         held.merge(&Map::from_iter([("tags".to_owned(), json!(tags))]), now);
         Ok(("contact.updated".to_owned(), held.record()))

@@ -4,6 +4,7 @@
 mod bad_input;
 mod creating;
 mod deciding;
+mod extension_example;
 mod fields;
 mod first_run;
 mod intake;
