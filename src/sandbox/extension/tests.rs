@@ -162,8 +162,9 @@ fn beside_timify_any_contact_id_is_the_vendors() {
         json!(["new", "vip"])
     );
     assert_eq!(bench.call("DELETE", "/contacts/abc/tags", json!({ "tags": ["new"] })).1, json!({ "tags": ["vip"] }));
+    assert_eq!(bench.call("DELETE", "/contacts/abc/tags", json!({ "tags": ["VIP"] })).1, json!({ "tags": [] }));
     assert_eq!(bench.call("POST", "/contacts/abc/notes", json!({ "content": "hello" })).0, 201);
-    assert_eq!(bench.told(), ["contact.updated", "contact.updated", "note.created"]);
+    assert_eq!(bench.told(), ["contact.updated", "contact.updated", "contact.updated", "note.created"]);
     assert_eq!(bench.webhooks[1].body["data"]["id"], "abc");
 }
 
