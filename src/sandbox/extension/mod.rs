@@ -10,7 +10,8 @@ mod tests;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::signing::{self, standard_webhooks_match};
@@ -69,6 +70,7 @@ struct Call<'a, 'b> {
 struct Kept {
     asked: [u8; 32],
     status: StatusCode,
+    form: Option<HeaderValue>,
     body: Bytes,
 }
 
@@ -114,7 +116,8 @@ impl Extension {
         // 5xx is no answer to keep: the caller tries again with the same key.
         if let Some(key) = key.filter(|_| !response.status().is_server_error()) {
             let (status, body) = (response.status(), response.body().clone());
-            self.kept.entry(key).or_insert(Kept { asked: asked(request), status, body });
+            let form = response.headers().get(CONTENT_TYPE).cloned();
+            self.kept.entry(key).or_insert(Kept { asked: asked(request), status, form, body });
         }
         response.extensions_mut().insert(requests::Account(account));
         Ok(response)
@@ -153,8 +156,7 @@ impl Kept {
         }
         let mut response = Response::new(self.body.clone());
         *response.status_mut() = self.status;
-        let json = http::HeaderValue::from_static("application/json; charset=utf-8");
-        response.headers_mut().insert(http::header::CONTENT_TYPE, json);
+        response.headers_mut().extend(self.form.clone().map(|form| (CONTENT_TYPE, form)));
         response.extensions_mut().insert(requests::Repeated);
         Ok(response)
     }

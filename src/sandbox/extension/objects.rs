@@ -55,6 +55,10 @@ impl Held {
                 }
             }
         }
+        // A task says in two ways whether it is done; they are kept the same.
+        if let Some(completed) = change.get("completed").and_then(Value::as_bool) {
+            self.fields.insert("status".into(), json!(if completed { "completed" } else { "open" }));
+        }
         self.touch(now);
     }
 
@@ -181,6 +185,11 @@ impl Objects {
                 let removed = whole.map(|whole| &held - &whole).or_else(|| wanted("removeTags")).unwrap_or_default();
                 self.retag(id, &added, &removed, turn.now)?
             }
+            ("update", Kind::Note) => {
+                let mut fields = fields.clone();
+                fields.entry("timestamp").or_insert_with(|| json!(turn.now.rfc3339()));
+                self.update(kind, id, parent, &fields, turn.now)?.1
+            }
             ("update", _) => self.update(kind, id, parent, fields, turn.now)?.1,
             ("delete", _) => self.delete(kind, id, parent, turn.now)?,
             ("complete", Kind::Task) => {
@@ -227,7 +236,10 @@ impl Objects {
             (_, None) => return Err(Refusal::new(422, "the contact is missing")),
         }
         match kind {
-            Kind::Task => start.insert("completed".into(), json!(false)),
+            Kind::Task => {
+                start.insert("status".into(), json!("open"));
+                start.insert("completed".into(), json!(false))
+            }
             Kind::Note => start.insert("timestamp".into(), json!(turn.now.rfc3339())),
             Kind::Contact | Kind::Appointment => None,
         };
@@ -282,8 +294,9 @@ impl Objects {
         }
         let held = self.live_mut(Kind::Contact, contact, None)?;
         let mut tags = tags_of(held);
-        tags.retain(|tag| !removed.contains(tag));
-        let new: Vec<_> = added.iter().filter(|tag| !tags.contains(tag)).cloned().collect();
+        let same = |one: &String, other: &String| one.eq_ignore_ascii_case(other);
+        tags.retain(|tag| !removed.iter().any(|one| same(one, tag)));
+        let new: Vec<_> = added.iter().filter(|tag| !tags.iter().any(|one| same(one, tag))).cloned().collect();
         tags.extend(new);
         held.merge(&Map::from_iter([("tags".to_owned(), json!(tags))]), now);
         Ok(("contact.updated".to_owned(), held.record()))

@@ -85,6 +85,8 @@ fn a_key_used_again_gives_the_first_answer_and_makes_nothing() {
     assert_eq!(bench.keyed("k1", "/contacts", json!({ "email": "b@example.test" })).0, 422);
     assert_eq!(bench.call("GET", "/contacts", Value::Null).1["items"].as_array().unwrap().len(), 1);
     assert_eq!(bench.told(), ["contact.created"]);
+    let refused = bench.keyed("k2", "/contacts", json!({ "email": "a@example.test" }));
+    assert_eq!((refused.0, bench.keyed("k2", "/contacts", json!({ "email": "a@example.test" }))), (409, refused));
 }
 
 #[test]
@@ -122,6 +124,7 @@ fn tasks_and_notes_belong_to_their_contact_and_go_with_it() {
     let (_, task) = bench.call("POST", &format!("{path}/tasks"), json!({ "title": "Call" }));
     let task_path = format!("{path}/tasks/{}", task["id"].as_str().unwrap());
     let (_, done) = bench.call("PUT", &format!("{task_path}/completed"), json!({ "completed": true }));
+    assert_eq!((&task["status"], &done["status"]), (&json!("open"), &json!("completed")));
     assert_eq!((&done["completed"], &done["contactId"]), (&json!(true), &contact["id"]));
     assert_eq!(
         bench.call("GET", &format!("/contacts/other/tasks/{}", task["id"].as_str().unwrap()), Value::Null).0,
@@ -159,8 +162,9 @@ fn beside_timify_any_contact_id_is_the_vendors() {
         json!(["new", "vip"])
     );
     assert_eq!(bench.call("DELETE", "/contacts/abc/tags", json!({ "tags": ["new"] })).1, json!({ "tags": ["vip"] }));
+    assert_eq!(bench.call("DELETE", "/contacts/abc/tags", json!({ "tags": ["VIP"] })).1, json!({ "tags": [] }));
     assert_eq!(bench.call("POST", "/contacts/abc/notes", json!({ "content": "hello" })).0, 201);
-    assert_eq!(bench.told(), ["contact.updated", "contact.updated", "note.created"]);
+    assert_eq!(bench.told(), ["contact.updated", "contact.updated", "contact.updated", "note.created"]);
     assert_eq!(bench.webhooks[1].body["data"]["id"], "abc");
 }
 

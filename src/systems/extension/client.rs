@@ -1,9 +1,11 @@
 //! Calls an extension endpoint, and says what it can hold.
 //!
-//! In: places, steps and cursors. Out: readings, answers and pages. A missing object is 404; 409 names the existing one.
-//! Signing and the mapping of other statuses are the [`Caller`]'s.
+//! In: places, steps and cursors. Out: readings, answers and pages. A missing object is 404; a create's 409 names the existing
+//! one. A key that is absent says nothing, so that nothing is cleared because an endpoint leaves it out. Signing and the mapping
+//! of other statuses are the [`Caller`]'s.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use http::Method;
@@ -23,6 +25,11 @@ use crate::systems::{Answer, Expressed, Home, Page, Reading, SystemError, Target
 const PAGE: &str = "100";
 /// Pages that a look for an existing contact reads before it gives up: a cursor that never ends is a fault.
 const PAGES: usize = 1_000;
+/// The longest that an endpoint may have us wait: it is the operator's own, and a slip in its `Retry-After` must not stop a lane
+/// for days.
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
+/// The longest part of a problem's text that we keep, in characters.
+const LONGEST_REASON: usize = 300;
 const NO_APPOINTMENTS: &str = "the extension contract has no appointments: both vendors have their own";
 
 /// The extension endpoint of one system in one workspace.
@@ -40,8 +47,24 @@ impl ExtensionClient {
         Self { system: caller.system(), caller, region, ids }
     }
 
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: Option<Json>,
+        writes: bool,
+    ) -> Result<Reply, SystemError> {
+        self.caller.ask(method, path, headers, body, writes).await.map_err(|error| match error {
+            SystemError::Wait { system, status, after } => {
+                SystemError::Wait { system, status, after: after.map(|after| after.min(LONGEST_WAIT)) }
+            }
+            error => error,
+        })
+    }
+
     pub(super) async fn get(&self, path: &str) -> Result<(u16, Json), SystemError> {
-        self.success(self.caller.ask(Method::GET, path, &[], None, false).await?)
+        self.success(self.ask(Method::GET, path, &[], None, false).await?)
     }
 
     /// A write. `key` makes a create repeatable; any other write gets a key of its own, for a second equal write may be meant
@@ -52,23 +75,22 @@ impl ExtensionClient {
         path: &str,
         body: Option<Json>,
         key: Option<Uuid>,
-    ) -> Result<(u16, Json), SystemError> {
+    ) -> Result<Reply, SystemError> {
         let key = key.unwrap_or_else(|| self.ids.uuid(self.caller.offset().now())).to_string();
-        self.success(self.caller.ask(method, path, &[("idempotency-key", &key)], body, true).await?)
+        self.ask(method, path, &[("idempotency-key", &key)], body, true).await
     }
 
-    /// A 409 names the existing object; other refusals are problem+json.
+    /// Refusals are problem+json.
     fn success(&self, reply: Reply) -> Result<(u16, Json), SystemError> {
         let (system, status) = (self.system, reply.status);
-        let existing = wire::id(&reply.body["id"]).filter(|_| status == 409);
         let said = wire::text(wire::first(&reply.body, &["/detail", "/title"]));
-        match (reply.success(system), existing, said) {
-            (Err(_), Some(existing), _) => Err(SystemError::Exists { system, status, existing }),
-            (Err(SystemError::Refused { .. }), None, Value::Text(reason)) => {
-                Err(SystemError::Refused { system, status, reason })
+        reply.success(system).map_err(|error| match (error, said) {
+            (SystemError::Refused { .. }, Value::Text(said)) => {
+                let reason = said.chars().take(LONGEST_REASON).collect();
+                SystemError::Refused { system, status, reason }
             }
-            (answer, ..) => answer,
-        }
+            (error, _) => error,
+        })
     }
 
     /// The path of an object, or of the collection where `id` is `None`.
@@ -105,7 +127,8 @@ impl ExtensionClient {
 
     async fn retag(&self, method: Method, step: &Step, contact: &ExternalId) -> Result<Answer, SystemError> {
         let names: Vec<&str> = step.fields.keys().filter_map(Field::as_tag).collect();
-        let (status, json) = self.write(method, &tags_path(contact), Some(json!({ "tags": names })), None).await?;
+        let reply = self.write(method, &tags_path(contact), Some(json!({ "tags": names })), None).await?;
+        let (status, json) = self.success(reply)?;
         let shown = json["tags"].is_array().then(|| {
             let mut tags: Fields = step.fields.keys().map(|field| (field.clone(), Value::Blank)).collect();
             tags.extend(map::tags(&json));
@@ -116,8 +139,11 @@ impl ExtensionClient {
 
     async fn create(&self, step: &Step) -> Result<Answer, SystemError> {
         let path = self.path(step.kind, None, step.parent.as_ref())?;
-        let body = map::body(step.kind, &step.fields, &step.whole, step.kind == Kind::Contact);
-        let (status, json) = self.write(Method::POST, &path, Some(body), step.key).await?;
+        let reply = self.write(Method::POST, &path, Some(map::body(step)), step.key).await?;
+        if let Some(existing) = wire::id(&reply.body["id"]).filter(|_| reply.status == 409) {
+            return Err(SystemError::Exists { system: self.system, status: reply.status, existing });
+        }
+        let (status, json) = self.success(reply)?;
         let shown = self.answered(step.kind, status, &json);
         // Made, but under which id? A look tells, a second create would not be safe without the key.
         let unclear = || SystemError::Unclear {
@@ -129,28 +155,25 @@ impl ExtensionClient {
         Ok(Answer { id, shown, status })
     }
 
-    /// What the answer to a write shows: only the keys that are there, should an endpoint answer less than the whole object.
+    /// What the answer to a write shows.
     fn answered(&self, kind: Kind, status: u16, json: &Json) -> Option<Observation> {
-        let shown = self.object(kind, status, json).ok()?;
-        Some(Observation { class: Class::Current, ..shown })
+        self.object(kind, status, json).ok().map(current)
     }
 
     async fn change(&self, step: &Step, id: &ExternalId) -> Result<Answer, SystemError> {
         let path = self.path(step.kind, Some(id), step.parent.as_ref())?;
-        let (status, json) = match step.action {
-            Action::Delete => self.write(Method::DELETE, &path, None, None).await?,
+        let (method, path, body) = match step.action {
+            Action::Delete => (Method::DELETE, path, None),
             Action::Complete => {
                 let completed = step.fields.get(&Field::COMPLETED).is_some_and(Value::is_set);
-                self.write(Method::PUT, &format!("{path}/completed"), Some(json!({ "completed": completed })), None)
-                    .await?
+                (Method::PUT, format!("{path}/completed"), Some(json!({ "completed": completed })))
             }
-            Action::Update => {
-                let body = map::body(step.kind, &step.fields, &step.whole, false);
-                self.write(Method::PUT, &path, Some(body), None).await?
-            }
+            Action::Update => (Method::PUT, path, Some(map::body(step))),
             _ => return Err(wire::not_sent(self.system, "the extension contract has no such call")),
         };
-        Ok(Answer { id: id.clone(), shown: self.answered(step.kind, status, &json), status })
+        let (status, json) = self.success(self.write(method, &path, body, None).await?)?;
+        let shown = self.answered(step.kind, status, &json).filter(|shown| shown.id == *id);
+        Ok(Answer { id: id.clone(), shown, status })
     }
 }
 
@@ -214,6 +237,9 @@ impl Target for ExtensionClient {
         match self.get(&path).await {
             Ok((status, json)) => {
                 let observation = current(self.object(place.kind, status, &json)?);
+                if observation.id != place.id {
+                    return Err(self.garbled(status, "another object than the one that was asked for"));
+                }
                 Ok(Reading::new(observation, status))
             }
             Err(SystemError::Gone { status, .. }) => Ok(Reading::new(wire::gone(place), status)),
@@ -267,8 +293,11 @@ impl Target for ExtensionClient {
             return Err(self.garbled(status, "a list without `items`"));
         };
         let observations = items.iter().filter_map(|item| self.object(kind, status, item).ok());
-        let observations = observations.map(|one| Observation { class: Class::Claim, ..whole(one) }).collect();
-        let next = json["nextCursor"].as_str().filter(|next| !next.is_empty()).map(str::to_owned);
+        let observations = observations.map(|one| Observation { class: Class::Claim, ..one }).collect();
+        let next = wire::text(&json["nextCursor"]).as_text().map(str::to_owned);
+        if next.is_some() && next.as_deref() == page {
+            return Err(self.garbled(status, "`nextCursor` is the cursor that was asked with: the list does not end"));
+        }
         Ok(Page { observations, next })
     }
 
@@ -277,14 +306,6 @@ impl Target for ExtensionClient {
     }
 }
 
-/// A read shows the whole object.
-fn whole(mut one: Observation) -> Observation {
-    if let Shape::Partial(fields) = one.shape {
-        one.shape = Shape::Full(fields);
-    }
-    one
-}
-
 fn current(one: Observation) -> Observation {
-    Observation { class: Class::Current, ..whole(one) }
+    Observation { class: Class::Current, ..one }
 }

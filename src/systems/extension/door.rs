@@ -1,7 +1,7 @@
 //! Reads an extension's webhooks: `{"type": "task.updated", "timestamp": "...", "data": {object}}`.
 //!
 //! In: a verified webhook, or the body of a kept change. Out: its envelope; its observations. An object's own `lastUpdated`
-//! makes an observation versioned; absent keys are unchanged, so it is partial.
+//! makes an observation versioned. An absent key says nothing, so each observation is partial.
 
 use serde_json::Value as Json;
 
@@ -66,7 +66,9 @@ pub(super) fn observe(
     let data = &json["data"];
     let mut one =
         object(kind, data, region, &ours).ok_or_else(|| Unreadable("the body has no `data.id`".to_owned()))?;
-    one.at = one.at.or_else(|| wire::instant(&json["timestamp"]).map(&ours));
+    if one.version.is_none() {
+        one.at = wire::instant(&json["timestamp"]).map(&ours).or(one.at);
+    }
     if verb == "deleted" {
         return Ok(vec![Observation { class: Class::Claim, shape: Shape::Gone, ..one }]);
     }
@@ -76,7 +78,8 @@ pub(super) fn observe(
     Ok(vec![one])
 }
 
-/// An object of the contract as a partial observation, versioned if it has a `lastUpdated`; a tombstone of a list is gone.
+/// An object of the contract as a partial observation, versioned if it has a `lastUpdated`; a tombstone of a list is gone. Where
+/// nothing else tells when a note was edited, its `timestamp` does.
 pub(super) fn object(
     kind: Kind,
     data: &Json,
@@ -88,6 +91,8 @@ pub(super) fn object(
     let shape = if data["deleted"] == true { Shape::Gone } else { Shape::Partial(map::fields(kind, data, region)) };
     let class = version.map_or(Class::Claim, Class::Versioned);
     let parent = if kind == Kind::Contact { None } else { wire::id(&data["contactId"]) };
-    let all_tags = kind == Kind::Contact && data["tags"].is_array();
-    Some(Observation { parent, at: version.map(ours), version, all_tags, ..Observation::new(kind, id, class, shape) })
+    let all_tags = kind == Kind::Contact && map::lists_tags(data);
+    let written = || wire::instant(&data["timestamp"]).filter(|_| kind == Kind::Note);
+    let at = version.or_else(written).map(ours);
+    Some(Observation { parent, at, version, all_tags, ..Observation::new(kind, id, class, shape) })
 }

@@ -10,7 +10,8 @@ use super::*;
 use crate::clock::Millis;
 use crate::ids::Ids;
 use crate::model::{
-    Action, Class, ExternalId, Field, Fields, Kind, Observation, Place, Shape, Standing, Step, System, Value, Workspace,
+    Action, Author, Class, ExternalId, Field, Fields, Kind, Observation, Place, Shape, Stamp, Standing, Step, System,
+    Value, Workspace,
 };
 use crate::systems::testing::{Script, Told, caller, change, place, step, told, told_with};
 use crate::systems::timerex::{Team, Timerex};
@@ -136,6 +137,63 @@ fn an_envelope_has_the_webhook_id_and_no_account(
     assert_eq!(read_envelope(b"{", Some("msg_1")).delivery.as_deref(), Some("msg_1"));
 }
 
+#[rstest]
+#[case::the_flag_goes_before_the_word(json!({ "completed": false, "status": "done" }), Some(Value::Flag(false)))]
+#[case::completed(json!({ "status": "Completed" }), Some(Value::Flag(true)))]
+#[case::done(json!({ "status": " done " }), Some(Value::Flag(true)))]
+#[case::open(json!({ "status": "open" }), Some(Value::Flag(false)))]
+#[case::beside_null(json!({ "completed": null, "status": "done" }), Some(Value::Flag(true)))]
+#[case::cleared(json!({ "completed": null }), Some(Value::Blank))]
+#[case::a_word_that_we_do_not_know(json!({ "status": "on hold" }), None)]
+#[case::a_form_that_the_contract_does_not_have(json!({ "completed": ["yes"] }), None)]
+fn the_status_of_a_task_tells_whether_it_is_done(#[case] task: Json, #[case] expected: Option<Value>) {
+    assert_eq!(map::fields(Kind::Task, &task, None).get(&Field::COMPLETED), expected.as_ref());
+}
+
+#[test]
+fn a_value_of_another_form_clears_nothing() {
+    let task = json!({ "title": { "text": "Call" }, "dueDate": "tomorrow", "body": "", "assignedTo": "u1" });
+    assert_eq!(map::fields(Kind::Task, &task, None), fields([(Field::BODY, Value::Blank)]));
+    let contact = json!({ "email": ["a@b.c"], "address": "Main Street 1", "custom": null });
+    assert_eq!(map::fields(Kind::Contact, &contact, None), Fields::new());
+}
+
+#[rstest]
+#[case::by_last_updated(json!({ "id": "n1", "timestamp": "2026-01-01T00:00:00.000Z", "lastUpdated": UPDATED }), UPDATED)]
+#[case::by_the_webhook(json!({ "id": "n1", "timestamp": "2026-01-01T00:00:00.000Z" }), "2026-01-02T03:04:06.000Z")]
+fn a_webhook_tells_when_a_note_was_edited(#[case] note: Json, #[case] at: &str) {
+    assert_eq!(seen("note.updated", &note)[0].at, Millis::parse(at));
+}
+
+#[tokio::test]
+async fn the_timestamp_of_a_note_tells_when_it_was_edited_if_nothing_else_does() {
+    let at = "2026-01-01T00:00:00.000Z";
+    let (client, _) = client(System::Timerex, [told(200, json!({ "id": "n1", "content": "Hi", "timestamp": at }))]);
+    let note = client.read(&Place { parent: Some(ExternalId::new("c1")), ..place(Kind::Note, "n1") }).await.unwrap();
+    assert_eq!((note.observation.at, note.observation.version), (Millis::parse(at), None));
+}
+
+#[test]
+fn a_name_counts_only_where_neither_part_is_there() {
+    let read = |contact: Json| map::fields(Kind::Contact, &contact, None);
+    let (first, last) = (Field::FIRST_NAME, Field::LAST_NAME);
+    assert_eq!(
+        read(json!({ "name": "Ada Lovelace" })),
+        fields([(first.clone(), Value::text("Ada")), (last, Value::text("Lovelace"))])
+    );
+    assert_eq!(
+        read(json!({ "name": "Ada Lovelace", "firstName": "Augusta" })),
+        fields([(first, Value::text("Augusta"))])
+    );
+}
+
+#[test]
+fn no_list_of_tags_is_said_by_null_and_nothing_by_its_absence() {
+    let all_tags = |contact: Json| seen("contact.updated", &contact)[0].all_tags;
+    assert!(all_tags(json!({ "id": "c1", "tags": null })));
+    assert!(!all_tags(json!({ "id": "c1" })) && !all_tags(json!({ "id": "c1", "tags": "vip" })));
+}
+
 fn text() -> impl Strategy<Value = Value> {
     prop_oneof!["[a-z]{1,8}( [a-z]{1,8})?".prop_map(Value::Text), Just(Value::Blank)]
 }
@@ -160,7 +218,8 @@ proptest! {
         ]);
         let note = fields([(Field::BODY, texts[2].clone())]);
         for (kind, fields) in [(Kind::Contact, contact), (Kind::Task, task), (Kind::Note, note)] {
-            prop_assert_eq!(map::fields(kind, &map::body(kind, &fields, &Fields::new(), true), None), fields);
+            let made = map::body(&step(Action::Create, kind, None, fields.clone()));
+            prop_assert_eq!(map::fields(kind, &made, None), fields);
         }
     }
 }
@@ -172,12 +231,98 @@ fn a_changed_city_is_written_with_the_rest_of_the_address() {
         (Field::COUNTRY, Value::text("JP")),
         (Field::EMAIL, Value::text("e")),
     ]);
-    let body = map::body(Kind::Contact, &fields([(Field::CITY, Value::text("Kyoto"))]), &whole, false);
+    let update = step(Action::Update, Kind::Contact, Some("c1"), fields([(Field::CITY, Value::text("Kyoto"))]));
+    let body = map::body(&Step { whole, ..update });
     let address = json!({ "line1": null, "city": "Kyoto", "state": null, "postalCode": null, "country": "JP" });
     assert_eq!(body, json!({ "address": address }));
     let cleared = map::fields(Kind::Contact, &json!({ "address": null }), None);
     assert_eq!(cleared.get(&Field::CITY), Some(&Value::Blank));
     assert_eq!(cleared.get(&Field::EMAIL), None);
+}
+
+#[test]
+fn a_written_note_carries_the_time_of_its_edit() {
+    let edit = Stamp::new(Millis::parse(UPDATED).unwrap(), Author::Ghl);
+    let written = |action, stamp| {
+        let step = of_contact(step(action, Kind::Note, Some("n1"), fields([(Field::BODY, Value::text("Hi"))])));
+        map::body(&Step { stamps: [(Field::BODY, stamp)].into(), ..step })
+    };
+    for action in [Action::Create, Action::Update] {
+        assert_eq!(written(action, edit), json!({ "content": "Hi", "timestamp": UPDATED }));
+    }
+    assert_eq!(written(Action::Create, Stamp::NEVER), json!({ "content": "Hi" }));
+}
+
+#[test]
+fn a_written_task_says_in_both_ways_whether_it_is_done() {
+    let written = |value| map::body(&step(Action::Update, Kind::Task, Some("t1"), fields([(Field::COMPLETED, value)])));
+    assert_eq!(written(Value::Flag(true)), json!({ "completed": true, "status": "completed" }));
+    assert_eq!(written(Value::Flag(false)), json!({ "completed": false, "status": "open" }));
+    assert_eq!(written(Value::Blank), json!({ "completed": null, "status": "open" }));
+    let title = step(Action::Update, Kind::Task, Some("t1"), fields([(Field::TITLE, Value::text("Call"))]));
+    assert_eq!(map::body(&title), json!({ "title": "Call" }));
+}
+
+#[test]
+fn custom_values_are_written_together() {
+    let whole = fields([(Field::custom("shoe"), Value::text("42")), (Field::custom("hat"), Value::text("7"))]);
+    let update = step(Action::Update, Kind::Contact, Some("c1"), fields([(Field::custom("hat"), Value::Blank)]));
+    assert_eq!(map::body(&Step { whole, ..update }), json!({ "custom": { "shoe": "42", "hat": null } }));
+}
+
+#[test]
+fn a_create_that_is_sent_again_is_the_same_to_the_letter_whatever_was_edited_since() {
+    let create = step(Action::Create, Kind::Contact, None, fields([(Field::CITY, Value::text("Kyoto"))]));
+    let mut later = create.clone();
+    later.whole.extend([(Field::STATE, Value::text("Kyoto-fu")), (Field::custom("hat"), Value::text("7"))]);
+    assert_eq!(map::body(&create).to_string(), map::body(&later).to_string());
+}
+
+#[tokio::test]
+async fn an_endpoint_may_have_us_wait_for_an_hour_at_most() {
+    for (asked, waits) in [("7", 7), ("31536000", 3_600)] {
+        let (client, _) = client(System::Timerex, [told_with(429, &[("retry-after", asked)], "{}")]);
+        let error = client.read(&task_at(Some("c1"))).await.unwrap_err();
+        assert!(matches!(error, SystemError::Wait { status: 429, after: Some(after), .. } if after.as_secs() == waits));
+    }
+    let (client, _) = client(System::Timerex, [told_with(503, &[("retry-after", "7")], "{}")]);
+    let error = client.read(&task_at(Some("c1"))).await.unwrap_err();
+    assert!(matches!(error, SystemError::Wait { status: 503, after: Some(after), .. } if after.as_secs() == 7));
+}
+
+#[tokio::test]
+async fn a_list_that_gives_its_own_cursor_again_does_not_go_on_for_ever() {
+    let page = || told(200, json!({ "items": [], "nextCursor": "p" }));
+    let (client, _) = client(System::Timerex, [page(), page()]);
+    assert_eq!(client.changed(Kind::Task, None, None).await.unwrap().next.as_deref(), Some("p"));
+    assert!(matches!(client.changed(Kind::Task, None, Some("p")).await, Err(SystemError::Garbled { .. })));
+}
+
+#[tokio::test]
+async fn an_answer_about_another_object_is_not_believed() {
+    let other = || told(200, json!({ "id": "t2", "title": "Call" }));
+    let (client, _) = client(System::Timerex, [other(), other()]);
+    assert!(matches!(client.read(&task_at(Some("c1"))).await, Err(SystemError::Garbled { .. })));
+    let title = fields([(Field::TITLE, Value::text("Call"))]);
+    let answer = client.apply(&of_contact(step(Action::Update, Kind::Task, Some("t1"), title))).await.unwrap();
+    assert_eq!((answer.id.as_str(), answer.shown), ("t1", None));
+}
+
+#[tokio::test]
+async fn an_answer_without_last_updated_shows_what_it_says_and_no_version() {
+    let (client, _) = client(System::Timerex, [told(200, json!({ "id": "t1", "title": "Call" }))]);
+    let title = fields([(Field::TITLE, Value::text("Call"))]);
+    let update = of_contact(step(Action::Update, Kind::Task, Some("t1"), title.clone()));
+    let shown = client.apply(&update).await.unwrap().shown.unwrap();
+    assert_eq!((shown.class, shown.shape, shown.version), (Class::Current, Shape::Partial(title), None));
+}
+
+#[tokio::test]
+async fn a_conflict_of_an_update_is_a_refusal_and_no_create_that_succeeded() {
+    let (client, _) = client(System::Timerex, [told(409, json!({ "title": "another has this e-mail", "id": "c7" }))]);
+    let update = step(Action::Update, Kind::Contact, Some("c1"), fields([(Field::EMAIL, Value::text("a@b.c"))]));
+    let error = client.apply(&update).await.unwrap_err();
+    assert!(matches!(error, SystemError::Refused { status: 409, .. }), "{error}");
 }
 
 #[tokio::test]
@@ -222,7 +367,7 @@ async fn completing_tagging_and_deleting_have_their_own_calls() {
 }
 
 #[tokio::test]
-async fn a_read_is_whole_and_a_missing_object_is_gone() {
+async fn a_read_clears_nothing_that_it_leaves_out_and_a_missing_object_is_gone() {
     let answers = [
         told(200, json!({ "id": "t1", "contactId": "c1", "title": "Call", "lastUpdated": UPDATED })),
         told(404, json!({ "title": "gone" })),
@@ -231,7 +376,7 @@ async fn a_read_is_whole_and_a_missing_object_is_gone() {
     let reading = client.read(&task_at(Some("c1"))).await.unwrap().observation;
     assert_eq!(
         (reading.class, reading.shape),
-        (Class::Current, Shape::Full(fields([(Field::TITLE, Value::text("Call"))])))
+        (Class::Current, Shape::Partial(fields([(Field::TITLE, Value::text("Call"))])))
     );
     assert_eq!(reading.version, Millis::parse(UPDATED));
     let gone = client.read(&task_at(Some("c1"))).await.unwrap();
@@ -269,7 +414,7 @@ async fn pages_are_claims_and_tombstones_are_gone() {
     assert!(page.observations.iter().all(|one| one.class == Class::Claim));
     let title = fields([(Field::TITLE, Value::text("Call"))]);
     let shapes: Vec<_> = page.observations.into_iter().map(|one| one.shape).collect();
-    assert_eq!(shapes, [Shape::Full(title), Shape::Gone]);
+    assert_eq!(shapes, [Shape::Partial(title), Shape::Gone]);
     assert_eq!(lines(&script), ["GET /tasks?limit=100&updatedSince=2026-01-02T03%3A04%3A05.678Z&cursor=x%3D"]);
 }
 

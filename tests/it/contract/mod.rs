@@ -15,6 +15,8 @@ mod client;
 mod connectors;
 mod endpoints;
 mod events;
+pub mod extension;
+pub mod extension_document;
 mod keeper;
 mod lies;
 mod polling;
