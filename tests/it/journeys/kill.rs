@@ -221,6 +221,8 @@ pub fn service(
     let mut variables = vec![
         ("LOCKSTEP_SYSTEMS__GHL__REQUESTS_PER_10S", budget.clone()),
         ("LOCKSTEP_SYSTEMS__TIMIFY__REQUESTS_PER_10S", budget),
+        // A webhook without an id is looked for by the digest of what was sent.
+        ("LOCKSTEP_STORE__SECRET_LINKS", "keep".to_owned()),
     ];
     variables.extend(reach.variables());
     Service::new(folder.to_owned(), variables)
