@@ -224,6 +224,10 @@ impl Lane<'_> {
             if let Some(intent) = case.mirror(self.system).intent.as_mut() {
                 intent.sent = intent.sent.take().filter(|_| unclear);
                 intent.refused = refused(error);
+                if !unclear {
+                    // Its key is good for what was sent, and what is sent next may be edited.
+                    intent.id = self.lanes.ids.uuid(self.lanes.clock.now());
+                }
             }
             let flow = if unclear {
                 self.leave_open(case, error, attempt.clone()).await?
