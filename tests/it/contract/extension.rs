@@ -361,7 +361,7 @@ fn lockstep_understands_each_webhook_that_the_document_shows() {
             let body = follow(example)["value"].clone();
             assert_eq!(check_webhook(&body), [""; 0], "{body}");
             let (system, account, id) = (System::Timerex, String::new(), "msg_1".to_owned());
-            let webhook = Webhook { system, extension: true, account, id, body };
+            let webhook = Webhook { system, extension: true, account, id, body, push_to: None };
             assert_eq!(client.observe(&delivered(&webhook)).unwrap().len(), 1);
             shown += 1;
         }
