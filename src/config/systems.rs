@@ -254,10 +254,16 @@ pub struct Timerex {
     pub base_url: String,
     /// Requests per workspace in ten seconds.
     pub requests_per_10s: NonZeroU32,
+    /// How often the upcoming bookings of the mapped calendars are listed; zero: only when reconciling.
+    pub poll_bookings: Duration,
 }
 
 impl Timerex {
     fn read(section: &Section<'_>) -> Self {
-        Self { base_url: base_url(section, "https://timerex.net/api/beta"), requests_per_10s: requests(section, 10) }
+        Self {
+            base_url: base_url(section, "https://timerex.net/api/beta"),
+            requests_per_10s: requests(section, 10),
+            poll_bookings: section.or("poll_bookings", Duration::from_mins(15)),
+        }
     }
 }

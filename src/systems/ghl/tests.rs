@@ -25,6 +25,7 @@ struct Made {
     /// Custom fields by our name.
     fields: &'static [(&'static str, &'static str)],
     credential: Option<Arc<dyn Credential>>,
+    notify: bool,
 }
 
 impl Made {
@@ -47,6 +48,7 @@ impl Made {
             locations_version: version("locations", "2021-07-28"),
             businesses_version: version("businesses", "2021-07-28"),
             custom_fields: self.fields.iter().map(|(name, id)| ((*name).to_owned(), (*id).to_owned())).collect(),
+            notify: self.notify,
         };
         let row = |name: &str, id: &str| CalendarRow {
             name: name.to_owned(),

@@ -25,7 +25,13 @@ fn team() -> Team {
         ..CalendarRow::default()
     };
     let calendars = vec![row("intro", "0c1d2e3f405162738495", "9f8e7d6c"), row("second", "cal2", "path2")];
-    Team { url_path: "example_team_1a2b".to_owned(), calendars, region: Some("JP".to_owned()) }
+    Team {
+        url_path: "example_team_1a2b".to_owned(),
+        calendars,
+        region: Some("JP".to_owned()),
+        questions: Vec::new(),
+        notify: true,
+    }
 }
 
 fn timerex(told: impl IntoIterator<Item = Told>) -> (Timerex, Arc<Script>) {

@@ -158,6 +158,7 @@ impl Bench {
             locations_version: "2021-07-28".to_owned(),
             businesses_version: "2021-07-28".to_owned(),
             custom_fields: BTreeMap::from([("shoe".to_owned(), "cf1".to_owned())]),
+            notify: false,
         };
         Ghl::new(settings, self.calendars(), None, self.caller_within(allowance, System::Ghl, "ghl", token))
     }
@@ -184,7 +185,13 @@ impl Bench {
 
     pub fn timerex(&self) -> Combined<Timerex> {
         let key = StaticToken::api_key("x-api-key", &Secret::new(self.account.timerex_key.clone())).unwrap();
-        let team = Team { url_path: self.account.timerex_team.clone(), calendars: self.calendars(), region: None };
+        let team = Team {
+            url_path: self.account.timerex_team.clone(),
+            calendars: self.calendars(),
+            region: None,
+            questions: Vec::new(),
+            notify: true,
+        };
         let native = Timerex::new(self.caller(System::Timerex, "timerex/api/beta", key), team);
         Combined::new(native, Some(self.extension(System::Timerex, &self.account.timerex_extension_secret)))
     }
