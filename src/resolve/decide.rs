@@ -83,7 +83,7 @@ pub fn decide(entity: &Entity, link: &Link, observation: &Observation, frame: &F
     } else {
         for (field, value) in claim::stated(observation, &link.snapshot) {
             let finding = if claim::is_final(&verdict.link, &field) && value != verdict.link.known(&field).value {
-                Finding::Stale
+                Finding::Unchanged
             } else {
                 decide_field(&mut verdict, &field, value, observation.at, linking, frame)
             };

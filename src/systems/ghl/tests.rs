@@ -386,3 +386,13 @@ fn a_business_has_a_call_of_its_own_also_when_the_contact_is_made() {
     let held = ghl.express(Kind::Contact, &Field::BUSINESS, &Value::text("B1"));
     assert_eq!(held, Expressed::Holds(Value::text("B1")));
 }
+
+#[tokio::test]
+async fn an_appointment_that_we_write_tells_nobody_unless_that_is_wanted() {
+    for notify in [false, true] {
+        let (ghl, script) = Made { notify, ..Made::default() }.ghl([told(200, json!({ "id": "X" }))]);
+        let update = step(Action::Update, Kind::Appointment, &[text(Field::STATUS, "cancelled")]);
+        ghl.apply(&update).await.unwrap();
+        assert_eq!(script.asked()[0].1["toNotify"], notify);
+    }
+}
