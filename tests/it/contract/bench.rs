@@ -184,16 +184,23 @@ impl Bench {
     }
 
     pub fn timerex(&self) -> Combined<Timerex> {
+        self.timerex_as(|_| {}, true)
+    }
+
+    /// TimeRex with another setting of the team, with or without the extension beside it.
+    pub fn timerex_as(&self, adjust: impl FnOnce(&mut Team), extended: bool) -> Combined<Timerex> {
         let key = StaticToken::api_key("x-api-key", &Secret::new(self.account.timerex_key.clone())).unwrap();
-        let team = Team {
+        let mut team = Team {
             url_path: self.account.timerex_team.clone(),
             calendars: self.calendars(),
             region: None,
             questions: Vec::new(),
             notify: true,
         };
+        adjust(&mut team);
         let native = Timerex::new(self.caller(System::Timerex, "timerex/api/beta", key), team);
-        Combined::new(native, Some(self.extension(System::Timerex, &self.account.timerex_extension_secret)))
+        let extension = extended.then(|| self.extension(System::Timerex, &self.account.timerex_extension_secret));
+        Combined::new(native, extension)
     }
 
     fn extension(&self, system: System, secret: &str) -> ExtensionClient {
