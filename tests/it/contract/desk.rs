@@ -128,7 +128,7 @@ impl Desk {
         let faults = &mut self.bench.core.sandbox.lock().unwrap().faults;
         faults.clear(Some(ghl));
         if away {
-            faults.add(ghl, serde_json::from_value(json!({ "kind": "unavailable", "times": 100_000 })).unwrap());
+            faults.add(ghl, serde_json::from_value(json!({ "kind": "down" })).unwrap());
         }
     }
 
@@ -174,7 +174,7 @@ impl Desk {
     /// What GHL holds of a kind: `contacts`, `notes`, `appointments`.
     pub fn ghl(&self, kind: &str) -> Vec<Value> {
         let state = self.bench.core.sandbox.lock().unwrap().state();
-        let held = &state["ghl"][&self.bench.account.ghl_location][kind];
+        let held = &state["ghl"][kind];
         let all = held.as_object().map(|all| all.values().cloned().collect());
         all.or_else(|| held.as_array().cloned()).unwrap_or_default()
     }

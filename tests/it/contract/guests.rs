@@ -84,6 +84,7 @@ async fn the_contact_that_the_link_names_is_the_guest_whatever_was_typed() {
     in_ghl(&desk, json!({ "email": GUEST, "firstName": "Other" })).await;
     let body = desk.confirmed("b1", |event| {
         event["url_params"] = json!([{ "contact_ref": format!("ghl_{named}") }]);
+        event["created_at"] = json!("2026-04-01T11:00:00+00:00");
         answer(event, "guest_email", "private@example.test");
     });
     desk.tell_each(&[&body]).await;
