@@ -1,4 +1,5 @@
-//! What is done from time to time: everything is reconciled, open tasks are listed, what webhooks are proven by is kept.
+//! What is done from time to time: everything is reconciled, what webhooks do not tell of is polled, what webhooks are proven
+//! by is kept.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +17,11 @@ use crate::systems::Site;
 /// How often it is kept what webhooks are proven by.
 const SIGHTINGS: Duration = Duration::from_mins(1);
 
+/// How often it is looked whose poll is due, at most: a workspace that has just become ours is not left for a whole interval.
+const LOOK: Duration = Duration::from_secs(10);
+/// The same for short intervals: so many looks in one.
+const LOOKS: u32 = 4;
+
 /// Waits for the next round. `false`: there is none, the service stops.
 pub(super) async fn next(pause: Duration, stop: &CancellationToken) -> bool {
     tokio::select! {
@@ -28,12 +34,17 @@ impl Running {
     /// Starts the rounds; one with a pause of zero is left out.
     pub(super) fn go_round(self: &Arc<Self>, config: &Config) {
         self.keep_sightings();
-        let (every, poll) = (config.reconcile.every, config.systems.ghl.poll_tasks);
+        let (every, systems) = (config.reconcile.every, &config.systems);
         if !every.is_zero() {
             self.reconcile_every(every);
         }
-        if !poll.is_zero() {
-            self.poll_tasks(poll);
+        for (system, kind, every) in [
+            (System::Ghl, Kind::Task, systems.ghl.poll_tasks),
+            (System::Timerex, Kind::Appointment, systems.timerex.poll_bookings),
+        ] {
+            if !every.is_zero() {
+                self.poll_every(system, kind, every);
+            }
         }
     }
 
@@ -65,28 +76,39 @@ impl Running {
         });
     }
 
-    /// Lists the open tasks in GHL, which sends no webhook when one is edited, of each workspace whose lease is ours.
-    fn poll_tasks(self: &Arc<Self>, every: Duration) {
+    /// Polls a kind of a system, in each workspace whose lease is ours; at once where the last round is too long ago.
+    fn poll_every(self: &Arc<Self>, system: System, kind: Kind, every: Duration) {
         let (running, stop) = (self.clone(), self.supervisor.stop().clone());
         self.supervisor.spawn(async move {
+            let fresh = || Poll::new(system, kind, every);
             let mut polls = BTreeMap::new();
-            while next(every, &stop).await {
-                running.poll_each(&mut polls);
+            loop {
+                running.poll_each(system, &mut polls, fresh);
+                if !next(LOOK.min(every / LOOKS), &stop).await {
+                    return;
+                }
             }
         });
     }
 
     /// Each workspace by itself: one that answers slowly holds nobody else up, and is left out until it has ended.
-    fn poll_each(self: &Arc<Self>, polls: &mut BTreeMap<String, Arc<Mutex<Poll>>>) {
+    fn poll_each(
+        self: &Arc<Self>,
+        system: System,
+        polls: &mut BTreeMap<String, Arc<Mutex<Poll>>>,
+        fresh: impl Fn() -> Poll,
+    ) {
         for (name, site) in &self.roster.served().sites {
-            if self.holder.lease(name).is_none() || !site.targets.contains_key(&System::Ghl) {
+            if self.holder.lease(name).is_none() || !site.targets.contains_key(&system) {
                 // What another process has seen meanwhile is not known.
                 polls.remove(name);
                 continue;
             }
-            let poll = polls.entry(name.clone());
-            let poll = poll.or_insert_with(|| Arc::new(Mutex::new(Poll::new(System::Ghl, Kind::Task))));
+            let poll = polls.entry(name.clone()).or_insert_with(|| Arc::new(Mutex::new(fresh())));
             let Ok(mut poll) = poll.clone().try_lock_owned() else { continue };
+            if !poll.may_be_due(self.clock.now()) {
+                continue;
+            }
             let (running, site, stop) = (self.clone(), site.clone(), self.supervisor.stop().clone());
             self.supervisor.spawn(async move {
                 tokio::select! {
@@ -98,7 +120,7 @@ impl Running {
     }
 
     async fn poll(&self, site: &Site, poll: &mut Poll) {
-        match self.stages.reconciler.poll(site, poll).await {
+        match self.stages.reconciler.poll_if_due(site, poll).await {
             Ok(0) => {}
             Ok(_) => self.wake(),
             Err(error) => tracing::warn!(workspace = %site.workspace.name, error = %error, "a poll was left out"),

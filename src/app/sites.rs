@@ -144,6 +144,7 @@ impl Builder {
             locations_version: systems.locations_version.clone(),
             businesses_version: systems.businesses_version.clone(),
             custom_fields: account.fields.clone(),
+            notify: workspace.policy.notify.contains(&System::Ghl),
         };
         Ghl::new(settings, workspace.calendars.clone(), workspace.policy.region.clone(), caller)
     }

@@ -258,6 +258,8 @@ pub struct Timerex {
     pub requests_per_minute: NonZeroU32,
     /// Requests per workspace in an hour that change something.
     pub writes_per_hour: NonZeroU32,
+    /// How often the upcoming bookings of the mapped calendars are listed; zero: only when reconciling.
+    pub poll_bookings: Duration,
 }
 
 impl Timerex {
@@ -267,6 +269,7 @@ impl Timerex {
             requests_per_10s: requests(section, "requests_per_10s", 10),
             requests_per_minute: requests(section, "requests_per_minute", 55),
             writes_per_hour: requests(section, "writes_per_hour", 90),
+            poll_bookings: section.or("poll_bookings", Duration::from_mins(15)),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! are due, and how many lanes run side by side, is the dispatcher's.
 
 mod apply;
+mod bookings;
 mod brake;
 mod create;
 mod lane;

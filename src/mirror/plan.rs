@@ -80,6 +80,8 @@ impl Draft<'_> {
                 Expressed::Absent => {}
                 Expressed::Holds(value) if value == known.value => moves.push((field.clone(), stamped.stamp)),
                 Expressed::Holds(value) => drop(writes.insert(field.clone(), value)),
+                // What it holds already is not refused.
+                Expressed::Refused(_) if stamped.value == known.value => moves.push((field.clone(), stamped.stamp)),
                 Expressed::Refused(reason) => return Plan::Blocked(reason),
             }
         }
@@ -104,7 +106,7 @@ impl Draft<'_> {
         let mut whole: Fields = held.iter().map(|(field, known)| (field.clone(), known.value.clone())).collect();
         for (field, stamped) in &self.entity.fields {
             // What the system made of this very edit stands, also where it shows what it would not let us write.
-            if held.get(field).is_some_and(|known| known.stamp == stamped.stamp) {
+            if held.get(field).is_some_and(|known| known.stamp == stamped.stamp || known.value == stamped.value) {
                 continue;
             }
             match self.terms.express(self.entity.kind, field, &stamped.value) {

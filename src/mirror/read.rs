@@ -15,8 +15,8 @@ use crate::store::{Result, Settled, Settlement};
 use crate::systems::{Reading, trail};
 
 /// A claim that waits for the read.
-struct Waiting {
-    change: Change,
+pub(super) struct Waiting {
+    pub(super) change: Change,
     observation: Option<Observation>,
 }
 
@@ -48,12 +48,13 @@ impl Lane<'_> {
                 // Moved to another id, or found gone meanwhile: this reading says nothing any more.
                 return Ok(self.settle(case, Some(attempt.clone())).await?.into());
             };
-            let _matching = if case.whole.entity.is_placeholder() {
-                Some(self.lanes.lookup.matching(&self.site.workspace.name).await)
-            } else {
-                None
+            let finds_out_who = case.whole.entity.is_placeholder() || reading.observation.guest.is_some();
+            let _matching =
+                if finds_out_who { Some(self.lanes.lookup.matching(&self.site.workspace.name).await) } else { None };
+            let settlement = match self.moved_on(&reading.observation).await? {
+                Some(new) => self.follow(case, &reading.observation, &new, doubt, &attempt).await?,
+                None => self.judge(case, link, reading, doubt, &attempt).await?,
             };
-            let settlement = self.judge(case, link, reading, doubt, &attempt).await?;
             match self.lanes.settling.settle(&settlement).await? {
                 Settled::Done => {
                     self.fresh = true;
@@ -79,6 +80,7 @@ impl Lane<'_> {
         let now = self.lanes.clock.now();
         let mut settlement = Settlement::new(self.lease.clone(), now);
         let waiting = self.waiting(doubt, seen).await?;
+        self.receive(&mut case, seen, &mut settlement).await?;
         let (mut whose, ambiguous) = self.whose(&mut case, &link, seen, &mut settlement).await?;
         // The link as the entity has it that the object turned out to be.
         let link = whose.as_ref().and_then(|whose| live(whose, self.system, &link.id)).cloned().unwrap_or(link);
@@ -138,6 +140,9 @@ impl Lane<'_> {
             return Ok((None, None));
         };
         let (workspace, lookup) = (&self.site.workspace.name, &self.lanes.lookup);
+        if let Some(other) = self.moved_here(case, link, seen).await? {
+            return Ok((Some(other), None));
+        }
         let parent = match (case.whole.entity.parent, &seen.parent) {
             (None, Some(contact)) => {
                 lookup.link(workspace, self.system, Kind::Contact, contact).await?.map(|link| link.entity)
@@ -232,7 +237,7 @@ impl Lane<'_> {
         verdict
     }
 
-    async fn waiting(&self, doubt: i64, seen: &Observation) -> Result<Vec<Waiting>> {
+    pub(super) async fn waiting(&self, doubt: i64, seen: &Observation) -> Result<Vec<Waiting>> {
         let rows = self.lanes.log.waiting(self.entity, self.system).await?;
         let read = |change: Change| {
             let about = |said: &Observation| said.kind == seen.kind && said.id == seen.id;
@@ -315,7 +320,9 @@ impl Lane<'_> {
         settlement: &mut Settlement,
         now: Millis,
     ) -> Result<()> {
-        let Some(contact) = case.whole.entity.parent.filter(|_| kind == Kind::Appointment) else { return Ok(()) };
+        let is_told = |contact: &EntityId| settlement.mirrors.iter().any(|mirror| mirror.entity == *contact);
+        let contact = case.whole.entity.parent.filter(|_| kind == Kind::Appointment);
+        let Some(contact) = contact.filter(|contact| !is_told(contact)) else { return Ok(()) };
         if let Some(whole) = self.lanes.lookup.whole(contact).await? {
             let mut contact = Case::of(whole);
             contact.spread(self.site, true, now, now);

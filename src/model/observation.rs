@@ -115,6 +115,9 @@ pub struct Guest {
     /// What the guest had to say: it becomes a note, once.
     #[serde(default)]
     pub comment: Option<String>,
+    /// When all that was typed, on our clock: a booking that is cancelled later repeats it.
+    #[serde(default)]
+    pub typed: Option<Millis>,
 }
 
 /// Evidence from claims that wait for a read: this value was sent at that time.

@@ -1,10 +1,12 @@
-//! Polling: objects that people edit without a webhook (GHL's open tasks) are listed every few minutes, and what differs
-//! from what is known becomes rows of the change log.
+//! Polling: objects that webhooks do not tell of, or not for long (GHL's open tasks, TimeRex's upcoming bookings), are listed
+//! every few minutes, and what differs from what is known becomes rows of the change log.
 //!
 //! In: a site, and what its last poll found. Out: claims, as from a reconcile; its position is not touched. A page is one
-//! call. A poll yields: when the budget is spent, the round ends, and the calls are left to the lanes.
+//! call. A poll yields: when the budget is spent, the round ends, and the calls are left to the lanes. When a round was
+//! whole is kept, so that a service that starts again knows whether one is due.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::Reconciler;
 use crate::clock::Millis;
@@ -18,6 +20,9 @@ use crate::systems::{Decision, Page, Site, SystemError, Target, trail};
 pub struct Poll {
     system: System,
     kind: Kind,
+    every: Duration,
+    /// When the last round began, or was found to have begun before we started.
+    begun: Option<Millis>,
     /// When the last round that listed everything began.
     last: Option<Millis>,
     /// What was listed differently from what is known and has become a row. While it is listed just so, it is not said
@@ -28,9 +33,18 @@ pub struct Poll {
 }
 
 impl Poll {
-    /// The polling of a kind in a system; nothing was listed yet.
-    pub fn new(system: System, kind: Kind) -> Self {
-        Self { system, kind, last: None, said: BTreeMap::new(), failing: false }
+    /// The polling of a kind in a system, in rounds that begin so far apart; nothing was listed yet.
+    pub fn new(system: System, kind: Kind, every: Duration) -> Self {
+        Self { system, kind, every, begun: None, last: None, said: BTreeMap::new(), failing: false }
+    }
+
+    /// Whether it may be time for a round: no other began as far as is known, or long enough ago.
+    pub fn may_be_due(&self, now: Millis) -> bool {
+        self.begun.is_none_or(|begun| now.since(begun) >= self.every)
+    }
+
+    fn cursor(&self) -> String {
+        format!("poll/{}/{}", self.system, self.kind)
     }
 
     /// What was seen, if it is not said yet. An edit that the round before did not see was made in between, so that now is
@@ -54,11 +68,22 @@ impl Poll {
 }
 
 impl Reconciler {
+    /// One round, if it is time for one: the last may have begun before the service started. Gives how many differences became
+    /// rows.
+    pub async fn poll_if_due(&self, site: &Site, poll: &mut Poll) -> Result<usize, StoreError> {
+        if poll.begun.is_none() {
+            let text = self.workspaces.cursor(&site.workspace.name, &poll.cursor()).await?;
+            poll.begun = text.and_then(|text| text.parse().ok()).map(Millis);
+        }
+        if poll.may_be_due(self.clock.now()) { self.poll(site, poll).await } else { Ok(0) }
+    }
+
     /// One round. Gives how many differences became rows.
     pub async fn poll(&self, site: &Site, poll: &mut Poll) -> Result<usize, StoreError> {
         let Some(target) = site.targets.get(&poll.system) else { return Ok(0) };
         let workspace = &site.workspace.name;
         let started = self.clock.now();
+        poll.begun = Some(started);
         let (mut differing, mut rows, mut page) = (BTreeMap::new(), 0, None);
         let ended = loop {
             let listed = match self.untold_page(workspace, target.as_ref(), poll, page.as_deref()).await {
@@ -89,6 +114,7 @@ impl Reconciler {
         if ended {
             (poll.last, poll.failing) = (Some(started), false);
             poll.said.clear();
+            self.workspaces.set_cursor(workspace, &poll.cursor(), &started.0.to_string(), started).await?;
         }
         poll.said.extend(differing);
         Ok(rows)

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use super::claim::is_final;
 use super::decide::Verdict;
 use crate::clock::Millis;
 use crate::mirror::spread::{is_owed, make_due, mirror_of};
 use crate::model::{
-    ChangeId, Entity, ExternalId, Kind, Life, Link, LinkState, Mirror, MirrorState, OnDelete, Stamp, System, Whole,
+    ChangeId, Entity, ExternalId, Field, Kind, Life, Link, LinkState, Mirror, MirrorState, OnDelete, Stamp, System,
+    Value, Whole,
 };
 use crate::store::{Review, Settlement};
 use crate::systems::Site;
@@ -59,13 +61,19 @@ impl Case {
         self.put_link(link);
     }
 
-    /// Retires the live link of a system, if there is one, and gives its snapshot to the id that takes its place.
+    /// Retires the live link of a system, if there is one, and gives its snapshot to the id that takes its place. That the
+    /// former booking is cancelled, which is final, is not said of the one that it was moved to.
     pub fn replace_live(&mut self, system: System, id: &ExternalId) {
         let entity = &self.whole.entity;
         let mut fresh = Link::new(&entity.workspace, entity.id, system, entity.kind, id.clone());
         if let Some(old) = self.whole.links.iter_mut().find(|link| link.system == system && link.is_live()) {
             (fresh.snapshot, fresh.seen) = (old.snapshot.clone(), old.seen);
             old.state = LinkState::Retired;
+        }
+        if is_final(&fresh, &Field::STATUS)
+            && let Some(known) = fresh.snapshot.get_mut(&Field::STATUS)
+        {
+            known.move_to(Value::Blank, known.stamp);
         }
         self.put_link(fresh);
     }
@@ -195,7 +203,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::{EntityId, Field, Lease, Value, Workspace};
+    use crate::model::{EntityId, Lease, Workspace};
     use crate::systems::ghl::{Ghl, GhlSettings};
     use crate::systems::testing::caller;
 
@@ -207,6 +215,7 @@ mod tests {
             locations_version: "2021-07-28".to_owned(),
             businesses_version: "2021-07-28".to_owned(),
             custom_fields: BTreeMap::new(),
+            notify: false,
         };
         let ghl = Ghl::new(settings, Vec::new(), None, caller(System::Ghl, []).0);
         let accounts = [(System::Ghl, "L".to_owned())].into();

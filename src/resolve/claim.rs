@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::clock::Millis;
 use crate::model::{
-    Author, Change, Class, Conflict, Evidence, Field, Fields, Finding, Link, LinkState, NewChange, Observation, Origin,
-    Shape, Snapshot, Stamp, Standing, System, Terms, Unreadable, Value,
+    Author, Change, Class, Conflict, Evidence, Field, Fields, Finding, Kind, Link, LinkState, NewChange, Observation,
+    Origin, Shape, Snapshot, Stamp, Standing, System, Terms, Unreadable, Value,
 };
 
 /// How an observation is to be taken.
@@ -92,11 +92,25 @@ fn proof_of_absence(observation: &Observation) -> Weight {
     if observation.class == Class::Current { Weight::Proves } else { Weight::Doubt }
 }
 
-/// Whether every value that is stated is the one the snapshot holds.
+/// What a booking is called that does not take place.
+pub const CANCELLED: &str = "cancelled";
+
+/// Whether what the system is known to hold in a field cannot change again: a booking in TimeRex that is cancelled stays so,
+/// whatever comes late and says otherwise.
+pub fn is_final(link: &Link, field: &Field) -> bool {
+    link.system == System::Timerex
+        && link.kind == Kind::Appointment
+        && *field == Field::STATUS
+        && link.known(field).value.as_text() == Some(CANCELLED)
+}
+
+/// Whether every value that is stated is the one the snapshot holds, or speaks against what is final.
 fn equals_snapshot(link: &Link, observation: &Observation) -> bool {
     observation.fields().is_some()
         && link.is_known()
-        && stated(observation, &link.snapshot).iter().all(|(field, value)| link.known(field).value == *value)
+        && stated(observation, &link.snapshot)
+            .iter()
+            .all(|(field, value)| link.known(field).value == *value || is_final(link, field))
 }
 
 /// All that an observation states: a full one states blank for each known field that it leaves out and might have carried,
@@ -139,6 +153,10 @@ pub fn unconfirmed(link: &Link, claim: &Observation) -> (BTreeMap<Field, Finding
     for (field, value) in claim.fields().into_iter().flatten() {
         let known = link.known(field);
         if known.value == *value {
+            continue;
+        }
+        if is_final(link, field) {
+            findings.insert(field.clone(), Finding::Stale);
             continue;
         }
         let absent_tag = field.as_tag().is_some() && value.is_blank();

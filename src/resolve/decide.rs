@@ -82,7 +82,11 @@ pub fn decide(entity: &Entity, link: &Link, observation: &Observation, frame: &F
         gone(&mut verdict, observation, frame);
     } else {
         for (field, value) in claim::stated(observation, &link.snapshot) {
-            let finding = decide_field(&mut verdict, &field, value, observation.at, linking, frame);
+            let finding = if claim::is_final(&verdict.link, &field) && value != verdict.link.known(&field).value {
+                Finding::Unchanged
+            } else {
+                decide_field(&mut verdict, &field, value, observation.at, linking, frame)
+            };
             verdict.findings.insert(field, finding);
         }
     }
@@ -125,7 +129,7 @@ fn decide_field(
     link.snapshot.entry(field.clone()).or_default().move_to(value.clone(), stamp);
 
     let before = (entity.value(field).clone(), entity.stamp(field));
-    if frame.terms.express(link.kind, field, &before.0) == Expressed::Holds(value.clone()) {
+    if before.0 == value || frame.terms.express(link.kind, field, &before.0) == Expressed::Holds(value.clone()) {
         // What says the same is left alone, unless nothing was said: a default that the system shows is a value, but where
         // nothing was ever said nobody edited it, and any edit is later.
         let edited = if before.1 == Stamp::NEVER && before.0.is_blank() && !value.is_blank() {
@@ -180,6 +184,11 @@ fn gone(verdict: &mut Verdict, observation: &Observation, frame: &Frame<'_>) {
         return;
     }
     let Some((field, value)) = frame.terms.gone_means(link.kind) else {
+        // What others named and nobody ever saw was never there: no deletion, and no tombstone that forbids to make it.
+        if !link.is_known() && !entity.is_placeholder() {
+            link.state = LinkState::Retired;
+            return;
+        }
         verdict.deleted = true;
         return;
     };

@@ -1,69 +1,277 @@
 //! Guests: who booked is a partial observation of a contact, without an id of its own.
 //!
-//! Matched by the correlation id that the booking link carried, then by e-mail, then by phone; never by "latest". What a
-//! guest typed is remembered in a retired link of its own, so that typing the same again is no edit.
+//! In: a booking as it was seen. Out: the contact that its guest is, what the guest typed decided, and the comment as a note.
+//! A guest is the contact of the booking, if that is known; else the contact in GHL that the booking link named; else the one
+//! with the e-mail, or the phone; never "the latest". Several with the same one: a new contact that waits for a person. What was
+//! typed is remembered in a retired link, so that typing it again is no edit; so is a comment, which becomes a note once.
 
+use super::Case;
 use super::decide::{Frame, decide};
-use super::{Case, Resolver, Turn};
+use super::lookup::Lookup;
+use crate::clock::Millis;
+use crate::ids::Ids;
 use crate::model::{
-    Class, Entity, EntityId, ExternalId, Field, Guest, Kind, Link, LinkState, Observation, Shape, System, Whole,
+    Author, ChangeId, Class, Entity, EntityId, ExternalId, Field, Guest, Kind, Life, Link, LinkState, Moved,
+    Observation, Shape, Stamp, System, Value, Whole,
 };
-use crate::store::{Keys, Result};
+use crate::store::{Keys, Result, Settlement};
+use crate::systems::Site;
 
-impl Resolver {
-    /// The contact that a booking's guest is, its fields decided; `None` where the observation names no guest.
-    pub(crate) async fn guest(&self, turn: &mut Turn<'_>, seen: &Observation) -> Result<Option<EntityId>> {
-        let Some(guest) = seen.guest.as_deref().filter(|guest| !guest.fields.is_empty()) else { return Ok(None) };
-        let id = memory_id(guest, seen);
-        let mut case = self.whose(turn, guest, &id).await?;
-        let entity = case.whole.entity.id;
-        let mut memory = case
-            .link(turn.system, &id)
-            .cloned()
-            .unwrap_or_else(|| Link::new(turn.workspace(), entity, turn.system, Kind::Contact, id.clone()));
-        memory.state = LinkState::Retired;
-        let version = seen.version().or(seen.at).unwrap_or(turn.now);
-        if memory.version.is_some_and(|known| known >= version) {
-            return Ok(Some(entity));
+/// Where and when a booking was seen.
+pub struct Reception<'a> {
+    /// Looks contacts up.
+    pub lookup: &'a Lookup,
+    /// Makes ids.
+    pub ids: &'a Ids,
+    /// The workspace.
+    pub site: &'a Site,
+    /// The system of the booking.
+    pub system: System,
+    /// The change it was seen in, if it was one.
+    pub change: Option<ChangeId>,
+    /// When work that this causes is due.
+    pub due: Millis,
+    /// The present.
+    pub now: Millis,
+}
+
+/// Who booked.
+pub enum Booker {
+    /// The booking does not tell.
+    Nobody,
+    /// This contact; all that was said of it is in the settlement.
+    Contact(EntityId),
+    /// A contact in GHL that was not read yet. With its placeholder, if there was none: to be stored before it can be read.
+    Unread(Option<Box<Case>>),
+}
+
+/// Who a guest could be.
+enum Whose {
+    Known(Box<Case>),
+    /// A new one, and why a person has to look at it: several have the same e-mail or phone.
+    New(Box<Case>, Option<String>),
+    Nobody,
+    Unread(Option<Box<Case>>),
+}
+
+impl Reception<'_> {
+    /// Finds who booked, and puts what the guest said into the settlement. `booking`: what is known of it. `wait`: whether a
+    /// contact that the link named is waited for if we did not read it yet; else the guest is whoever else it may be.
+    pub async fn receive(
+        &self,
+        seen: &Observation,
+        booking: Option<&Whole>,
+        wait: bool,
+        settlement: &mut Settlement,
+    ) -> Result<Booker> {
+        let Some(guest) = seen.guest.as_deref() else { return Ok(Booker::Nobody) };
+        let former = self.former(seen, booking).await?;
+        let booking = former.as_ref().or(booking);
+        let (case, ambiguous) = match self.whose(guest, seen, booking, wait).await? {
+            Whose::Known(case) => (*case, None),
+            Whose::New(case, ambiguous) => (*case, ambiguous),
+            Whose::Nobody => return Ok(Booker::Nobody),
+            Whose::Unread(placeholder) => return Ok(Booker::Unread(placeholder)),
+        };
+        let contact = case.whole.entity.id;
+        if case.whole.entity.is_live() {
+            self.typed(case, guest, seen, ambiguous, settlement).await?;
+            self.said(guest, seen, booking, contact, settlement).await?;
         }
-        let frame = Frame::of(&turn.site.workspace.policy, turn.terms, turn.now);
-        let mut typed =
-            Observation::new(Kind::Contact, id, Class::Versioned(version), Shape::Partial(guest.fields.clone()));
-        typed.at = seen.at;
-        let verdict = decide(&case.whole.entity, &memory, &typed, &frame);
-        case.accept(verdict, Some(turn.change.id));
-        case.spread(turn.site, true, turn.due(), turn.now);
-        case.into_settlement(&mut turn.settlement);
-        Ok(Some(entity))
+        Ok(Booker::Contact(contact))
     }
 
-    async fn whose(&self, turn: &Turn<'_>, guest: &Guest, id: &ExternalId) -> Result<Case> {
-        let workspace = turn.workspace();
-        if let Some(link) = self.lookup.link(workspace, turn.system, Kind::Contact, id).await?
-            && let Some(whole) = self.lookup.whole(link.entity).await?
-        {
-            return Ok(Case::of(whole));
+    /// What is known of the booking that this one was moved from, where nothing is known of this one.
+    async fn former(&self, seen: &Observation, booking: Option<&Whole>) -> Result<Option<Whole>> {
+        let knows = booking.is_some_and(|booking| booking.entity.parent.is_some());
+        let Some(Moved::From(old)) = seen.moved.as_ref().filter(|_| !knows) else { return Ok(None) };
+        match self.link(seen.kind, old).await? {
+            Some(link) => self.lookup.whole(link.entity).await,
+            None => Ok(None),
         }
-        if let Some(correlation) = &guest.correlation
-            && let Some(link) =
-                self.lookup.link(workspace, System::Ghl, Kind::Contact, &ExternalId::new(correlation.clone())).await?
-            && let Some(whole) = self.lookup.whole(link.entity).await?
-        {
-            return Ok(Case::of(whole));
+    }
+
+    async fn whose(&self, guest: &Guest, seen: &Observation, booking: Option<&Whole>, wait: bool) -> Result<Whose> {
+        let contact = booking.and_then(|booking| booking.entity.parent);
+        if let Some(case) = self.case(contact).await? {
+            return Ok(Whose::Known(Box::new(case)));
         }
-        let text = |field: &Field| guest.fields.get(field).and_then(|value| value.as_text()).map(ToOwned::to_owned);
-        for keys in [Keys { email: text(&Field::EMAIL), phone: None }, Keys { email: None, phone: text(&Field::PHONE) }]
-        {
-            let found = self.lookup.contacts(workspace, &keys).await?;
-            if let [only] = found.as_slice()
-                && is_same_person(only, text(&Field::EMAIL).as_deref())
-            {
-                return Ok(Case::of(only.clone()));
+        let mut unread = None;
+        if let Some(id) = self.named(guest) {
+            match self.in_ghl(&id).await? {
+                InGhl::Read(case) => return Ok(Whose::Known(case)),
+                InGhl::Unread(_) if wait => return Ok(Whose::Unread(None)),
+                InGhl::Unknown(placeholder) if wait => return Ok(Whose::Unread(Some(placeholder))),
+                InGhl::Unread(case) | InGhl::Unknown(case) => unread = Some(case),
+                InGhl::Absent => {}
             }
         }
-        let id = EntityId(self.ids.uuid(turn.now));
-        Ok(Case::new(Entity::new(id, workspace, Kind::Contact, turn.now)))
+        let text = |field: &Field| guest.fields.get(field).and_then(|value| value.as_text()).map(ToOwned::to_owned);
+        let (email, phone) = (text(&Field::EMAIL), text(&Field::PHONE));
+        let memory = self.link(Kind::Contact, &memory_id(guest, seen)).await?;
+        if let Some(case) = self.case(memory.map(|link| link.entity)).await?.filter(|case| case.whole.entity.is_live())
+        {
+            return Ok(Whose::Known(Box::new(case)));
+        }
+        let mut ambiguous = None;
+        for (word, keys) in [
+            ("e-mail", Keys { email: email.clone(), phone: None }),
+            ("phone", Keys { email: None, phone: phone.clone() }),
+        ] {
+            let mut found = self.lookup.contacts(&self.site.workspace.name, &keys).await?;
+            found.retain(|whole| is_same_person(whole, email.as_deref()));
+            match found.len() {
+                0 => {}
+                1 => return Ok(found.pop().map_or(Whose::Nobody, |only| Whose::Known(Box::new(Case::of(only))))),
+                _ => ambiguous = ambiguous.or(Some(several(word, &found))),
+            }
+        }
+        Ok(match unread {
+            Some(placeholder) => Whose::New(placeholder, None),
+            None if guest.fields.is_empty() => Whose::Nobody,
+            None => Whose::New(Box::new(self.fresh(Kind::Contact)), ambiguous),
+        })
     }
+
+    /// The id in GHL that the booking link named, where there is a GHL.
+    fn named(&self, guest: &Guest) -> Option<ExternalId> {
+        let id = guest.correlation.clone().map(ExternalId)?;
+        self.site.targets.contains_key(&System::Ghl).then_some(id)
+    }
+
+    async fn in_ghl(&self, id: &ExternalId) -> Result<InGhl> {
+        let workspace = &self.site.workspace.name;
+        let Some(link) = self.lookup.link(workspace, System::Ghl, Kind::Contact, id).await? else {
+            let mut placeholder = self.fresh(Kind::Contact);
+            let entity = placeholder.whole.entity.id;
+            placeholder.put_link(Link::new(workspace, entity, System::Ghl, Kind::Contact, id.clone()));
+            placeholder.doubt(System::Ghl, self.now, self.now);
+            return Ok(InGhl::Unknown(Box::new(placeholder)));
+        };
+        // An id that is gone, or that never was, names nobody: all who follow the same old link would be one person.
+        let was_there = link.state == LinkState::Live || (link.state == LinkState::Retired && link.is_known());
+        let case = self.case(Some(link.entity)).await?.filter(|case| was_there && case.whole.entity.is_live());
+        Ok(match case.map(Box::new) {
+            Some(case) if case.whole.entity.is_placeholder() => InGhl::Unread(case),
+            Some(case) => InGhl::Read(case),
+            None => InGhl::Absent,
+        })
+    }
+
+    /// What was typed is decided, unless the same booking, or a later one, told it already.
+    async fn typed(
+        &self,
+        mut case: Case,
+        guest: &Guest,
+        seen: &Observation,
+        ambiguous: Option<String>,
+        settlement: &mut Settlement,
+    ) -> Result<()> {
+        let is_new = case.whole.entity.rev == 0;
+        let memory = self.memory(&case, guest, seen).await?;
+        // A body that does not say when it was typed is the oldest: it never replaces what a later one told.
+        let version = guest.typed.unwrap_or(Millis(0));
+        let told = guest.fields.is_empty() || memory.version.is_some_and(|known| known >= version);
+        if told && !is_new {
+            return Ok(());
+        }
+        if let Some(terms) = self.site.terms(self.system).filter(|_| !told) {
+            let (class, shape) = (Class::Versioned(version), Shape::Partial(guest.fields.clone()));
+            let mut typed = Observation::new(Kind::Contact, memory.id.clone(), class, shape);
+            typed.at = guest.typed.or(seen.at);
+            let frame = Frame::of(&self.site.workspace.policy, terms, self.now);
+            let verdict = decide(&case.whole.entity, &memory, &typed, &frame);
+            case.accept(verdict, self.change);
+        }
+        case.spread(self.site, true, self.due, self.now);
+        if let Some(reason) = ambiguous {
+            case.ambiguous(self.site, self.system, &reason, self.now);
+            if case.whole.mirror(self.system).is_some() {
+                case.park(self.system, &reason);
+            }
+        }
+        case.into_settlement(settlement);
+        Ok(())
+    }
+
+    /// The link that remembers what was typed. One e-mail may have been typed for several contacts.
+    async fn memory(&self, case: &Case, guest: &Guest, seen: &Observation) -> Result<Link> {
+        let (workspace, entity) = (&self.site.workspace.name, case.whole.entity.id);
+        let plain = memory_id(guest, seen);
+        let known = self.link(Kind::Contact, &plain).await?;
+        let taken = known.as_ref().is_some_and(|link| link.entity != entity);
+        let id = if taken { ExternalId(format!("{plain}/{entity}")) } else { plain };
+        let known = if taken { self.link(Kind::Contact, &id).await? } else { known };
+        let link = known.unwrap_or_else(|| Link::new(workspace, entity, self.system, Kind::Contact, id));
+        Ok(Link { entity, state: LinkState::Retired, ..link })
+    }
+
+    /// The comment becomes a note of the contact: once, also where the booking is told, read or moved again.
+    async fn said(
+        &self,
+        guest: &Guest,
+        seen: &Observation,
+        booking: Option<&Whole>,
+        contact: EntityId,
+        settlement: &mut Settlement,
+    ) -> Result<()> {
+        let text = guest.comment.as_ref().map_or(Value::Blank, Value::text);
+        let id = comment_id(&seen.id);
+        if text.is_blank() || self.link(Kind::Note, &id).await?.is_some() {
+            return Ok(());
+        }
+        let stamp = Stamp::new(guest.typed.or(seen.at).unwrap_or(self.now), Author::from(self.system));
+        let mut note = self.fresh(Kind::Note);
+        let mut memory =
+            Link::new(&self.site.workspace.name, note.whole.entity.id, self.system, Kind::Note, id.clone());
+        memory.state = LinkState::Retired;
+        memory.snapshot.entry(Field::BODY).or_default().move_to(text.clone(), stamp);
+        for former in former_ids(seen, booking, self.system) {
+            let told = self.link(Kind::Note, &comment_id(former)).await?;
+            if let Some(told) = told.filter(|told| told.known(&Field::BODY).value == text) {
+                settlement.links.push(Link { entity: told.entity, ..memory });
+                return Ok(());
+            }
+        }
+        note.whole.entity.parent = Some(contact);
+        note.whole.entity.set(Field::BODY, text, stamp);
+        note.put_link(memory);
+        note.spread(self.site, false, self.due, self.now);
+        note.into_settlement(settlement);
+        Ok(())
+    }
+
+    fn fresh(&self, kind: Kind) -> Case {
+        let id = EntityId(self.ids.uuid(self.now));
+        Case::new(Entity::new(id, &self.site.workspace.name, kind, self.now))
+    }
+
+    async fn link(&self, kind: Kind, id: &ExternalId) -> Result<Option<Link>> {
+        self.lookup.link(&self.site.workspace.name, self.system, kind, id).await
+    }
+
+    /// An entity, or the one that it turned out to be.
+    async fn case(&self, entity: Option<EntityId>) -> Result<Option<Case>> {
+        let Some(entity) = entity else { return Ok(None) };
+        let mut whole = self.lookup.whole(entity).await?;
+        if let Some(Life::Merged(into)) = whole.as_ref().map(|whole| whole.entity.life.clone()) {
+            whole = self.lookup.whole(into).await?;
+        }
+        Ok(whole.map(Case::of))
+    }
+}
+
+/// What we know of a contact that a booking link named.
+enum InGhl {
+    Read(Box<Case>),
+    Unread(Box<Case>),
+    Unknown(Box<Case>),
+    Absent,
+}
+
+fn several(word: &str, found: &[Whole]) -> String {
+    let ids: Vec<String> = found.iter().map(|whole| whole.entity.id.to_string()).collect();
+    format!("the guest's {word} belongs to several contacts: {}", ids.join(", "))
 }
 
 /// One phone may serve a family: another e-mail is another person.
@@ -79,15 +287,33 @@ fn memory_id(guest: &Guest, seen: &Observation) -> ExternalId {
     ExternalId(format!("guest:{}", key.unwrap_or_else(|| seen.id.to_string())))
 }
 
+/// The id under which the comment of a booking is remembered.
+fn comment_id(booking: &ExternalId) -> ExternalId {
+    ExternalId(format!("{booking}#comment"))
+}
+
+/// The other ids of a booking that was moved.
+fn former_ids<'a>(
+    seen: &'a Observation,
+    booking: Option<&'a Whole>,
+    system: System,
+) -> impl Iterator<Item = &'a ExternalId> {
+    let known = booking.into_iter().flat_map(|booking| &booking.links).filter(move |link| link.system == system);
+    let named = seen.moved.iter().filter_map(|moved| match moved {
+        Moved::From(old) => Some(old),
+        Moved::To(_) => None,
+    });
+    known.map(|link| &link.id).chain(named).filter(|id| **id != seen.id)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Millis;
-    use crate::model::{Author, Fields, Stamp, Value};
+    use crate::model::Fields;
 
     fn typed<const N: usize>(fields: [(Field, &str); N]) -> Guest {
         let fields: Fields = fields.map(|(field, value)| (field, Value::text(value))).into();
-        Guest { correlation: None, fields, comment: None }
+        Guest { correlation: None, fields, comment: None, typed: None }
     }
 
     #[test]

@@ -6,9 +6,10 @@
 mod case;
 pub mod claim;
 pub mod decide;
-mod guest;
+pub mod guest;
 pub mod identity;
 mod lookup;
+mod moved;
 mod unknown;
 
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod tests;
 mod world;
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,10 +33,7 @@ pub use lookup::Lookup;
 
 use crate::clock::{Clock, Millis};
 use crate::ids::Ids;
-use crate::model::{
-    Change, EntityId, ExternalId, Field, Finding, Lease, LinkState, Moved, Observation, Outcome, System, Terms,
-    VerdictRow,
-};
+use crate::model::{Change, EntityId, Field, Finding, Lease, Moved, Observation, Outcome, System, Terms, VerdictRow};
 use crate::store::{ChangeLog, Entities, Result, Settled, Settlement, Settling};
 use crate::systems::Site;
 use claim::Weight;
@@ -44,7 +43,7 @@ use decide::{Frame, Verdict};
 const BATCH: u32 = 64;
 /// How often a decision is worked out again when rows move under it.
 const RACES: usize = 8;
-/// How often the first half of a move looks for the other.
+/// How often what waits for something else looks for it: the first half of a move for the other, a booking for its contact.
 const JOINING: Duration = Duration::from_millis(250);
 /// How long an observation waits while a write of ours is in flight (R5), and how often it looks again.
 const IN_FLIGHT: Duration = Duration::from_millis(50);
@@ -206,7 +205,7 @@ impl Resolver {
             return Ok(Ruling::Later(turn.now + IN_FLIGHT));
         }
         if let Some(Moved::To(new)) = &observation.moved {
-            return self.moved_away(turn, Some(Case::of(whole)), observation, new).await;
+            return self.moved_away(turn, Some(whole), observation, new).await;
         }
         self.known(turn, Case::of(whole), observation).await
     }
@@ -214,8 +213,10 @@ impl Resolver {
     /// An object that we have.
     pub(crate) async fn known(&self, turn: &mut Turn<'_>, mut case: Case, seen: &Observation) -> Result<Ruling> {
         let entity = case.whole.entity.id;
-        let guest = self.guest(turn, seen).await?;
-        let parent = if guest.is_some() { guest } else { self.parent(turn, seen).await? };
+        let parent = match self.contact_of(turn, seen, Some(&case.whole)).await? {
+            ControlFlow::Continue(parent) => parent,
+            ControlFlow::Break(later) => return Ok(later),
+        };
         case.whole.entity.parent = case.whole.entity.parent.or(parent);
         let Some(link) = case.link(turn.system, &seen.id).cloned() else {
             return Ok(Ruling::ended(Some(entity), Outcome::Superseded, "the object belongs to another entity by now"));
@@ -253,48 +254,6 @@ impl Resolver {
         let booked = case.asks_for_bookings() && self.lookup.is_booked(entity).await?;
         case.spread(turn.site, booked, turn.due(), turn.now);
         Ok(ruling)
-    }
-
-    /// The cancelled half of a move (its booking has a new id): joined with the other half, or waiting for it.
-    async fn moved_away(
-        &self,
-        turn: &mut Turn<'_>,
-        case: Option<Case>,
-        seen: &Observation,
-        new: &ExternalId,
-    ) -> Result<Ruling> {
-        if let Some(link) = self.lookup.link(turn.workspace(), turn.system, seen.kind, new).await? {
-            let Some(whole) = self.lookup.whole(link.entity).await? else {
-                return Ok(Ruling::ended(None, Outcome::Superseded, "its entity is no longer kept"));
-            };
-            let mut joined = Case::of(whole);
-            let mut old =
-                crate::model::Link::new(turn.workspace(), link.entity, turn.system, seen.kind, seen.id.clone());
-            if joined.link(turn.system, &seen.id).is_none() {
-                old.state = LinkState::Retired;
-                joined.put_link(old);
-            }
-            joined.into_settlement(&mut turn.settlement);
-            return Ok(Ruling::ended(
-                Some(link.entity),
-                Outcome::Superseded,
-                format!("the booking was moved: now {new}"),
-            ));
-        }
-        let until = turn.change.said.received + turn.site.workspace.policy.join_window;
-        if turn.now < until {
-            return Ok(Ruling::Later(until.min(turn.now + JOINING)));
-        }
-        // The other half never came: the new booking is read.
-        let Some(mut case) = case else {
-            let why = "a booking that we never had was moved, and its new half has not come";
-            return Ok(Ruling::ended(None, Outcome::Superseded, why));
-        };
-        case.replace_live(turn.system, new);
-        case.doubt(turn.system, turn.now, turn.now);
-        let entity = case.whole.entity.id;
-        case.into_settlement(&mut turn.settlement);
-        Ok(Ruling::ended(Some(entity), Outcome::Applied, format!("the booking was moved to {new}, which is read now")))
     }
 }
 

@@ -28,7 +28,7 @@ fn lossy() -> Sample {
             other => other.clone(),
         })
     };
-    Sample { express, ..Sample::plain(System::Timerex) }
+    Sample { express, ..Sample::plain(System::Timify) }
 }
 
 fn expressed(terms: &dyn Terms, field: &Field, value: &Value) -> Value {
@@ -73,7 +73,7 @@ fn links() -> impl Strategy<Value = Link> {
     let knowns = prop::collection::vec((any::<bool>(), stamps()), FIELDS.len());
     (fields(), knowns, 0_i64..12_000).prop_map(|(fields, knowns, seen)| {
         let id = ExternalId::new("1");
-        let mut link = Link::new("w", EntityId(uuid::Uuid::nil()), System::Timerex, Kind::Appointment, id);
+        let mut link = Link::new("w", EntityId(uuid::Uuid::nil()), System::Timify, Kind::Appointment, id);
         for ((field, value), (_, stamp)) in fields.into_iter().zip(knowns).filter(|(_, (known, _))| *known) {
             let value = expressed(&lossy(), &field, &value);
             link.snapshot.insert(field, Known { value, stamp, ..Known::default() });

@@ -1,10 +1,13 @@
 //! Objects that nobody knows yet: matched with an entity we have, or a new entity; read first where they prove nothing.
 
+use std::ops::ControlFlow;
+
 use super::claim::Weight;
+use super::guest::{Booker, Reception};
 use super::identity::Match;
-use super::{Case, Resolver, Ruling, Turn, claim};
+use super::{Case, JOINING, Resolver, Ruling, Turn, claim};
 use crate::model::{Entity, EntityId, ExternalId, Fields, Kind, Link, Moved, Observation, Outcome, Shape, Whole};
-use crate::store::Result;
+use crate::store::{Result, Settlement};
 
 impl Resolver {
     /// An object that no link names. `former`: the link of another one that stood in its place.
@@ -17,7 +20,9 @@ impl Resolver {
         match &seen.moved {
             Some(Moved::To(new)) => return self.moved_away(turn, None, seen, new).await,
             Some(Moved::From(old)) => {
-                if let Some(whole) = self.whole_of(turn, seen.kind, old).await? {
+                // If its live id is neither, the halves of several moves came in disorder: each later one stands alone.
+                let known = self.whole_of(turn, seen.kind, old).await?;
+                if let Some(whole) = known.filter(|whole| whole.link(turn.system).is_some_and(|link| link.id == *old)) {
                     let mut case = Case::of(whole);
                     case.replace_live(turn.system, &seen.id);
                     return self.known(turn, case, seen).await;
@@ -33,8 +38,10 @@ impl Resolver {
         if ours && turn.now < turn.change.said.received + settle {
             return Ok(Ruling::Later(turn.now + super::IN_FLIGHT));
         }
-        let guest = self.guest(turn, seen).await?;
-        let parent = if guest.is_some() { guest } else { self.parent(turn, seen).await? };
+        let parent = match self.contact_of(turn, seen, None).await? {
+            ControlFlow::Continue(parent) => parent,
+            ControlFlow::Break(later) => return Ok(later),
+        };
         let blank = Link::new("", EntityId(uuid::Uuid::nil()), turn.system, seen.kind, seen.id.clone());
         if let (Weight::Proves, Some(fields)) = (claim::weigh(&blank, seen), seen.fields()) {
             return self.place(turn, seen, parent, &fields.clone()).await;
@@ -43,10 +50,53 @@ impl Resolver {
         if let Some(former) = former {
             turn.settlement.links.push(make_room(&mut case, former));
         }
+        self.keep_former(turn, &mut case, seen).await?;
         let doubt = case.doubt(turn.system, turn.due(), turn.now);
         let entity = case.whole.entity.id;
         case.into_settlement(&mut turn.settlement);
         Ok(Ruling::Waits { entity, doubt })
+    }
+
+    /// The id that a moved booking had before, if nobody knows it: what is told of it later is told of this one.
+    async fn keep_former(&self, turn: &Turn<'_>, case: &mut Case, seen: &Observation) -> Result<()> {
+        if let Some(Moved::From(old)) = &seen.moved
+            && self.lookup.link(turn.workspace(), turn.system, seen.kind, old).await?.is_none()
+        {
+            case.retire(turn.system, old);
+        }
+        Ok(())
+    }
+
+    /// The contact that an object belongs to; `Break`: it is looked for again then.
+    pub(crate) async fn contact_of(
+        &self,
+        turn: &mut Turn<'_>,
+        seen: &Observation,
+        booking: Option<&Whole>,
+    ) -> Result<ControlFlow<Ruling, Option<EntityId>>> {
+        let until = turn.change.said.received + turn.site.workspace.policy.join_window;
+        let reception = Reception {
+            lookup: &self.lookup,
+            ids: &self.ids,
+            site: turn.site,
+            system: turn.system,
+            change: Some(turn.change.id),
+            due: turn.due(),
+            now: turn.now,
+        };
+        match reception.receive(seen, booking, turn.now < until, &mut turn.settlement).await? {
+            Booker::Contact(contact) => Ok(ControlFlow::Continue(Some(contact))),
+            Booker::Nobody => self.parent(turn, seen).await.map(ControlFlow::Continue),
+            Booker::Unread(placeholder) => {
+                if let Some(placeholder) = placeholder {
+                    // On its own: what waits writes nothing else.
+                    let mut alone = Settlement::new(turn.settlement.lease.clone(), turn.now);
+                    placeholder.into_settlement(&mut alone);
+                    self.settling.settle(&alone).await?;
+                }
+                Ok(ControlFlow::Break(Ruling::Later(until.min(turn.now + JOINING))))
+            }
+        }
     }
 
     /// Places an observation that proves something.
@@ -69,6 +119,7 @@ impl Resolver {
             },
             Match::New | Match::Ambiguous(_) => self.fresh(turn, seen, parent),
         };
+        self.keep_former(turn, &mut case, seen).await?;
         let mut ruling = self.accept(turn, &mut case, seen).await?;
         if let Match::Ambiguous(reason) = found {
             case.ambiguous(turn.site, turn.system, &reason, turn.now);
@@ -97,7 +148,7 @@ impl Resolver {
     }
 
     /// A new entity, linked with the object.
-    fn fresh(&self, turn: &Turn<'_>, seen: &Observation, parent: Option<EntityId>) -> Case {
+    pub(super) fn fresh(&self, turn: &Turn<'_>, seen: &Observation, parent: Option<EntityId>) -> Case {
         let id = EntityId(self.ids.uuid(turn.now));
         let mut entity = Entity::new(id, turn.workspace(), seen.kind, turn.now);
         entity.parent = parent;

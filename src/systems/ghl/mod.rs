@@ -44,6 +44,8 @@ pub struct GhlSettings {
     pub businesses_version: String,
     /// Our name of a contact's custom field and its id in GHL: `status`, or the `KEY` of a `custom:KEY`.
     pub custom_fields: BTreeMap<String, String>,
+    /// Whether GHL may tell its users and contacts of the appointments that we write.
+    pub notify: bool,
 }
 
 /// GoHighLevel in one workspace.
@@ -51,6 +53,7 @@ pub struct GhlSettings {
 pub struct Ghl {
     api: api::Api,
     mapping: map::Mapping,
+    notify: bool,
 }
 
 impl Ghl {
@@ -64,7 +67,7 @@ impl Ghl {
             locations: settings.locations_version,
             businesses: settings.businesses_version,
         };
-        Self { api: api::Api { caller, location: settings.location, versions }, mapping }
+        Self { api: api::Api { caller, location: settings.location, versions }, mapping, notify: settings.notify }
     }
 }
 

@@ -232,7 +232,7 @@ impl Ghl {
             }
             Kind::Appointment => {
                 body.insert("contactId".to_owned(), step.parent.as_ref().map(ExternalId::as_str).into());
-                mirrored(&mut body);
+                mirrored(&mut body, self.notify);
             }
             Kind::Task | Kind::Note => {}
         }
@@ -248,7 +248,7 @@ impl Ghl {
         }
         let mut body = self.mapping.json(step.kind, &fields);
         if step.kind == Kind::Appointment {
-            mirrored(&mut body);
+            mirrored(&mut body, self.notify);
         }
         body.into()
     }
@@ -290,9 +290,9 @@ fn names_contact(body: &Json, step: &Step) -> bool {
     body["ids"].as_array().is_none_or(|ids| ids.iter().any(|listed| listed.as_str() == id))
 }
 
-/// A mirror repeats what was booked elsewhere: no slot is claimed again, and nobody is notified twice.
-fn mirrored(body: &mut Map<String, Json>) {
-    for (key, value) in [("ignoreFreeSlotValidation", true), ("ignoreDateRange", true), ("toNotify", false)] {
+/// A mirror repeats what was booked elsewhere: no slot is claimed again, and nobody is notified twice unless that is wanted.
+fn mirrored(body: &mut Map<String, Json>, notify: bool) {
+    for (key, value) in [("ignoreFreeSlotValidation", true), ("ignoreDateRange", true), ("toNotify", notify)] {
         body.insert(key.to_owned(), value.into());
     }
 }

@@ -25,6 +25,7 @@ struct Made {
     /// Custom fields by our name.
     fields: &'static [(&'static str, &'static str)],
     credential: Option<Arc<dyn Credential>>,
+    notify: bool,
 }
 
 impl Made {
@@ -47,6 +48,7 @@ impl Made {
             locations_version: version("locations", "2021-07-28"),
             businesses_version: version("businesses", "2021-07-28"),
             custom_fields: self.fields.iter().map(|(name, id)| ((*name).to_owned(), (*id).to_owned())).collect(),
+            notify: self.notify,
         };
         let row = |name: &str, id: &str| CalendarRow {
             name: name.to_owned(),
@@ -383,4 +385,14 @@ fn a_business_has_a_call_of_its_own_also_when_the_contact_is_made() {
     }
     let held = ghl.express(Kind::Contact, &Field::BUSINESS, &Value::text("B1"));
     assert_eq!(held, Expressed::Holds(Value::text("B1")));
+}
+
+#[tokio::test]
+async fn an_appointment_that_we_write_tells_nobody_unless_that_is_wanted() {
+    for notify in [false, true] {
+        let (ghl, script) = Made { notify, ..Made::default() }.ghl([told(200, json!({ "id": "X" }))]);
+        let update = step(Action::Update, Kind::Appointment, &[text(Field::STATUS, "cancelled")]);
+        ghl.apply(&update).await.unwrap();
+        assert_eq!(script.asked()[0].1["toNotify"], notify);
+    }
 }

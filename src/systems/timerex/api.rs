@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 
 use super::Timerex;
 use super::bookings::{self, CANCELLED};
+use super::terms::{NO_BOOKING, NO_MOVE, TELLS_GUEST};
 use crate::clock::Millis;
 use crate::model::{Action, ExternalId, Field, Kind, Observation, Place, Step, Value};
 use crate::systems::call::encode;
@@ -18,6 +19,8 @@ const DAY_MS: i64 = 86_400_000;
 /// Bookings are listed by their start, from this many days before today to that many after.
 const DAYS_BACK: i64 = 31;
 const DAYS_AHEAD: i64 = 366;
+/// The same for those that are still to come: a day back, for today is another day elsewhere.
+const DAYS_BACK_UPCOMING: i64 = 1;
 const NO_SUCH: &str = "TimeRex has bookings only";
 
 impl Timerex {
@@ -59,6 +62,36 @@ impl Timerex {
         } else {
             Err(refusal)
         }
+    }
+
+    /// A page of the mapped calendars' bookings, calendar by calendar. A mark is the number of the calendar and the vendor's
+    /// own token.
+    async fn listed(&self, kind: Kind, days_back: i64, page: Option<&str>) -> Result<Page, SystemError> {
+        let (number, token) = page.and_then(|page| page.split_once('/')).unwrap_or(("0", ""));
+        let number: usize = number.parse().unwrap_or(0);
+        let calendars = self.calendars();
+        let Some((name, calendar)) = calendars.get(number).filter(|_| kind == Kind::Appointment) else {
+            return Ok(Page::empty());
+        };
+        // Whole days, so that the pages of one list are asked for in the same words.
+        let today = self.caller.offset().now().0.div_euclid(DAY_MS) * DAY_MS;
+        let bound = |days: i64| second(Millis(today + days * DAY_MS));
+        let (from, to) = (bound(-days_back), bound(DAYS_AHEAD));
+        let mut pairs = vec![("startTime", from.as_str()), ("endTime", &to)];
+        pairs.extend(Some(("nextPageToken", token)).filter(|(_, token)| !token.is_empty()));
+        let path = wire::query(&format!("/calendars/{}/events", encode(calendar)), &pairs);
+        let (status, json) = self.call(Method::GET, &path).await?;
+        let Some(items) = json["items"].as_array() else {
+            return Err(self.garbled(status, "a list without `items`"));
+        };
+        let observations = items.iter().filter_map(|item| bookings::listed(item, name)).collect();
+        let token = json["nextPageToken"].as_str().filter(|token| !token.is_empty());
+        let next = match token {
+            Some(token) => Some(format!("{number}/{token}")),
+            None if number + 1 < calendars.len() => Some(format!("{}/", number + 1)),
+            None => None,
+        };
+        Ok(Page { observations, next })
     }
 
     /// The calendars that are mapped: the name of the row and the id.
@@ -104,47 +137,26 @@ impl Target for Timerex {
     /// Cancels. A deletion elsewhere is a cancelled booking here, too.
     async fn apply(&self, step: &Step) -> Result<Answer, SystemError> {
         match (step.action, step.kind, &step.id) {
+            (Action::Cancel | Action::Delete, Kind::Appointment, Some(_)) if !self.team.notify => {
+                Err(self.refused(TELLS_GUEST))
+            }
             (Action::Cancel | Action::Delete, Kind::Appointment, Some(id)) => self.cancel(id).await,
-            (Action::Create, kind, _) => Err(self.refused(self.creates(kind).err().unwrap_or(NO_SUCH))),
-            _ => Err(self.refused("TimeRex cannot change a booking; only its guest can")),
+            (Action::Create, kind, _) => Err(self.refused(self.creates(kind).err().unwrap_or(NO_BOOKING))),
+            _ => Err(self.refused(NO_MOVE)),
         }
     }
 
-    /// The bookings around today, calendar by calendar; lists know no filter by the time of a change. A mark is the number of
-    /// the calendar and the vendor's own token.
     fn granted(&self, _kind: Kind, _action: Action) -> Result<(), SystemError> {
         Ok(())
     }
 
+    /// The bookings around today; lists know no filter by the time of a change.
     async fn changed(&self, kind: Kind, _since: Option<Millis>, page: Option<&str>) -> Result<Page, SystemError> {
-        let (number, token) = page.and_then(|page| page.split_once('/')).unwrap_or(("0", ""));
-        let number: usize = number.parse().unwrap_or(0);
-        let calendars = self.calendars();
-        let Some((name, calendar)) = calendars.get(number).filter(|_| kind == Kind::Appointment) else {
-            return Ok(Page { observations: Vec::new(), next: None });
-        };
-        // Whole days, so that the pages of one list are asked for in the same words.
-        let today = self.caller.offset().now().0.div_euclid(DAY_MS) * DAY_MS;
-        let bound = |days: i64| second(Millis(today + days * DAY_MS));
-        let (from, to) = (bound(-DAYS_BACK), bound(DAYS_AHEAD));
-        let mut pairs = vec![("startTime", from.as_str()), ("endTime", &to)];
-        pairs.extend(Some(("nextPageToken", token)).filter(|(_, token)| !token.is_empty()));
-        let path = wire::query(&format!("/calendars/{}/events", encode(calendar)), &pairs);
-        let (status, json) = self.call(Method::GET, &path).await?;
-        let Some(items) = json["items"].as_array() else {
-            return Err(self.garbled(status, "a list without `items`"));
-        };
-        let observations = items.iter().filter_map(|item| bookings::listed(item, name)).collect();
-        let token = json["nextPageToken"].as_str().filter(|token| !token.is_empty());
-        let next = match token {
-            Some(token) => Some(format!("{number}/{token}")),
-            None if number + 1 < calendars.len() => Some(format!("{}/", number + 1)),
-            None => None,
-        };
-        Ok(Page { observations, next })
+        self.listed(kind, DAYS_BACK, page).await
     }
 
-    async fn untold(&self, _kind: Kind, _page: Option<&str>) -> Result<Page, SystemError> {
-        Ok(Page::empty())
+    /// The bookings that are still to come: a webhook is repeated for less than a minute, and then never told again.
+    async fn untold(&self, kind: Kind, page: Option<&str>) -> Result<Page, SystemError> {
+        self.listed(kind, DAYS_BACK_UPCOMING, page).await
     }
 }

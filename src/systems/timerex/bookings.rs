@@ -1,23 +1,20 @@
 //! Reads a booking (`event` in the vendor's JSON), as webhooks and the API show it.
 //!
-//! In: webhook bodies and records. Out: appointment observations with the guest, and the other half of a move. `status` is a
-//! number in webhooks (2 or 3 for a cancelled one, by account) and a word in the API: a webhook's type decides, never its number.
-//! A booking is made once and can only be cancelled, so `created_at` and `canceled_at` are its versions; older
-//! bodies lack some of the keys.
+//! In: webhook bodies and records. Out: appointment observations with the other half of a move, and with the guest
+//! ([`super::guests`]). `status` is a number in webhooks (2 or 3 for a cancelled one, by account) and a word in the API: a
+//! webhook's type decides, never its number. A booking is made once and can only be cancelled, so `created_at` and `canceled_at`
+//! (one l) are its versions; older bodies lack some of the keys.
 
 use serde_json::Value as Json;
 
-use super::Team;
+use super::{Team, guests};
 use crate::clock::Millis;
-use crate::model::{Class, ExternalId, Field, Fields, Guest, Kind, Moved, Observation, Shape, Value, normal};
+use crate::model::{Class, Field, Fields, Kind, Moved, Observation, Shape, Value};
 use crate::systems::wire;
 
 pub(super) const CONFIRMED: &str = "confirmed";
 pub(super) const CANCELLED: &str = "cancelled";
 
-/// The keys of `url_params` that carry the id of the contact in GHL through the booking link.
-const REFERENCES: &[&str] = &["contact_ref", "ghl_contact_id"];
-const REFERENCE_PREFIX: &str = "ghl_";
 /// The second spelling is the vendor's own, in its example of a moved booking.
 const NEW_IDS: &[&str] = &["/new_event_id", "/new_evnet_id"];
 
@@ -29,16 +26,16 @@ pub(super) fn told(body: &Json, cancelled: bool, team: &Team, ours: impl Fn(Mill
     fields.extend(calendar(event, body["calendar_url_path"].as_str(), team));
     // What a guest booked is called as the calendar; only webhooks show it.
     fields.extend(Some((Field::TITLE, wire::text(&body["calendar_name"]))).filter(|(_, title)| !title.is_blank()));
-    let version = wire::instant(&event[if cancelled { "canceled_at" } else { "created_at" }]);
+    let version = wire::instant(&event[moment(cancelled)]);
     let class = version.map_or(Class::Claim, Class::Versioned);
     let whole =
         [Field::START, Field::END, Field::CALENDAR, Field::TITLE].iter().all(|field| fields.contains_key(field));
     let shape = if whole { Shape::Full(fields) } else { Shape::Partial(fields) };
     Some(Observation {
-        at: version.map(ours),
+        at: version.map(&ours),
         version,
         moved: moved(event, cancelled),
-        guest: guest(event, team.region.as_deref()).map(Box::new),
+        guest: guests::read(event, team, &ours).map(Box::new),
         ..Observation::new(Kind::Appointment, wire::id(&event["id"])?, class, shape)
     })
 }
@@ -51,12 +48,12 @@ pub(super) fn read(event: &Json, team: &Team, ours: impl Fn(Millis) -> Millis) -
     let cancelled = status == CANCELLED;
     fields.insert(Field::STATUS, Value::text(status));
     fields.extend(calendar(event, None, team));
-    let version = wire::instant(&event[if cancelled { "canceled_at" } else { "created_at" }]);
+    let version = wire::instant(&event[moment(cancelled)]);
     Some(Observation {
-        at: version.map(ours),
+        at: version.map(&ours),
         version,
         moved: moved(event, cancelled),
-        guest: guest(event, team.region.as_deref()).map(Box::new),
+        guest: guests::read(event, team, &ours).map(Box::new),
         ..Observation::new(Kind::Appointment, wire::id(&event["id"])?, Class::Current, Shape::Partial(fields))
     })
 }
@@ -69,18 +66,30 @@ pub(super) fn listed(item: &Json, calendar: &str) -> Option<Observation> {
     Some(Observation::new(Kind::Appointment, wire::id(&item["id"])?, Class::Claim, Shape::Partial(fields)))
 }
 
-/// The API's word for it.
-fn status(json: &Json) -> Option<&'static str> {
-    let word = json.as_str()?.to_lowercase();
-    if word == CONFIRMED {
-        return Some(CONFIRMED);
-    }
-    word.starts_with("cancel").then_some(CANCELLED)
+/// The key of the instant that is the version.
+pub(super) const fn moment(cancelled: bool) -> &'static str {
+    if cancelled { "canceled_at" } else { "created_at" }
 }
 
+/// The API's word for it; the numbers are those of webhooks, should the API show one.
+fn status(json: &Json) -> Option<&'static str> {
+    let status = wire::text(json);
+    match status.as_text()?.to_lowercase().as_str() {
+        CONFIRMED | "1" => Some(CONFIRMED),
+        "2" | "3" => Some(CANCELLED),
+        word => word.starts_with("cancel").then_some(CANCELLED),
+    }
+}
+
+/// The two instants; where one is missing in UTC, the calendar's local time says the same with its offset.
 fn times(event: &Json) -> Fields {
-    let read = |(field, key): (Field, &str)| Some((field, Value::Instant(wire::instant(&event[key])?)));
-    [(Field::START, "start_datetime"), (Field::END, "end_datetime")].into_iter().filter_map(read).collect()
+    let read = |(field, utc, local): (Field, &str, &str)| {
+        let local = || event[local].as_str().and_then(Millis::parse);
+        Some((field, Value::Instant(wire::instant(&event[utc]).or_else(local)?)))
+    };
+    let keys =
+        [(Field::START, "start_datetime", "local_start_datetime"), (Field::END, "end_datetime", "local_end_datetime")];
+    keys.into_iter().filter_map(read).collect()
 }
 
 /// The name of the row of the booking's calendar, by its id or by its url path. Nothing, if there is no such row and the url
@@ -100,29 +109,4 @@ fn moved(event: &Json, cancelled: bool) -> Option<Moved> {
         return wire::id(wire::first(event, NEW_IDS)).map(Moved::To);
     }
     wire::id(&event["old_event_id"]).map(Moved::From)
-}
-
-/// What the guest typed, as far as a contact has fields for it; empty answers are no answers.
-fn guest(event: &Json, region: Option<&str>) -> Option<Guest> {
-    let answer = |kind: &str| {
-        let asked = wire::items(&event["form"]).iter().find(|item| item["field_type"] == kind);
-        asked.and_then(|item| wire::text(&item["value"]).as_text().map(str::to_owned))
-    };
-    let mut fields = Fields::new();
-    if let Some(name) = answer("guest_name") {
-        let (first, last) = normal::split_name(&name, event["guest_locale"].as_str());
-        fields.extend([(Field::FIRST_NAME, first), (Field::LAST_NAME, last)]);
-    }
-    fields.extend(answer("guest_email").map(|email| (Field::EMAIL, normal::email(&email))));
-    fields.extend(answer("guest_phone").map(|phone| (Field::PHONE, normal::phone(&phone, region))));
-    fields.retain(|_, value| !value.is_blank());
-    let correlation = correlation(&event["url_params"]);
-    (!fields.is_empty() || correlation.is_some()).then_some(Guest { correlation, fields, comment: None })
-}
-
-/// The GHL contact id, out of the parameters of the link: a list of one-key objects.
-fn correlation(params: &Json) -> Option<String> {
-    let find = |name: &&str| wire::items(params).iter().find_map(|one| wire::id(&one[*name])).map(|ExternalId(id)| id);
-    let id = REFERENCES.iter().find_map(find)?;
-    Some(id.strip_prefix(REFERENCE_PREFIX).unwrap_or(&id).to_owned())
 }

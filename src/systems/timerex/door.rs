@@ -56,7 +56,6 @@ pub(super) fn read_envelope(body: &[u8]) -> Envelope {
         (Some(_), None) => (Standing::Unparsed, Some("the body has no `event.id`")),
         (Some(_), Some(_)) => (Standing::Routed, None),
     };
-    let moment = if cancels == Some(true) { "canceled_at" } else { "created_at" };
     let delivery = account.as_ref().zip(object.as_ref()).map(|(team, id)| format!("{team}/{id}/{label}"));
     Envelope {
         delivery,
@@ -64,7 +63,7 @@ pub(super) fn read_envelope(body: &[u8]) -> Envelope {
         label: label.to_owned(),
         kind: cancels.map(|_| Kind::Appointment),
         object,
-        at: wire::instant(&json["event"][moment]),
+        at: wire::instant(&json["event"][bookings::moment(cancels == Some(true))]),
         standing,
         reason: reason.map(str::to_owned),
     }

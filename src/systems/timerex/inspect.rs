@@ -47,7 +47,7 @@ impl Inquiry for Timerex {
 
 impl Timerex {
     /// All items of a list.
-    async fn listed(&self, path: &str) -> Result<Vec<Json>, SystemError> {
+    async fn all_of(&self, path: &str) -> Result<Vec<Json>, SystemError> {
         let (mut items, mut token) = (Vec::new(), None::<String>);
         for _ in 0..PAGES {
             let pairs: Vec<(&str, &str)> = token.as_deref().map(|token| ("nextPageToken", token)).into_iter().collect();
@@ -80,7 +80,7 @@ impl Timerex {
             return id(team);
         }
         // It may be one of the others: somebody's primary team is their own space.
-        let teams = match self.listed("/user/me/teams").await {
+        let teams = match self.all_of("/user/me/teams").await {
             Ok(teams) => teams,
             Err(error) => {
                 found.push(Inspected::problem(format!("the teams are not told: {error}")));
@@ -100,7 +100,7 @@ impl Timerex {
     }
 
     async fn inspect_calendars(&self, team: &str, rows: &[CalendarRow], found: &mut Vec<Inspected>) {
-        let calendars = match self.listed(&format!("/teams/{}/calendars", encode(team))).await {
+        let calendars = match self.all_of(&format!("/teams/{}/calendars", encode(team))).await {
             Ok(calendars) => calendars,
             Err(error) => return found.push(Inspected::problem(format!("the team's calendars are not told: {error}"))),
         };

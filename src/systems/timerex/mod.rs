@@ -7,13 +7,14 @@
 mod api;
 mod bookings;
 mod door;
+mod guests;
 mod inspect;
 mod terms;
 #[cfg(test)]
 mod tests;
 
 use super::call::Caller;
-use crate::model::{CalendarRow, System, Workspace};
+use crate::model::{CalendarRow, Field, System, Workspace};
 pub use door::TimerexDoor;
 
 /// What is set about one team.
@@ -25,6 +26,10 @@ pub struct Team {
     pub calendars: Vec<CalendarRow>,
     /// The default country of phone numbers, ISO two-letter code.
     pub region: Option<String>,
+    /// Fields of a contact, and the labels of the questions whose answers they are.
+    pub questions: Vec<(Field, String)>,
+    /// Whether TimeRex may write to guests because of us: it tells them of each cancellation.
+    pub notify: bool,
 }
 
 impl Team {
@@ -34,8 +39,20 @@ impl Team {
             url_path: workspace.accounts.get(&System::Timerex)?.clone(),
             calendars: workspace.calendars.clone(),
             region: workspace.policy.region.clone(),
+            questions: questions(workspace),
+            notify: workspace.policy.notify.contains(&System::Timerex),
         })
     }
+}
+
+/// `[workspaces.timerex.fields]`: a contact's own fields by their names, any other name is a field of the business's own.
+fn questions(workspace: &Workspace) -> Vec<(Field, String)> {
+    let field = |name: &str| {
+        let own = guests::ASKED.iter().find(|(field, _)| field.name() == name).map(|(field, _)| field.clone());
+        own.unwrap_or_else(|| Field::custom(name))
+    };
+    let labels = workspace.fields.get(&System::Timerex).into_iter().flatten();
+    labels.map(|(name, label)| (field(name), label.clone())).collect()
 }
 
 /// One TimeRex team.

@@ -5,10 +5,18 @@ use super::{Timerex, door};
 use crate::model::{Action, Change, Entity, Field, Kind, Observation, System, Value};
 use crate::systems::{Expressed, Home, Terms, Unreadable};
 
-const NO_BOOKING: &str = "TimeRex has no call that creates a booking; send a one-time link";
-const NO_MOVE: &str = "TimeRex has no call that moves or edits a booking; only its guest can";
-const NO_CONTACT: &str = "TimeRex has no contacts: guests come in through bookings";
-const NO_SUCH: &str = "TimeRex has no tasks and no notes";
+pub(super) const NO_BOOKING: &str =
+    "TimeRex has no call that creates a booking: only guests book; send the guest a one-time link";
+pub(super) const NO_MOVE: &str =
+    "TimeRex has no call that moves or edits a booking: only its guest can; a host cancels it and asks for a new one";
+const NO_CONTACT: &str =
+    "TimeRex has no contacts: its guests come in with their bookings; an extension can hold contacts";
+const NO_TASK: &str = "TimeRex has no tasks; an extension can hold them";
+const NO_NOTE: &str = "TimeRex has no notes; an extension can hold them";
+const NO_TAGS: &str = "TimeRex has no tags; an extension can hold them";
+/// Why a booking is not cancelled by us.
+pub(super) const TELLS_GUEST: &str =
+    "TimeRex tells the guest of each cancellation: cancel it there, or set [workspaces.notify] timerex = true";
 
 /// The fields of a booking beside its status.
 const FIELDS: [Field; 4] = [Field::START, Field::END, Field::CALENDAR, Field::TITLE];
@@ -21,30 +29,30 @@ impl Terms for Timerex {
     fn home(&self, kind: Kind) -> Home {
         match kind {
             Kind::Appointment => Home::Native,
-            Kind::Contact => Home::Kept(NO_CONTACT),
-            Kind::Task | Kind::Note => Home::Kept(NO_SUCH),
+            kind => Home::Kept(lacking(kind)),
         }
     }
 
     fn tags(&self) -> Home {
-        Home::Kept(NO_CONTACT)
+        Home::Kept(NO_TAGS)
     }
 
     fn creates(&self, kind: Kind) -> Result<(), &'static str> {
-        Err(match kind {
-            Kind::Appointment => NO_BOOKING,
-            Kind::Contact => NO_CONTACT,
-            Kind::Task | Kind::Note => NO_SUCH,
-        })
+        Err(if kind == Kind::Appointment { NO_BOOKING } else { lacking(kind) })
     }
 
     fn changes(&self, kind: Kind) -> Result<(), &'static str> {
-        Err(if kind == Kind::Appointment { NO_MOVE } else { NO_SUCH })
+        Err(if kind == Kind::Appointment { NO_MOVE } else { lacking(kind) })
     }
 
     fn express(&self, kind: Kind, field: &Field, value: &Value) -> Expressed {
         match (kind, field) {
-            (Kind::Appointment, field) if *field == Field::STATUS => Expressed::Holds(status(value)),
+            (Kind::Appointment, field) if *field == Field::STATUS => match status(value) {
+                cancelled if cancelled == Value::text(CANCELLED) && !self.team.notify => {
+                    Expressed::Refused(TELLS_GUEST.to_owned())
+                }
+                status => Expressed::Holds(status),
+            },
             (Kind::Appointment, field) if FIELDS.contains(field) => Expressed::Holds(value.clone()),
             _ => Expressed::Absent,
         }
@@ -67,6 +75,15 @@ impl Terms for Timerex {
     fn observe(&self, change: &Change) -> Result<Vec<Observation>, Unreadable> {
         let ours = |at| self.caller.offset().to_ours(at);
         door::observe(&change.said.body, &self.team, ours).map(|one| vec![one])
+    }
+}
+
+fn lacking(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Appointment => NO_BOOKING,
+        Kind::Contact => NO_CONTACT,
+        Kind::Task => NO_TASK,
+        Kind::Note => NO_NOTE,
     }
 }
 

@@ -11,9 +11,12 @@ use std::sync::Arc;
 
 macro_rules! fixture {
     ($name:literal) => {
-        include_str!(concat!("../../../tests/fixtures/timerex/", $name, ".json"))
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/timerex/", $name, ".json"))
     };
 }
+
+mod guests;
+mod traps;
 
 const CONFIRMED: &str = fixture!("event_confirmed");
 
@@ -25,7 +28,13 @@ fn team() -> Team {
         ..CalendarRow::default()
     };
     let calendars = vec![row("intro", "0c1d2e3f405162738495", "9f8e7d6c"), row("second", "cal2", "path2")];
-    Team { url_path: "example_team_1a2b".to_owned(), calendars, region: Some("JP".to_owned()) }
+    Team {
+        url_path: "example_team_1a2b".to_owned(),
+        calendars,
+        region: Some("JP".to_owned()),
+        questions: Vec::new(),
+        notify: true,
+    }
 }
 
 fn timerex(told: impl IntoIterator<Item = Told>) -> (Timerex, Arc<Script>) {
@@ -105,42 +114,6 @@ fn the_two_halves_of_a_move_name_each_other(#[case] old: &str) {
     let (old, new) = (seen(old), seen(fixture!("reschedule_2_new_confirmed")));
     assert_eq!(old.moved, Some(Moved::To(new.id.clone())));
     assert_eq!(new.moved, Some(Moved::From(old.id)));
-}
-
-#[test]
-fn a_japanese_guest_is_read_family_name_first_with_the_contact_of_the_link() {
-    let guest = *seen(CONFIRMED).guest.unwrap();
-    assert_eq!(guest.correlation.as_deref(), Some("Abc123"));
-    let expected: Fields = [
-        (Field::FIRST_NAME, Value::text("花子")),
-        (Field::LAST_NAME, Value::text("山田")),
-        (Field::EMAIL, Value::text("hanako.yamada@example.test")),
-    ]
-    .into();
-    assert_eq!(guest.fields, expected);
-}
-
-#[test]
-fn a_guest_without_email_leaves_it_out_and_a_phone_is_read_in_the_region() {
-    let body = changed_body(CONFIRMED, |json| {
-        json["event"]["guest_locale"] = json!("en");
-        json["event"]["url_params"] = json!([{ "utm_source": "x" }, { "ghl_contact_id": "Xyz9" }]);
-        json["event"]["form"] = json!([
-            { "field_type": "guest_name", "value": "Mary Ann Smith" },
-            { "field_type": "guest_email", "value": "" },
-            { "field_type": "guest_phone", "value": "090-1234-5678" },
-            { "field_type": "checkboxes", "value": ["a", "b"] },
-        ]);
-    });
-    let guest = *seen(&body).guest.unwrap();
-    assert_eq!(guest.correlation.as_deref(), Some("Xyz9"));
-    let expected: Fields = [
-        (Field::FIRST_NAME, Value::text("Mary Ann")),
-        (Field::LAST_NAME, Value::text("Smith")),
-        (Field::PHONE, Value::text("+819012345678")),
-    ]
-    .into();
-    assert_eq!(guest.fields, expected);
 }
 
 #[test]

@@ -52,6 +52,7 @@ fn ghl(judge: &Arc<Judge>, [contacts, calendars]: [&str; 2]) -> Ghl {
         locations_version: contacts.to_owned(),
         businesses_version: contacts.to_owned(),
         custom_fields: [("status".to_owned(), "cf1".to_owned()), ("shoe".to_owned(), "cf2".to_owned())].into(),
+        notify: false,
     };
     let row = CalendarRow { name: "first".to_owned(), ghl: Some("Cal".to_owned()), ..CalendarRow::default() };
     let caller = Caller::new(System::Ghl, "http://ghl", judge.clone(), token, offset, Arc::new(Unlimited));

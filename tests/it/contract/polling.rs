@@ -85,7 +85,7 @@ async fn polling(bench: &Bench, calls: u32) -> (Database, Reconciler, Site) {
 async fn what_differs_is_said_once_and_again_only_when_it_changed() {
     let (bench, tasks) = with_tasks(3);
     let (database, reconciler, site) = polling(&bench, 1_000).await;
-    let mut poll = Poll::new(System::Ghl, Kind::Task);
+    let mut poll = Poll::new(System::Ghl, Kind::Task, Duration::from_mins(2));
     let mut rounds = Vec::new();
     let no_fields = json!({});
     for (task, action, fields) in [
@@ -117,8 +117,8 @@ async fn what_differs_is_said_once_and_again_only_when_it_changed() {
 async fn a_spent_budget_ends_the_round_and_nothing_waits_for_it() {
     let (bench, _) = with_tasks(101);
     let (_database, reconciler, site) = polling(&bench, 2).await;
-    let mut poll = Poll::new(System::Ghl, Kind::Task);
+    let mut poll = Poll::new(System::Ghl, Kind::Task, Duration::from_mins(2));
     assert_eq!(reconciler.poll(&site, &mut poll).await.unwrap(), 101, "two calls");
-    let mut fresh = Poll::new(System::Ghl, Kind::Task);
+    let mut fresh = Poll::new(System::Ghl, Kind::Task, Duration::from_mins(2));
     assert_eq!(reconciler.poll(&site, &mut fresh).await.unwrap(), 0, "the third is left to others");
 }
