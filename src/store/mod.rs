@@ -16,8 +16,8 @@ pub use crate::model::Whole;
 use crate::clock::Millis;
 use crate::model::{
     Action, Appended, Attempt, Change, ChangeId, Conflict, Entity, EntityId, ExternalId, Finding, Install, InstallKey,
-    InstallState, Invitation, Kind, Lease, Link, Mirror, MirrorState, Mode, NewChange, Origin, Outcome, Standing, System,
-    VerdictRow,
+    InstallState, Invitation, Kind, Lease, Link, Mirror, MirrorState, Mode, NewChange, Origin, Outcome, Standing,
+    System, VerdictRow,
 };
 use crate::model::{Field, Value};
 

@@ -8,8 +8,8 @@ use super::row_ref::RowRef;
 use super::{Result, StoreError};
 use crate::clock::Millis;
 use crate::model::{
-    Attempt, Change, ChangeId, Conflict, Entity, EntityId, ExternalId, Field, Install, InstallKey, Invitation, Lease, Life, Link,
-    Mirror, NewChange, Stamp, Stamped, VerdictRow,
+    Attempt, Change, ChangeId, Conflict, Entity, EntityId, ExternalId, Field, Install, InstallKey, Invitation, Lease,
+    Life, Link, Mirror, NewChange, Stamp, Stamped, VerdictRow,
 };
 use crate::store::Review;
 
