@@ -21,7 +21,7 @@ const DAYS_AHEAD: i64 = 366;
 const NO_SUCH: &str = "TimeRex has bookings only";
 
 impl Timerex {
-    async fn call(&self, method: Method, path: &str) -> Result<(u16, Json), SystemError> {
+    pub(super) async fn call(&self, method: Method, path: &str) -> Result<(u16, Json), SystemError> {
         let writes = method != Method::GET;
         self.caller.call(method, path, &[], None, writes).await.map_err(|error| match error {
             SystemError::Refused { system, status, .. } if (300..400).contains(&status) => login(system, status),

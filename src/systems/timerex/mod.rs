@@ -7,6 +7,7 @@
 mod api;
 mod bookings;
 mod door;
+mod invitations;
 mod terms;
 #[cfg(test)]
 mod tests;
