@@ -11,6 +11,8 @@ use crate::clock::Millis;
 
 /// How long after it was made a link is looked at first; each time that nothing is new, the pause doubles.
 const FIRST_PAUSE: Duration = Duration::from_mins(15);
+/// How long after a look that failed the next is made; this doubles too.
+const AGAIN: Duration = Duration::from_mins(1);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_hours(6);
 /// A link that is older is no longer looked at.
@@ -154,19 +156,20 @@ impl Invitation {
             self.booking = Some(booking.id.clone());
         }
         let end = booking.and_then(|booking| booking.fields()?.get(&Field::END)?.as_instant());
-        self.due = Some(sent + self.pause()).filter(|_| end.is_none_or(|end| end > sent));
+        self.due = Some(sent + self.pause(FIRST_PAUSE)).filter(|_| end.is_none_or(|end| end > sent));
         self.grow_old(sent);
     }
 
     /// A look failed: it is repeated, not before `after`.
     pub fn not_seen(&mut self, reason: String, after: Option<Duration>, sent: Millis) {
         (self.reason, self.looked) = (Some(reason), sent);
-        self.due = Some(sent + after.unwrap_or(FIRST_PAUSE));
+        self.due = Some(sent + after.unwrap_or_else(|| self.pause(AGAIN)));
+        self.idle = self.idle.saturating_add(1);
         self.grow_old(sent);
     }
 
-    fn pause(&self) -> Duration {
-        FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(self.idle)).min(LONGEST_PAUSE)
+    fn pause(&self, first: Duration) -> Duration {
+        first.saturating_mul(2_u32.saturating_pow(self.idle)).min(LONGEST_PAUSE)
     }
 
     fn grow_old(&mut self, now: Millis) {

@@ -4,6 +4,7 @@
 //! A dry run reports only. A full run lists everything, and doubts linked objects that are not listed. Between runs, what
 //! no webhook tells of is polled (`poll`).
 
+mod invitations;
 mod poll;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,7 @@ use crate::resolve::claim::{self, Weight};
 use crate::store::{ChangeLog, Entities, StoreError, Workspaces};
 use crate::systems::{Decision, Site, SystemError, Target, trail};
 
+pub use invitations::Follower;
 pub use poll::Poll;
 
 /// Listings start this much before the last run, for clocks and search indexes that lag.
@@ -252,23 +254,27 @@ impl Reconciler {
     }
 
     fn row(&self, workspace: &str, system: System, seen: &Observation) -> NewChange {
-        let now = self.clock.now();
-        NewChange {
-            dedup: format!("listing/{system}/{}", self.ids.uuid(now)),
-            workspace: Some(workspace.to_owned()),
-            system,
-            extension: false,
-            origin: Origin::Listing,
-            label: "listing".to_owned(),
-            kind: Some(seen.kind),
-            object: Some(seen.id.clone()),
-            standing: Standing::Routed,
-            reason: None,
-            at: seen.at,
-            received: now,
-            headers: BTreeMap::new(),
-            body: serde_json::to_vec(seen).unwrap_or_default().into(),
-        }
+        listing_row(workspace, system, seen, &self.ids, self.clock.now())
+    }
+}
+
+/// The row of an object that was listed.
+fn listing_row(workspace: &str, system: System, seen: &Observation, ids: &Ids, now: Millis) -> NewChange {
+    NewChange {
+        dedup: format!("listing/{system}/{}", ids.uuid(now)),
+        workspace: Some(workspace.to_owned()),
+        system,
+        extension: false,
+        origin: Origin::Listing,
+        label: "listing".to_owned(),
+        kind: Some(seen.kind),
+        object: Some(seen.id.clone()),
+        standing: Standing::Routed,
+        reason: None,
+        at: seen.at,
+        received: now,
+        headers: BTreeMap::new(),
+        body: serde_json::to_vec(seen).unwrap_or_default().into(),
     }
 }
 
