@@ -56,7 +56,7 @@ impl Invite {
 
 async fn list(operator: &Operator, path: &str) -> Result<()> {
     let answer = operator.ask(Method::GET, path, None).await?;
-    let header = ["id", "contact", "calendar", "to", "state", "booking", "made", "looked_at_next", "reason"];
+    let header = ["contact", "calendar", "to", "state", "made", "reason"];
     let mut table = table(header);
     for one in answer["invitations"].as_array().into_iter().flatten() {
         table.add_row(header.map(|key| one[key].as_str().unwrap_or_default().to_owned()));

@@ -9,7 +9,7 @@ use super::listing_row;
 use crate::clock::{Clock, Millis};
 use crate::ids::Ids;
 use crate::model::{
-    EntityId, Field, Guest, Invitation, InvitationState, Life, NewChange, Observation, Shape, System, Value,
+    EntityId, Field, Guest, Invitation, InvitationState, Life, Moved, NewChange, Observation, Shape, System, Value,
 };
 use crate::store::{Entities, Invitations, StoreError};
 use crate::systems::{Decision, Looked, Site, SystemError, trail};
@@ -70,7 +70,11 @@ impl Follower {
             return Ok(None);
         }
         let correlation = self.in_ghl(one.contact).await?;
-        let seen = completed(booking.clone(), &one.calendar, correlation);
+        let mut seen = completed(booking.clone(), &one.calendar, correlation);
+        if (one.state, looked.state) == (InvitationState::Confirmed, InvitationState::Confirmed) {
+            // A link is good for one booking: another one took its place.
+            seen.moved = seen.moved.or(one.booking.clone().map(Moved::From));
+        }
         Ok(Some(listing_row(&one.workspace, System::Timerex, &seen, self.ids.as_ref(), self.clock.now())))
     }
 

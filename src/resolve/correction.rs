@@ -57,19 +57,9 @@ impl Resolver {
         settlement: &mut Settlement,
     ) -> Result<Ruling> {
         let (workspace, now) = (&site.workspace.name, settlement.now);
-        let mut case = match self.present(correction.entity).await? {
-            Some(case) => case,
-            None => {
-                let mut entity = Entity::new(correction.entity, workspace, correction.kind, now);
-                if let Some(parent) = correction.parent {
-                    let Some(parent) = self.present(parent).await? else {
-                        let why = "the contact that it would belong to is no longer kept";
-                        return Ok(Ruling::ended(None, Outcome::Superseded, why));
-                    };
-                    entity.parent = Some(parent.whole.entity.id);
-                }
-                Case::new(entity)
-            }
+        let Some(mut case) = self.subject(workspace, correction, now).await? else {
+            let why = "the contact that it would belong to is no longer kept";
+            return Ok(Ruling::ended(None, Outcome::Superseded, why));
         };
         let id = case.whole.entity.id;
         if case.whole.entity.workspace != *workspace || case.whole.entity.kind != correction.kind {
@@ -87,6 +77,19 @@ impl Resolver {
         case.into_settlement(settlement);
         let (outcome, why) = summary(&findings);
         Ok(Ruling::Ended { entity: Some(id), outcome, findings, why: why.to_owned() })
+    }
+
+    /// What is corrected, or made; `None`: the contact that it would belong to is not there.
+    async fn subject(&self, workspace: &str, correction: &Correction, now: Millis) -> Result<Option<Case>> {
+        if let Some(case) = self.present(correction.entity).await? {
+            return Ok(Some(case));
+        }
+        let mut entity = Entity::new(correction.entity, workspace, correction.kind, now);
+        if let Some(parent) = correction.parent {
+            let Some(parent) = self.present(parent).await? else { return Ok(None) };
+            entity.parent = Some(parent.whole.entity.id);
+        }
+        Ok(Some(Case::new(entity)))
     }
 
     /// An entity, or the one that it turned out to be.

@@ -7,6 +7,7 @@ mod deciding;
 mod fields;
 mod first_run;
 mod intake;
+mod invitations;
 mod kill;
 mod lanes;
 mod limits;
