@@ -5,6 +5,7 @@ mod connect;
 mod doorway;
 mod grants;
 mod installs;
+mod invitations;
 mod ops;
 mod preview;
 mod roster;

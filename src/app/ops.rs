@@ -5,13 +5,15 @@ use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
+use super::invitations::{self, shown};
 use super::preview::NotLive;
 use super::{Running, veils};
 use crate::clock::Millis;
 use crate::credentials::oauth::{Keeper, OauthError};
 use crate::few::few_at_a_time;
-use crate::http::{NotWell, Ops, OpsError, Question, load_json};
+use crate::http::{Invite, NotWell, Ops, OpsError, Question, load_json};
 use crate::model::{Install, InstallKey, Mode, System};
 use crate::reconcile::{Report, Scope};
 use crate::systems::capabilities::{self, Cell};
@@ -166,6 +168,24 @@ impl Ops for Arc<Running> {
         let answer = if question.secrets { answer } else { veils::answer_without_secrets(system, answer) };
         Ok(json!({ "status": status, "answer": answer }))
     }
+
+    async fn invite(&self, workspace: &str, order: Invite) -> Result<Value, OpsError> {
+        let (running, site) = (self.clone(), self.site(workspace)?);
+        let (tell, told) = oneshot::channel();
+        // By itself: a link that was made must be written down, though nobody waits to hear it any more.
+        self.supervisor.spawn(async move {
+            if tell.send(running.invited(&site, &order).await).is_err() {
+                tracing::warn!(workspace = %site.workspace.name, "somebody was invited, and nobody waits to hear it");
+            }
+        });
+        told.await.map_err(failed)?
+    }
+
+    async fn invitations(&self, workspace: &str) -> Result<Value, OpsError> {
+        let site = self.site(workspace)?;
+        let invitations = self.store.invitations(&site.workspace.name, invitations::MOST).await.map_err(failed)?;
+        Ok(json!({ "workspace": workspace, "invitations": invitations.iter().map(shown).collect::<Vec<_>>() }))
+    }
 }
 
 /// Starts a run in the background; one at a time.
@@ -239,7 +259,7 @@ fn not_done(error: OauthError) -> OpsError {
     }
 }
 
-fn failed(error: impl std::error::Error + Send + Sync + 'static) -> OpsError {
+pub(super) fn failed(error: impl std::error::Error + Send + Sync + 'static) -> OpsError {
     OpsError::Failed(Box::new(error))
 }
 

@@ -21,6 +21,8 @@ const SIGHTINGS: Duration = Duration::from_mins(1);
 const LOOK: Duration = Duration::from_secs(10);
 /// The same for short intervals: so many looks in one.
 const LOOKS: u32 = 4;
+/// How often it is asked which links are to be looked at; by it, what the vendor tells of one is followed soon.
+const LINKS: Duration = Duration::from_secs(2);
 
 /// Waits for the next round. `false`: there is none, the service stops.
 pub(super) async fn next(pause: Duration, stop: &CancellationToken) -> bool {
@@ -34,6 +36,7 @@ impl Running {
     /// Starts the rounds; one with a pause of zero is left out.
     pub(super) fn go_round(self: &Arc<Self>, config: &Config) {
         self.keep_sightings();
+        self.follow_invitations();
         let (every, systems) = (config.reconcile.every, &config.systems);
         if !every.is_zero() {
             self.reconcile_every(every);
@@ -74,6 +77,47 @@ impl Running {
                 }
             }
         });
+    }
+
+    /// Looks at the links that are due, of each workspace whose lease is ours.
+    fn follow_invitations(self: &Arc<Self>) {
+        let (running, stop) = (self.clone(), self.supervisor.stop().clone());
+        self.supervisor.spawn(async move {
+            let mut busy = BTreeMap::new();
+            while next(LINKS, &stop).await {
+                match running.store.workspaces_with_due_invitations(running.clock.now()).await {
+                    Ok(due) => running.look_in_each(&due, &mut busy),
+                    Err(error) => tracing::warn!(error = %error, "links that guests were sent were not looked at"),
+                }
+            }
+        });
+    }
+
+    /// Each workspace by itself: one that answers slowly holds nobody else up, and is left out until it has ended.
+    fn look_in_each(self: &Arc<Self>, due: &[String], busy: &mut BTreeMap<String, Arc<Mutex<()>>>) {
+        let served = self.roster.served();
+        for (name, site) in due.iter().filter_map(|name| served.sites.get_key_value(name)) {
+            if self.holder.lease(name).is_none() {
+                continue;
+            }
+            let Ok(turn) = busy.entry(name.clone()).or_default().clone().try_lock_owned() else { continue };
+            let (running, site, stop) = (self.clone(), site.clone(), self.supervisor.stop().clone());
+            self.supervisor.spawn(async move {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = running.look_at_links(&site) => {}
+                }
+                drop(turn);
+            });
+        }
+    }
+
+    async fn look_at_links(&self, site: &Site) {
+        match self.stages.follower.follow(site).await {
+            Ok(0) => {}
+            Ok(_) => self.wake(),
+            Err(error) => tracing::warn!(workspace = %site.workspace.name, error = %error, "links were not looked at"),
+        }
     }
 
     /// Polls a kind of a system, in each workspace whose lease is ours; at once where the last round is too long ago.

@@ -25,7 +25,7 @@ use crate::systems::ghl::{Ghl, GhlDoor, GhlSettings};
 use crate::systems::offset::ClockOffset;
 use crate::systems::timerex::{Team, Timerex, TimerexDoor};
 use crate::systems::timify::{Company, Timify, TimifyDoor};
-use crate::systems::{Credential, Door, Inquiry, Site, Target};
+use crate::systems::{Credential, Door, Inquiry, Inviting, Site, Target};
 
 /// Who reads the envelopes of each system's webhooks.
 pub fn doors() -> BTreeMap<System, Arc<dyn Door>> {
@@ -79,6 +79,7 @@ impl Builder {
         let none = || format!("workspace `{}` lacks an account", entry.name);
         let mut targets: BTreeMap<System, Arc<dyn Target>> = BTreeMap::new();
         let mut inquiries: BTreeMap<System, Arc<dyn Inquiry>> = BTreeMap::new();
+        let mut inviting: BTreeMap<System, Arc<dyn Inviting>> = BTreeMap::new();
         for (system, account) in &entry.accounts {
             let caller = self.caller(*system, account, &entry.name)?;
             let extension = self.extension(*system, entry, &workspace)?;
@@ -96,15 +97,16 @@ impl Builder {
                     combined
                 }
                 System::Timerex => {
-                    let timerex = Timerex::new(caller, Team::of(&workspace).with_context(none)?);
-                    let combined = Arc::new(Combined::new(timerex, extension));
+                    let team = Team::of(&workspace).with_context(none)?;
+                    inviting.insert(*system, Arc::new(Timerex::new(caller.clone(), team.clone())));
+                    let combined = Arc::new(Combined::new(Timerex::new(caller, team), extension));
                     inquiries.insert(*system, combined.clone());
                     combined
                 }
             };
             targets.insert(*system, target);
         }
-        Ok(Arc::new(Site { workspace, targets, inquiries, quiet: self.config.dispatch.quiet }))
+        Ok(Arc::new(Site { workspace, targets, inquiries, inviting, quiet: self.config.dispatch.quiet }))
     }
 
     /// What proves us for an account: the connection's credential, or the tokens of an install.

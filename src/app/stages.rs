@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::ids::Ids;
 use crate::mirror::{Lanes, UnderWay};
-use crate::reconcile::Reconciler;
+use crate::reconcile::{Follower, Reconciler};
 use crate::resolve::Resolver;
 use crate::store::Store;
 
@@ -17,6 +17,8 @@ pub struct Stages {
     pub lanes: Arc<Lanes>,
     /// Compares.
     pub reconciler: Reconciler,
+    /// Looks at links that guests were sent.
+    pub follower: Follower,
 }
 
 impl Stages {
@@ -40,6 +42,8 @@ impl Stages {
             clock: clock.clone(),
             ids: ids.clone(),
         };
-        Self { resolver: Arc::new(resolver), lanes: Arc::new(lanes), reconciler }
+        let follower =
+            Follower { invitations: store.clone(), entities: store.clone(), clock: clock.clone(), ids: ids.clone() };
+        Self { resolver: Arc::new(resolver), lanes: Arc::new(lanes), reconciler, follower }
     }
 }

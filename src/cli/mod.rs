@@ -6,6 +6,7 @@ mod credential;
 pub mod demo;
 mod explain;
 mod install;
+mod invite;
 mod key;
 mod operate;
 mod sandbox;
@@ -71,6 +72,8 @@ enum Command {
     Live(operate::Live),
     /// Approves what the brake or a park holds.
     Approve(operate::Approve),
+    /// Invites a contact to book in TimeRex by a link of its own, or lists who was.
+    Invite(invite::Invite),
     /// Keeps a connection's credentials sealed in the store.
     Credential(credential::Credential),
     /// Lists and tends the installs of our app at GoHighLevel.
@@ -108,6 +111,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Preview(preview) => preview.run().await?,
         Command::Live(live) => live.run().await?,
         Command::Approve(approve) => approve.run().await?,
+        Command::Invite(invite) => invite.run().await?,
         Command::Credential(credential) => credential.run().await?,
         Command::Install(install) => install.run().await?,
         Command::Ask(ask) => ask.run().await?,

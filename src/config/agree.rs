@@ -144,6 +144,7 @@ fn secrets(config: &Config, notes: &Notes) {
     for (name, connection) in &config.connections {
         let path = format!("connections.{name}");
         each(connection.system, "token", &connection.webhook_tokens, &format!("{path}.webhook_tokens"));
+        each(connection.system, "push", &connection.push_tokens, &format!("{path}.push_tokens"));
         each(connection.system, "hmac", &connection.hmac_secrets, &format!("{path}.hmac_secrets"));
     }
     for (at, workspace) in config.workspaces.iter().enumerate() {

@@ -49,7 +49,7 @@ fn ghl_checks(config: &Config, rule: &BodyRule) -> Vec<Check> {
         credential: "app:ghl".to_owned(),
         speaks_for: speaks_for.clone(),
         extension: false,
-        header: HeaderName::from_static(header),
+        header: Some(HeaderName::from_static(header)),
         keys,
         until,
         rule: Some(rule.clone()),
@@ -74,13 +74,28 @@ fn connection_checks(config: &Config, name: &str, connection: &Connection, rule:
             credential: format!("connection:{name}"),
             speaks_for: speaks_for.clone(),
             extension: false,
-            header: header?,
+            header: Some(header?),
             keys,
             until: None,
             rule: rule.cloned(),
         })
     };
-    schemes.into_iter().filter_map(check).collect()
+    let pushes = pushed(name, connection, &speaks_for);
+    schemes.into_iter().filter_map(check).chain(pushes).collect()
+}
+
+/// What TimeRex tells of one-time links that we watch. A credential of its own: that webhooks come is not to be told by it.
+fn pushed(name: &str, connection: &Connection, speaks_for: &[String]) -> Option<Check> {
+    let tokens = connection.push_tokens.iter().map(TokenDigest::of).collect::<Vec<_>>();
+    (!tokens.is_empty()).then(|| Check {
+        credential: format!("push:{name}"),
+        speaks_for: speaks_for.to_vec(),
+        extension: false,
+        header: None,
+        keys: Keys::BodyToken(tokens),
+        until: None,
+        rule: None,
+    })
 }
 
 /// An extension speaks for its own workspace only.
@@ -91,7 +106,7 @@ fn extension_checks(workspace: &WorkspaceEntry) -> impl Iterator<Item = (System,
             credential: format!("extension:{}:{system}", workspace.name),
             speaks_for: vec![workspace.name.clone()],
             extension: true,
-            header: HeaderName::from_static("webhook-signature"),
+            header: Some(HeaderName::from_static("webhook-signature")),
             keys: Keys::StandardWebhooks(secrets),
             until: None,
             rule: None,

@@ -9,6 +9,9 @@ use crate::credentials::login::{Login, TimifyLogin};
 use crate::model::System;
 use crate::secret::Secret;
 
+/// The fewest characters of a token of our own making.
+const SHORTEST_TOKEN: usize = 16;
+
 /// `[connections.NAME]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
@@ -22,6 +25,8 @@ pub struct Connection {
     pub webhook_header: Option<HeaderName>,
     /// The tokens that are accepted in it.
     pub webhook_tokens: Vec<Secret>,
+    /// The tokens that are accepted in the body of TimeRex's push notifications; links are watched with the first.
+    pub push_tokens: Vec<Secret>,
     /// The header in which a gateway in front of us signs.
     pub hmac_header: Option<HeaderName>,
     /// The secrets it may sign with.
@@ -59,11 +64,24 @@ impl Connection {
                 (Some(header), section.secrets("webhook_tokens"))
             }
         };
+        let push_tokens = if system == System::Timerex { push_tokens(section) } else { Vec::new() };
         let (hmac_header, hmac_secrets) = (section.maybe("hmac_header"), section.secrets("hmac_secrets"));
         needs_header(section, "webhook_header", webhook_header.as_ref(), "webhook_tokens", &webhook_tokens);
         needs_header(section, "hmac_header", hmac_header.as_ref(), "hmac_secrets", &hmac_secrets);
-        Self { system, login, oauth, webhook_header, webhook_tokens, hmac_header, hmac_secrets }
+        Self { system, login, oauth, webhook_header, webhook_tokens, push_tokens, hmac_header, hmac_secrets }
     }
+}
+
+/// Tokens of our own making; nothing else proves who sends a push.
+fn push_tokens(section: &Section<'_>) -> Vec<Secret> {
+    let tokens = section.secrets("push_tokens");
+    if tokens.iter().any(|token| token.expose().trim().len() < SHORTEST_TOKEN) {
+        let text = format!(
+            "one is shorter than {SHORTEST_TOKEN} characters; it is yours to choose, and nobody is to guess it"
+        );
+        section.mistake("push_tokens", text);
+    }
+    tokens
 }
 
 fn needs_header(section: &Section<'_>, key: &str, header: Option<&HeaderName>, list: &str, secrets: &[Secret]) {

@@ -136,7 +136,10 @@ impl Health {
 
 impl Served {
     fn new(workspaces: Vec<Workspace>, checks: &BTreeMap<System, Vec<Check>>) -> Self {
-        let names = |checks: &Vec<Check>| checks.iter().flat_map(|check| check.speaks_for.clone()).collect();
+        // A push, which has no header, says nothing of the webhooks that are to be registered.
+        let names = |checks: &Vec<Check>| {
+            checks.iter().filter(|check| check.header.is_some()).flat_map(|check| check.speaks_for.clone()).collect()
+        };
         Self { workspaces, spoken_for: checks.iter().map(|(system, checks)| (*system, names(checks))).collect() }
     }
 

@@ -16,5 +16,5 @@ mod webhooks;
 pub use connect::{Begun, Connect, ConnectError, Connected};
 pub use frame::Frame;
 pub use health::{Access, Health, Lacks, load_json};
-pub use ops::{NotWell, Ops, OpsError, Question};
+pub use ops::{Invite, NotWell, Ops, OpsError, Question};
 pub use routes::{Operations, Public};

@@ -14,11 +14,13 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, StatusCode};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use crate::model::{InstallKey, System};
+use crate::clock::Millis;
+use crate::model::{InstallKey, System, WrittenTo};
 use crate::reconcile::Scope;
 use crate::secret::Secret;
 
@@ -75,6 +77,10 @@ pub trait Ops: Send + Sync {
     async fn inspect(&self, workspace: &str) -> Result<Value, OpsError>;
     /// Asks a system one thing, and gives its answer as it is, but for its secrets unless they are asked for. Reads only.
     async fn ask(&self, workspace: &str, system: System, question: Question) -> Result<Value, OpsError>;
+    /// Invites a contact to book by a link of its own, which is written where the contact finds it.
+    async fn invite(&self, workspace: &str, order: Invite) -> Result<Value, OpsError>;
+    /// The invitations of a workspace, newest first, without their links.
+    async fn invitations(&self, workspace: &str) -> Result<Value, OpsError>;
 }
 
 /// What is to be compared: in the query, or as JSON in the body. An unknown key is refused: a misspelt `dry_run` would
@@ -169,6 +175,32 @@ pub struct Question {
     pub secrets: bool,
 }
 
+/// Who is invited to what.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Invite {
+    /// The contact: our entity id, an id in one of the systems, an e-mail or a phone number.
+    pub contact: String,
+    /// The name of the calendar's row.
+    pub calendar: String,
+    /// Where the link is written: `note`, `task`, `field:NAME`.
+    #[serde(deserialize_with = "place_for_link")]
+    pub to: WrittenTo,
+    /// When a task is due.
+    #[serde(default, deserialize_with = "instant")]
+    pub due: Option<Millis>,
+}
+
+fn place_for_link<'de, D: Deserializer<'de>>(deserializer: D) -> Result<WrittenTo, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+}
+
+fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Millis>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
+    let instant = Millis::parse(&text);
+    instant.map(Some).ok_or_else(|| D::Error::custom(format!("`{text}` is not a time such as 2026-03-10T09:00:00Z")))
+}
+
 /// Whether the app is uninstalled at the vendor too.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -249,6 +281,20 @@ pub(super) async fn approve(
 ) -> Result<Json<Value>, Problem> {
     let Json(Approve { subject }) = body.map_err(|error| bad_body(&error))?;
     ops.approve(&workspace, &subject).await.map(Json).map_err(failed)
+}
+
+pub(super) async fn invite(
+    State(ops): Behind,
+    Path(workspace): Path<String>,
+    body: Result<Json<Invite>, JsonRejection>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let Json(order) = body.map_err(|error| bad_body(&error))?;
+    let invited = ops.invite(&workspace, order).await.map_err(failed)?;
+    Ok((StatusCode::CREATED, Json(invited)))
+}
+
+pub(super) async fn invitations(State(ops): Behind, Path(workspace): Path<String>) -> Result<Json<Value>, Problem> {
+    ops.invitations(&workspace).await.map(Json).map_err(failed)
 }
 
 fn bad_body(error: &JsonRejection) -> Problem {

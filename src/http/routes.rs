@@ -94,6 +94,7 @@ pub fn ops(state: Operations) -> Router {
             .route("/workspaces/{workspace}/approve", post(ops::approve))
             .route("/workspaces/{workspace}/inspect", get(ops::inspect))
             .route("/workspaces/{workspace}/ask/{system}", post(ops::ask))
+            .route("/workspaces/{workspace}/invitations", get(ops::invitations).post(ops::invite))
             .route("/installs", get(ops::installs))
             .route("/installs/{system}/{holder}/{account}/rotate", post(ops::rotate))
             .route("/installs/{system}/{holder}/{account}/revoke", post(ops::revoke))

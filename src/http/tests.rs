@@ -448,6 +448,12 @@ impl Ops for TestOps {
     async fn ask(&self, _: &str, system: System, question: Question) -> Result<Value, OpsError> {
         Ok(json!({"system": system, "operation": question.operation}))
     }
+    async fn invite(&self, _: &str, order: Invite) -> Result<Value, OpsError> {
+        Ok(json!({"contact": order.contact, "to": order.to.to_string(), "due": order.due}))
+    }
+    async fn invitations(&self, workspace: &str) -> Result<Value, OpsError> {
+        Ok(json!({"workspace": workspace}))
+    }
 }
 
 #[rstest]
@@ -461,6 +467,24 @@ async fn operators_reach_installs_and_systems(#[case] path: &str, #[case] body: 
     assert_eq!((status, body), (StatusCode::OK, answer));
     let unknown = post("/installs/ghl/planet/x/rotate", &[("authorization", "Bearer t")], "");
     assert_eq!(ask(&operations(Some("t")), unknown).await.0, StatusCode::NOT_FOUND);
+}
+
+#[rstest]
+#[case::note(r#"{"contact": "a@b", "calendar": "intro", "to": "note"}"#, 201, json!({"contact": "a@b", "to": "note", "due": null}))]
+#[case::task(r#"{"contact": "a@b", "calendar": "intro", "to": "task", "due": "1970-01-01T00:00:01Z"}"#, 201, json!({"contact": "a@b", "to": "task", "due": 1000}))]
+#[case::nowhere(r#"{"contact": "a@b", "calendar": "intro", "to": "mail"}"#, 422, Value::Null)]
+#[case::never(r#"{"contact": "a@b", "calendar": "intro", "to": "task", "due": "soon"}"#, 422, Value::Null)]
+#[tokio::test]
+async fn an_invitation_says_where_its_link_goes(#[case] order: &str, #[case] status: u16, #[case] answer: Value) {
+    let headers = [("authorization", "Bearer t")];
+    let asked = post("/workspaces/main/invitations", &headers, order.to_owned());
+    let (answered, _, body) = ask(&operations(Some("t")), asked).await;
+    assert_eq!(answered.as_u16(), status, "{body}");
+    if status == 201 {
+        assert_eq!(body, answer);
+    } else {
+        assert_eq!(body["code"], "bad_request");
+    }
 }
 
 fn operations(token: Option<&str>) -> Router {

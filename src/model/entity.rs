@@ -11,7 +11,8 @@ use super::{Field, Kind, Stamp, Value};
 use crate::clock::Millis;
 
 /// The id of an entity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct EntityId(pub Uuid);
 
 impl fmt::Display for EntityId {

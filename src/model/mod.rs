@@ -1,9 +1,11 @@
 //! The nouns and their transitions. No IO.
 
 mod change;
+mod correction;
 mod entity;
 mod field;
 mod install;
+mod invitation;
 mod link;
 mod mirror;
 pub mod normal;
@@ -15,9 +17,11 @@ mod whole;
 mod workspace;
 
 pub use change::{Appended, Change, ChangeId, Conflict, Finding, NewChange, Origin, Outcome, Standing, VerdictRow};
+pub use correction::Correction;
 pub use entity::{Entity, EntityId, Life, Stamped};
 pub use field::{Field, Fields, Value};
 pub use install::{Holder, Install, InstallKey, InstallState};
+pub use invitation::{Invitation, InvitationState, WrittenTo};
 pub use link::{ExternalId, Known, Link, LinkState, Sent, Snapshot};
 pub use mirror::{Action, Attempt, AttemptResult, Intent, Mirror, MirrorState, Place, Step};
 pub use observation::{Class, Evidence, Guest, Moved, Observation, Shape};

@@ -47,8 +47,10 @@ struct Subject {
 }
 
 impl Subject {
-    fn of(system: System, check: &Check) -> Self {
-        Self { system, header: Some((check.credential.clone(), check.header.as_str().to_owned())) }
+    /// `None`: nothing in the headers tells, as of push notifications, which may come seldom.
+    fn of(system: System, check: &Check) -> Option<Self> {
+        let header = check.header.as_ref()?.as_str().to_owned();
+        Some(Self { system, header: Some((check.credential.clone(), header)) })
     }
 
     fn route(system: System) -> Self {
@@ -88,7 +90,8 @@ impl Sightings {
         for (system, gate) in gates {
             watches.insert(Subject::route(*system), Watch::default());
             for check in &gate.checks {
-                watches.insert(Subject::of(*system, check), Watch { until: check.until, ..Watch::default() });
+                let watch = Watch { until: check.until, ..Watch::default() };
+                watches.extend(Subject::of(*system, check).map(|subject| (subject, watch)));
             }
         }
         Self(Mutex::new(watches))
@@ -103,9 +106,15 @@ impl Sightings {
             let Some(watch) = watches.get_mut(&subject) else { return };
             if there { watch.came(&subject, now) } else { watch.stayed_away(&subject, now, None) }
         };
-        note(Subject::route(system), true);
-        for check in checks.iter().filter(|check| check.credential == webhook.credential()) {
-            note(Subject::of(system, check), check.is_offered(&webhook.raw().headers));
+        let mut own = checks.iter().filter(|check| check.credential == webhook.credential()).peekable();
+        // A push says nothing of the webhooks beside it.
+        if own.peek().is_some_and(|check| check.header.is_some()) {
+            note(Subject::route(system), true);
+        }
+        for check in own {
+            if let Some(subject) = Subject::of(system, check) {
+                note(subject, check.is_in(&webhook.raw().headers));
+            }
         }
     }
 
@@ -234,7 +243,7 @@ mod tests {
             credential: credential.to_owned(),
             speaks_for: Vec::new(),
             extension: false,
-            header: HeaderName::from_static(header),
+            header: Some(HeaderName::from_static(header)),
             keys,
             until,
             rule: None,

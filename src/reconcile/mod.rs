@@ -4,6 +4,7 @@
 //! A dry run reports only. A full run lists everything, and doubts linked objects that are not listed. Between runs, what
 //! no webhook tells of is polled (`poll`).
 
+mod invitations;
 mod poll;
 
 use std::collections::BTreeSet;
@@ -19,6 +20,7 @@ use crate::resolve::claim;
 use crate::store::{ChangeLog, Entities, StoreError, Workspaces};
 use crate::systems::{Decision, Site, SystemError, Target, trail};
 
+pub use invitations::Follower;
 pub use poll::Poll;
 
 /// Listings start this much before the last run, for clocks and search indexes that lag.

@@ -99,9 +99,11 @@ fn route<'a>(
             }
             name
         }
-        // TIMIFY may name no company, and an extension never names an account; the others always do.
-        (None, _) if raw.system != System::Timify && !webhook.is_extension() => return Err("it names no account"),
+        // TIMIFY may name no company, an extension never names an account, and neither does a push of TimeRex, which is told
+        // to an address with the workspace in it; all else names one.
+        (None, _) if raw.system == System::Ghl && !webhook.is_extension() => return Err("it names no account"),
         (None, Some(path)) => path,
+        (None, None) if raw.system == System::Timerex && !webhook.is_extension() => return Err("it names no account"),
         (None, None) => match webhook.speaks_for() {
             [only] => only,
             _ => return Err("it names no account; add the workspace to the path"),

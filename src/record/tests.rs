@@ -96,7 +96,7 @@ fn webhook(sent: &Sent<'_>) -> VerifiedWebhook {
         credential: "connection:x".to_owned(),
         speaks_for: sent.speaks_for.iter().map(|name| (*name).to_owned()).collect(),
         extension: sent.extension,
-        header: HeaderName::from_static("x-token"),
+        header: Some(HeaderName::from_static("x-token")),
         keys: Keys::StaticToken(vec![TokenDigest::of(&Secret::new("token"))]),
         until: None,
         rule: None,
@@ -148,6 +148,8 @@ const OTHER_PATH: Sent<'_> = Sent { path: Some("two"), ..TIMIFY };
 #[case::timify_of_several(Sent { speaks_for: &["one", "two"], ..TIMIFY }, None, None)]
 #[case::timify_of_none(Sent { speaks_for: &[], ..TIMIFY }, None, None)]
 #[case::timerex_without_team(Sent { system: System::Timerex, ..TIMIFY }, None, None)]
+#[case::timerex_by_path(Sent { system: System::Timerex, ..ONLY_PATH }, None, Some("one"))]
+#[case::timerex_by_foreign_path(Sent { system: System::Timerex, ..OTHER_PATH }, None, None)]
 #[case::extension(Sent { system: System::Timerex, extension: true, ..TIMIFY }, None, Some("one"))]
 fn the_credential_allows_and_path_and_body_only_select(
     #[case] sent: Sent<'_>,

@@ -224,6 +224,7 @@ mod tests {
             workspace,
             targets: [(System::Ghl, Arc::new(ghl) as _)].into(),
             inquiries: [].into(),
+            inviting: [].into(),
             quiet: Duration::ZERO,
         }
     }

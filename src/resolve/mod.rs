@@ -5,6 +5,7 @@
 
 mod case;
 pub mod claim;
+mod correction;
 pub mod decide;
 pub mod guest;
 pub mod identity;
@@ -129,6 +130,9 @@ impl Resolver {
     /// Decides one change, observation by observation: one transaction each, the last one with the verdict. (Working an
     /// observation again after a crash finds an echo.)
     async fn resolve(&self, site: &Site, lease: &Lease, change: &Change) -> Result<Settled> {
+        if let Some(author) = correction::author(change.said.origin) {
+            return self.correct(site, lease, change, author).await;
+        }
         let system = change.said.system;
         let observations = match site.terms(system).map(|terms| claim::read(terms, change)) {
             None => Err((Outcome::NotMirrored, format!("the workspace has no account in {system}"))),

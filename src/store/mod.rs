@@ -16,8 +16,8 @@ pub use crate::model::Whole;
 use crate::clock::Millis;
 use crate::model::{
     Action, Appended, Attempt, Change, ChangeId, Conflict, Entity, EntityId, ExternalId, Finding, Install, InstallKey,
-    InstallState, Kind, Lease, Link, Mirror, MirrorState, Mode, NewChange, Origin, Outcome, Standing, System,
-    VerdictRow,
+    InstallState, Invitation, Kind, Lease, Link, Mirror, MirrorState, Mode, NewChange, Origin, Outcome, Standing,
+    System, VerdictRow,
 };
 use crate::model::{Field, Value};
 
@@ -262,6 +262,21 @@ pub trait Installs: Send + Sync {
     async fn take_ticket(&self, state: &str, now: Millis) -> Result<Option<String>>;
 }
 
+/// Links by which one guest books once.
+#[async_trait]
+pub trait Invitations: Send + Sync {
+    /// Writes an invitation as a whole over the revision that it carries (0: there is none), and appends what follows from
+    /// it to the change log, in one transaction. `false`: another came first, nothing is written.
+    async fn put_invitation(&self, invitation: &Invitation, changes: &[NewChange]) -> Result<bool>;
+    /// The invitations of a workspace, newest first.
+    async fn invitations(&self, workspace: &str, limit: u32) -> Result<Vec<Invitation>>;
+    /// Those of a workspace that are to be looked at: their time has come, or the vendor told of their link since the last
+    /// look. Longest due first.
+    async fn due_invitations(&self, workspace: &str, now: Millis, limit: u32) -> Result<Vec<Invitation>>;
+    /// The workspaces that have such ones.
+    async fn workspaces_with_due_invitations(&self, now: Millis) -> Result<Vec<String>>;
+}
+
 /// Something a person has to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Review {
@@ -304,11 +319,33 @@ pub trait Reports: Send + Sync {
 
 /// All of it.
 pub trait Store:
-    ChangeLog + Entities + Settling + Mirrors + Leases + Workspaces + Credentials + Installs + Reports + Send + Sync
+    ChangeLog
+    + Entities
+    + Settling
+    + Mirrors
+    + Leases
+    + Workspaces
+    + Credentials
+    + Installs
+    + Invitations
+    + Reports
+    + Send
+    + Sync
 {
 }
 
 impl<T> Store for T where
-    T: ChangeLog + Entities + Settling + Mirrors + Leases + Workspaces + Credentials + Installs + Reports + Send + Sync
+    T: ChangeLog
+        + Entities
+        + Settling
+        + Mirrors
+        + Leases
+        + Workspaces
+        + Credentials
+        + Installs
+        + Invitations
+        + Reports
+        + Send
+        + Sync
 {
 }

@@ -28,8 +28,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::clock::Millis;
-use crate::model::{Action, ExternalId, Fields, Kind, Observation, Place, Standing, Step, System, Workspace};
+use crate::model::{
+    Action, ExternalId, Fields, InvitationState, Kind, Observation, Place, Standing, Step, System, Workspace,
+};
 pub use crate::model::{Expressed, Home, Terms, Unreadable};
+use crate::secret::Secret;
 use crate::verify::VerifiedWebhook;
 pub use inquiry::{Inquiry, Inspected, NotAsked};
 
@@ -162,6 +165,35 @@ pub trait Target: Terms {
     /// Lists the objects of a kind that are edited without a webhook (GHL's open tasks), a page at a time. Of a kind whose
     /// edits are all told, none.
     async fn untold(&self, kind: Kind, page: Option<&str>) -> Result<Page, SystemError>;
+}
+
+/// A system in which only a guest can book, by a link that one can make: good for one booking.
+#[async_trait]
+pub trait Inviting: Send + Sync {
+    /// Makes a link for a calendar (the vendor's id). Without a clear answer there may be one that nobody knows.
+    async fn invite(&self, calendar: &str) -> Result<OneTimeLink, SystemError>;
+    /// Has what happens to a link told to this address, each time with the token: it is the only proof of who tells it.
+    async fn watch(&self, link: &ExternalId, token: &Secret, notify: &str) -> Result<(), SystemError>;
+    /// How a link stands.
+    async fn look(&self, link: &ExternalId) -> Result<Looked, SystemError>;
+}
+
+/// A link by which one guest books once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OneTimeLink {
+    /// The vendor's id of it.
+    pub id: ExternalId,
+    /// The link. Whoever has it can book.
+    pub url: Secret,
+}
+
+/// How a link stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Looked {
+    /// `Open`, `Confirmed` or `Cancelled`.
+    pub state: InvitationState,
+    /// The booking made by it, if there is one, with its guest.
+    pub booking: Option<Observation>,
 }
 
 /// Why a call did not do what was asked.
@@ -367,6 +399,8 @@ pub struct Site {
     pub targets: BTreeMap<System, Arc<dyn Target>>,
     /// Those of them that people can ask by hand.
     pub inquiries: BTreeMap<System, Arc<dyn Inquiry>>,
+    /// Those of them in which guests can be invited to book.
+    pub inviting: BTreeMap<System, Arc<dyn Inviting>>,
     /// How long to wait for further changes of an object before acting on one; zero acts at once.
     pub quiet: Duration,
 }

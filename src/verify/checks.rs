@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName};
 use serde_json::Value;
 
-use super::{PublicKey, Refusal, SigningSecret, TokenDigest};
+use super::{PublicKey, RawWebhook, Refusal, SigningSecret, TokenDigest, push};
 use crate::clock::Millis;
 use crate::model::words;
 
@@ -23,6 +23,8 @@ words! {
         StandardWebhooks = "standard-webhooks",
         /// HMAC-SHA256 over the raw body, hex or base64, in a named header (a gateway in front).
         HmacSha256 = "hmac-sha256",
+        /// A fixed text in the body, where no header proves anything (TimeRex's push notifications). Proves the sender only.
+        BodyToken = "body-token",
     }
 }
 
@@ -39,6 +41,8 @@ pub enum Keys {
     StandardWebhooks(Vec<SigningSecret>),
     /// HMAC secrets.
     HmacSha256(Vec<SigningSecret>),
+    /// Tokens that stand in the body, known by their SHA-256.
+    BodyToken(Vec<TokenDigest>),
 }
 
 /// One way to prove a webhook, and what follows from the proof.
@@ -50,8 +54,8 @@ pub struct Check {
     pub speaks_for: Vec<String>,
     /// Whether a webhook proven so comes from the system's extension.
     pub extension: bool,
-    /// The header that carries the signature or token.
-    pub header: HeaderName,
+    /// The header that carries the signature or token; `None`: it stands in the body.
+    pub header: Option<HeaderName>,
     /// What is accepted.
     pub keys: Keys,
     /// From when on it proves nothing any more, if it ends (GHL's older signature).
@@ -69,6 +73,7 @@ impl Check {
             Keys::StaticToken(_) => Scheme::StaticToken,
             Keys::StandardWebhooks(_) => Scheme::StandardWebhooks,
             Keys::HmacSha256(_) => Scheme::HmacSha256,
+            Keys::BodyToken(_) => Scheme::BodyToken,
         }
     }
 
@@ -77,9 +82,17 @@ impl Check {
         self.until.is_some_and(|until| now >= until)
     }
 
+    /// Whether its header is there, or the body is one that carries its proof.
+    pub(super) fn is_offered(&self, raw: &RawWebhook) -> bool {
+        match self.keys {
+            Keys::BodyToken(_) => push::token(&raw.body).is_some(),
+            _ => self.is_in(&raw.headers),
+        }
+    }
+
     /// Whether its header is there. Empty and `N/A` (GHL's word for unsigned) count as not there.
-    pub fn is_offered(&self, headers: &HeaderMap) -> bool {
-        headers.get_all(&self.header).iter().any(|value| {
+    pub fn is_in(&self, headers: &HeaderMap) -> bool {
+        self.header.iter().flat_map(|header| headers.get_all(header)).any(|value| {
             let text = value.as_bytes().trim_ascii();
             !text.is_empty() && !text.eq_ignore_ascii_case(b"N/A")
         })

@@ -1,6 +1,6 @@
-//! The five schemes: whether one check proves one webhook.
+//! The schemes: whether one check proves one webhook.
 //!
-//! All but the static token cover the raw body, before anything reads it. A header that comes more than once is not
+//! All but the two fixed tokens cover the raw body, before anything reads it. A header that comes more than once is not
 //! believed. Sources: the vendors' own guides (GHL, TimeRex) and Standard Webhooks 1.0.
 
 use std::time::Duration;
@@ -11,7 +11,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderMap;
 use sha2::Sha256;
 
-use super::{Check, Keys, PublicKey, RawWebhook, Refusal, SigningSecret};
+use super::{Check, Keys, PublicKey, RawWebhook, Refusal, SigningSecret, TokenDigest, push};
 use crate::clock::Millis;
 
 /// How far `webhook-timestamp` may be from our clock, either way (Standard Webhooks).
@@ -22,13 +22,24 @@ const MOST_SIGNATURES: usize = 16;
 
 /// Whether the check proves the webhook. Gives the delivery id that the scheme itself carries, if it does.
 pub(super) fn prove(check: &Check, raw: &RawWebhook, now: Millis) -> Result<Option<String>, Refusal> {
-    let offered = single(&raw.headers, check.header.as_str())?;
+    let offered = match (&check.keys, &check.header) {
+        (Keys::BodyToken(tokens), _) => return in_body(tokens, &raw.body),
+        (_, Some(header)) => single(&raw.headers, header.as_str())?,
+        (_, None) => return Err(Refusal::Missing),
+    };
     let fits = match &check.keys {
         Keys::Ed25519(keys) | Keys::RsaSha256(keys) => signed(keys, offered, &raw.body),
         Keys::StaticToken(tokens) => tokens.iter().any(|token| token.fits(offered.as_bytes())),
         Keys::HmacSha256(secrets) => gateway(secrets, offered, &raw.body),
         Keys::StandardWebhooks(secrets) => return standard(secrets, offered, raw, now).map(Some),
+        Keys::BodyToken(_) => false,
     };
+    if fits { Ok(None) } else { Err(Refusal::Bad) }
+}
+
+fn in_body(tokens: &[TokenDigest], body: &[u8]) -> Result<Option<String>, Refusal> {
+    let offered = push::token(body).ok_or(Refusal::Missing)?;
+    let fits = tokens.iter().fold(false, |fits, token| token.fits(offered.as_bytes()) | fits);
     if fits { Ok(None) } else { Err(Refusal::Bad) }
 }
 

@@ -35,14 +35,15 @@ pub const ROOMS: &[Room] = &[
     // Seams, and what is behind them.
     room(&["store"], &["clock", "model"]),
     room(&["store/sql"], &["clock", "model", "store"]),
-    // Offsets between clocks, calls through a `Transport`, and the words that all systems' JSON shares stand here too.
-    room(&["systems"], &["clock", "model", "verify"]),
+    // Offsets between clocks, calls through a `Transport`, and the words that all systems' JSON shares stand here too. The
+    // link of an invitation is a secret.
+    room(&["systems"], &["clock", "model", "secret", "verify"]),
     room(&["systems/http_client"], &["systems"]),
     room(&["systems/extension"], &["clock", "ids", "model", "systems", "verify"]),
     room(&["systems/ghl"], &["clock", "model", "systems", "verify"]),
     // The doors of both read their extension's webhooks too.
     room(&["systems/timify"], &["clock", "model", "secret", "systems", "systems/extension", "verify"]),
-    room(&["systems/timerex"], &["clock", "model", "systems", "systems/extension", "verify"]),
+    room(&["systems/timerex"], &["clock", "model", "secret", "systems", "systems/extension", "verify"]),
     // The configuration may name a login, so the noun has a room of its own.
     room(&["credentials/login"], &["model", "secret"]),
     // A credential is what `systems` asks for one; tokens are fetched through its `Transport`.

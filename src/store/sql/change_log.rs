@@ -91,22 +91,28 @@ impl ChangeLog for Db {
 impl Db {
     async fn try_append(&self, changes: &[NewChange]) -> sqlx::Result<Vec<Appended>> {
         let mut tx = self.write().await?;
-        let mut order: Vec<usize> = (0..changes.len()).collect();
-        if matches!(tx, Either::Pg(_)) {
-            // Others append at the same time: with the keys in one order for all, they wait in one direction only.
-            order.sort_by_key(|at| &changes[*at].dedup);
-        }
-        let mut appended = vec![Appended::Duplicate(ChangeId(0)); changes.len()];
-        for at in order {
-            let row = insert(&mut tx, &changes[at]).await?;
-            if let Appended::New(id) = row {
-                place(&mut tx, id, &changes[at]).await?;
-            }
-            appended[at] = row;
-        }
+        let appended = append_all(&mut tx, changes).await?;
         tx.commit().await?;
         Ok(appended)
     }
+}
+
+/// Appends changes as part of a transaction.
+pub(super) async fn append_all(tx: &mut Tx, changes: &[NewChange]) -> sqlx::Result<Vec<Appended>> {
+    let mut order: Vec<usize> = (0..changes.len()).collect();
+    if matches!(tx, Either::Pg(_)) {
+        // Others append at the same time: with the keys in one order for all, they wait in one direction only.
+        order.sort_by_key(|at| &changes[*at].dedup);
+    }
+    let mut appended = vec![Appended::Duplicate(ChangeId(0)); changes.len()];
+    for at in order {
+        let row = insert(&mut *tx, &changes[at]).await?;
+        if let Appended::New(id) = row {
+            place(&mut *tx, id, &changes[at]).await?;
+        }
+        appended[at] = row;
+    }
+    Ok(appended)
 }
 
 /// Inserts a change and its body, unless its key is there. On PostgreSQL an insert waits for another transaction that has

@@ -10,6 +10,7 @@ mod dialect;
 mod entities;
 mod error;
 mod installs;
+mod invitations;
 mod leases;
 mod mirrors;
 mod pool;

@@ -40,6 +40,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../../migrations/postgres/0002_installs.sql"),
     ),
     (
+        3,
+        "invitations",
+        include_str!("../../../migrations/sqlite/0003_invitations.sql"),
+        include_str!("../../../migrations/postgres/0003_invitations.sql"),
+    ),
+    (
         5,
         "within",
         include_str!("../../../migrations/sqlite/0005_within.sql"),

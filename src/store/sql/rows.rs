@@ -8,8 +8,8 @@ use super::row_ref::RowRef;
 use super::{Result, StoreError};
 use crate::clock::Millis;
 use crate::model::{
-    Attempt, Change, ChangeId, Conflict, Entity, EntityId, ExternalId, Field, Install, InstallKey, Lease, Life, Link,
-    Mirror, NewChange, Stamp, Stamped, VerdictRow,
+    Attempt, Change, ChangeId, Conflict, Entity, EntityId, ExternalId, Field, Install, InstallKey, Invitation, Lease,
+    Life, Link, Mirror, NewChange, Stamp, Stamped, VerdictRow,
 };
 use crate::store::Review;
 
@@ -363,6 +363,48 @@ impl TryFrom<InstallRow> for Install {
             expires: row.expires.map(Millis),
             generation: row.generation,
             changed: Millis(row.changed),
+        })
+    }
+}
+
+row!(InvitationRow {
+    id: String,
+    workspace: String,
+    contact: String,
+    calendar: String,
+    written_to: String,
+    state: String,
+    link: Option<String>,
+    booking: Option<String>,
+    watched: bool,
+    reason: Option<String>,
+    made: i64,
+    looked: i64,
+    due: Option<i64>,
+    idle: i64,
+    rev: i64,
+});
+
+impl TryFrom<InvitationRow> for Invitation {
+    type Error = StoreError;
+    fn try_from(row: InvitationRow) -> Result<Self> {
+        let at = RowRef::new("invitations", &row.id);
+        Ok(Self {
+            id: at.word("id", &row.id)?,
+            workspace: row.workspace,
+            contact: at.word("contact", &row.contact)?,
+            calendar: row.calendar,
+            written_to: at.word("written_to", &row.written_to)?,
+            state: at.word("state", &row.state)?,
+            link: row.link.map(ExternalId),
+            booking: row.booking.map(ExternalId),
+            watched: row.watched,
+            reason: row.reason,
+            made: Millis(row.made),
+            looked: Millis(row.looked),
+            due: row.due.map(Millis),
+            idle: at.number("idle", row.idle)?,
+            rev: row.rev,
         })
     }
 }

@@ -1,4 +1,5 @@
-//! Reads TimeRex's webhooks: `event_confirmed` and `event_cancelled`, the only two.
+//! Reads TimeRex's webhooks: `event_confirmed` and `event_cancelled`, the only two; and what it tells of one-time links that
+//! we watch, which is a hint: the link is looked at next, and the row itself ends here.
 //!
 //! In: a verified webhook, or the body of a kept change. Out: its envelope; one observation. There is no delivery id: team,
 //! booking and type make two deliveries one, as each booking is confirmed once and cancelled at most once.
@@ -7,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::{Team, bookings};
 use crate::clock::Millis;
-use crate::model::{Kind, Observation, Standing};
+use crate::model::{ExternalId, Kind, Observation, Standing};
 use crate::systems::extension::door as extension;
 use crate::systems::{Door, Envelope, Unreadable, wire};
 use crate::verify::VerifiedWebhook;
@@ -45,6 +46,9 @@ pub(super) fn read_envelope(body: &[u8]) -> Envelope {
     let Ok(json) = serde_json::from_slice::<Json>(body) else {
         return Envelope::unparsed("the body is not JSON");
     };
+    if let Some(link) = json["webhook_type"].is_null().then(|| wire::id(&json["one_time_url"]["id"])).flatten() {
+        return told_of_link(link, json["status"].as_str().unwrap_or_default());
+    }
     let Some(label) = json["webhook_type"].as_str() else {
         return Envelope::unparsed("the body has no `webhook_type`");
     };
@@ -66,6 +70,17 @@ pub(super) fn read_envelope(body: &[u8]) -> Envelope {
         at: wire::instant(&json["event"][bookings::moment(cancels == Some(true))]),
         standing,
         reason: reason.map(str::to_owned),
+    }
+}
+
+/// The envelope of a push. It names no account, and no two of them can be told apart: a link may be told of again.
+fn told_of_link(link: ExternalId, status: &str) -> Envelope {
+    Envelope {
+        label: format!("one_time_url.{status}"),
+        object: Some(link),
+        standing: Standing::NotMirrored,
+        reason: Some("a hint: the one-time link is looked at next".to_owned()),
+        ..Envelope::unparsed("")
     }
 }
 

@@ -9,6 +9,7 @@ mod bookings;
 mod door;
 mod guests;
 mod inspect;
+mod invitations;
 mod terms;
 #[cfg(test)]
 mod tests;

@@ -146,6 +146,16 @@ fn an_envelope_names_team_booking_type_and_moment() {
 }
 
 #[rstest]
+#[case::confirmed(fixture!("push_one_time_url_confirmed"), "one_time_url.confirmed")]
+#[case::cancelled(fixture!("push_one_time_url_cancelled"), "one_time_url.cancelled")]
+fn what_is_told_of_a_link_is_a_hint_about_it_and_names_no_account(#[case] body: &str, #[case] label: &str) {
+    let envelope = read_envelope(body.as_bytes());
+    assert_eq!((envelope.label.as_str(), envelope.standing), (label, Standing::NotMirrored));
+    assert_eq!(envelope.object, Some(ExternalId::new("7777eeee8888ffff9999")));
+    assert_eq!((envelope.account, envelope.delivery), (None, None));
+}
+
+#[rstest]
 #[case("confirmed", "confirmed")]
 #[case("new", "confirmed")]
 #[case("showed", "confirmed")]

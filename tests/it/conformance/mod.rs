@@ -3,6 +3,7 @@
 mod change_log;
 mod entities;
 mod installs;
+mod invitations;
 mod leases;
 mod mirrors;
 mod opening;

@@ -77,7 +77,8 @@ async fn polling(bench: &Bench, calls: u32) -> (Database, Reconciler, Site) {
     };
     let workspace = Workspace { name: "main".to_owned(), ..Workspace::default() };
     let ghl: Arc<dyn Target> = Arc::new(bench.ghl_within(budget.of("main", System::Ghl)));
-    let site = Site { workspace, targets: [(System::Ghl, ghl)].into(), inquiries: [].into(), quiet: Duration::ZERO };
+    let targets = [(System::Ghl, ghl)].into();
+    let site = Site { workspace, targets, inquiries: [].into(), inviting: [].into(), quiet: Duration::ZERO };
     (database, reconciler, site)
 }
 

@@ -9,6 +9,7 @@ mod extension_example;
 mod fields;
 mod first_run;
 mod intake;
+mod invitations;
 mod kill;
 mod lanes;
 mod limits;

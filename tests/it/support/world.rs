@@ -232,6 +232,12 @@ impl World {
         serde_json::from_str(&text).unwrap_or_default()
     }
 
+    /// The status that the sandbox's control API answers an order with, which it may refuse.
+    pub async fn ordered(&self, path: &str, body: Value) -> StatusCode {
+        let request = self.client.post(format!("{}/control/{path}", self.base));
+        request.header("content-type", "application/json").body(body.to_string()).send().await.unwrap().status()
+    }
+
     /// A person's edit in a workspace's account: `system` is `ghl`, `timify+` (its extension) and so on, `what` is for example
     /// `update contact`, `with` holds `id`, `parent` and `fields`. Gives the object's id.
     pub async fn edit(&self, at: usize, system: &str, what: &str, with: Value) -> String {

@@ -1,0 +1,219 @@
+//! Corrections: what a person at Lockstep, or a rule, wants to be true of one of our own entities.
+//!
+//! In: a change of origin `operator` or `rule`, whose body is a [`Correction`]. Out: the entity as it then stands, made if it
+//! is new, and the mirrors that owe it to the systems. No snapshot tells what changed, so the author says what was seen:
+//! the edit is later than that, and anything newer than both wins over it.
+
+use std::collections::BTreeMap;
+
+use super::{Case, RACES, Resolver, Ruling, conclude};
+use crate::clock::Millis;
+use crate::model::{
+    Author, Change, Conflict, Correction, Entity, Field, Finding, Lease, Life, Order, Origin, Outcome, Stamp, System,
+    Value,
+};
+use crate::store::{Result, Settled, Settlement};
+use crate::systems::Site;
+
+/// Who speaks in a change that is a correction.
+pub(super) fn author(origin: Origin) -> Option<Author> {
+    match origin {
+        Origin::Operator => Some(Author::Operator),
+        Origin::Rule => Some(Author::Rule),
+        Origin::Webhook | Origin::Read | Origin::Listing => None,
+    }
+}
+
+impl Resolver {
+    /// Decides a correction.
+    pub(super) async fn correct(&self, site: &Site, lease: &Lease, change: &Change, author: Author) -> Result<Settled> {
+        let correction: Correction = match serde_json::from_slice(&change.said.body) {
+            Ok(correction) => correction,
+            Err(error) => {
+                let unreadable = Ruling::ended(None, Outcome::Unparsed, error.to_string());
+                return self.end(lease, change, vec![unreadable]).await;
+            }
+        };
+        for _ in 0..RACES {
+            let now = self.clock.now();
+            let mut settlement = Settlement::new(lease.clone(), now);
+            let ruling = self.correct_once(site, change, &correction, author, &mut settlement).await?;
+            let settlement = conclude(settlement, change, now, &[ruling]);
+            let settled = self.settling.settle(&settlement).await?;
+            if settled != Settled::Moved {
+                return Ok(settled);
+            }
+        }
+        // Still in the inbox: the next step takes it up again.
+        Ok(Settled::Moved)
+    }
+
+    async fn correct_once(
+        &self,
+        site: &Site,
+        change: &Change,
+        correction: &Correction,
+        author: Author,
+        settlement: &mut Settlement,
+    ) -> Result<Ruling> {
+        let (workspace, now) = (&site.workspace.name, settlement.now);
+        let Some(mut case) = self.subject(workspace, correction, now).await? else {
+            let why = "the contact that it would belong to is no longer kept";
+            return Ok(Ruling::ended(None, Outcome::Superseded, why));
+        };
+        let id = case.whole.entity.id;
+        if case.whole.entity.workspace != *workspace || case.whole.entity.kind != correction.kind {
+            let why = "it names an entity of another workspace or kind";
+            return Ok(Ruling::ended(None, Outcome::Unparsed, why));
+        }
+        if !case.whole.entity.is_live() {
+            return Ok(Ruling::ended(Some(id), Outcome::Superseded, "it was deleted, and deleted stays deleted"));
+        }
+        let made = Made { t: change.said.at.unwrap_or(change.said.received), author, of: change.said.system };
+        let (findings, conflicts) = apply(&mut case.whole.entity, correction, &made, &site.workspace.policy.order);
+        case.keep(conflicts, Some(change.id));
+        let booked = case.asks_for_bookings() && self.lookup.is_booked(id).await?;
+        case.spread(site, booked, now, now);
+        case.into_settlement(settlement);
+        let (outcome, why) = summary(&findings);
+        Ok(Ruling::Ended { entity: Some(id), outcome, findings, why: why.to_owned() })
+    }
+
+    /// What is corrected, or made; `None`: the contact that it would belong to is not there.
+    async fn subject(&self, workspace: &str, correction: &Correction, now: Millis) -> Result<Option<Case>> {
+        if let Some(case) = self.present(correction.entity).await? {
+            return Ok(Some(case));
+        }
+        let mut entity = Entity::new(correction.entity, workspace, correction.kind, now);
+        if let Some(parent) = correction.parent {
+            let Some(parent) = self.present(parent).await? else { return Ok(None) };
+            entity.parent = Some(parent.whole.entity.id);
+        }
+        Ok(Some(Case::new(entity)))
+    }
+
+    /// An entity, or the one that it turned out to be.
+    async fn present(&self, mut id: crate::model::EntityId) -> Result<Option<Case>> {
+        loop {
+            let Some(whole) = self.lookup.whole(id).await? else { return Ok(None) };
+            let Life::Merged(other) = whole.entity.life else { return Ok(Some(Case::of(whole))) };
+            id = other;
+        }
+    }
+}
+
+/// When a correction was made, by whom, and which system it is about.
+struct Made {
+    t: Millis,
+    author: Author,
+    of: System,
+}
+
+/// Sets what is to be true, field by field; what has a newer stamp stays, and the correction's value is kept as the loser.
+fn apply(
+    entity: &mut Entity,
+    correction: &Correction,
+    made: &Made,
+    order: &Order,
+) -> (BTreeMap<Field, Finding>, Vec<Conflict>) {
+    let (mut findings, mut conflicts) = (BTreeMap::new(), Vec::new());
+    for (field, value) in &correction.fields {
+        let saw = correction.saw.get(field).copied().unwrap_or(Stamp::NEVER);
+        let stamp = order.after(saw, made.t, made.author);
+        let (before, known) = (entity.value(field).clone(), entity.stamp(field));
+        let newer = order.key(stamp) > order.key(known);
+        let finding = match (before == *value, newer) {
+            (true, false) => Finding::Unchanged,
+            (true, true) => Finding::Agreed,
+            (false, true) => Finding::Taken,
+            (false, false) => {
+                conflicts.push(lost(field, made.of, (value, stamp), (before, known)));
+                Finding::Lost
+            }
+        };
+        if newer {
+            entity.set(field.clone(), value.clone(), stamp);
+        }
+        if finding != Finding::Unchanged {
+            findings.insert(field.clone(), finding);
+        }
+    }
+    (findings, conflicts)
+}
+
+fn lost(field: &Field, system: System, lost: (&Value, Stamp), won: (Value, Stamp)) -> Conflict {
+    Conflict {
+        field: field.clone(),
+        system,
+        lost: lost.0.clone(),
+        lost_stamp: lost.1,
+        won: won.0,
+        won_stamp: won.1,
+        rule: "newer".to_owned(),
+    }
+}
+
+fn summary(findings: &BTreeMap<Field, Finding>) -> (Outcome, &'static str) {
+    if findings.values().any(|finding| *finding == Finding::Lost) {
+        (Outcome::Conflict, "a newer value is true; this one is kept")
+    } else if findings.is_empty() {
+        (Outcome::Echo, "it says what was known")
+    } else {
+        (Outcome::Applied, "its values are true now")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::model::{EntityId, Kind};
+
+    fn stamp(t: i64, author: Author) -> Stamp {
+        Stamp::new(Millis(t), author)
+    }
+
+    fn entity() -> Entity {
+        let mut entity = Entity::new(EntityId(Uuid::from_u128(1)), "main", Kind::Contact, Millis(0));
+        entity.set(Field::CITY, Value::text("Osaka"), stamp(100_000, Author::Ghl));
+        entity
+    }
+
+    /// What becomes of a city that an operator sets at this time, having seen the value with this stamp.
+    fn city(to: &str, t: i64, saw: Option<Stamp>) -> (Entity, BTreeMap<Field, Finding>, usize) {
+        let mut entity = entity();
+        let correction = Correction {
+            kind: Kind::Contact,
+            entity: entity.id,
+            parent: None,
+            fields: [(Field::CITY, Value::text(to))].into(),
+            saw: saw.map(|saw| (Field::CITY, saw)).into_iter().collect(),
+        };
+        let made = Made { t: Millis(t), author: Author::Operator, of: System::Ghl };
+        let (findings, conflicts) = apply(&mut entity, &correction, &made, &Order::default());
+        (entity, findings, conflicts.len())
+    }
+
+    #[test]
+    fn it_is_later_than_what_its_author_saw_even_by_a_clock_that_is_ahead() {
+        let (entity, findings, lost) = city("Kobe", 90_000, Some(stamp(100_000, Author::Ghl)));
+        assert_eq!((entity.value(&Field::CITY), lost), (&Value::text("Kobe"), 0));
+        assert_eq!(findings, [(Field::CITY, Finding::Taken)].into());
+        assert_eq!(entity.stamp(&Field::CITY).author, Author::Operator);
+    }
+
+    #[test]
+    fn an_edit_that_came_after_what_its_author_saw_wins_and_it_is_kept() {
+        let (entity, findings, lost) = city("Kobe", 90_000, Some(stamp(50_000, Author::Ghl)));
+        assert_eq!((entity.value(&Field::CITY), lost), (&Value::text("Osaka"), 1));
+        assert_eq!(summary(&findings).0, Outcome::Conflict);
+        assert_eq!(city("Kobe", 120_000, None).0.value(&Field::CITY), &Value::text("Kobe"));
+    }
+
+    #[test]
+    fn said_again_it_changes_nothing() {
+        let (again, findings, lost) = city("Osaka", 90_000, None);
+        assert_eq!((again, findings.len(), lost), (entity(), 0, 0));
+    }
+}
