@@ -296,6 +296,77 @@ fn a_forged_delivery_has_the_right_form_and_proves_nothing() {
     assert!(missing.iter().all(|(name, _)| name != "x-timerex-authorization"));
 }
 
+#[rstest::rstest]
+#[case::forbidden(json!({ "toNotify": false }), &[])]
+#[case::left_open(json!({}), &["default", "default"])]
+#[case::asked(json!({ "toNotify": true }), &["asked", "asked"])]
+fn ghls_calls_about_appointments_are_written_down_where_they_let_it_write_to_the_contact(
+    #[case] said: Value,
+    #[case] reasons: &'static [&'static str],
+) {
+    let settings = SandboxSettings::example();
+    let (mut sandbox, account) = (Sandbox::new(&settings), &settings.workspaces[0]);
+    let fields = json!({ "firstName": "Hanako" });
+    let [action, kind] = ["create", "contact"].map(str::to_owned);
+    let edit = Edit { action, kind, account: account.ghl_location.clone(), id: None, parent: None, fields };
+    let (contact, _) = sandbox.edit(NOW, StandIn::vendor(System::Ghl), &edit).unwrap();
+    let mut call = |method: &str, path: &str, mut body: Value| -> Value {
+        body.as_object_mut().unwrap().extend(said.as_object().unwrap().clone());
+        let request = http::Request::builder().method(method).uri(format!("/ghl/calendars/events/appointments{path}"));
+        let request = request.header("authorization", format!("Bearer {}", account.ghl_token));
+        let request = request.header("version", "2021-04-15").header("content-type", "application/json");
+        let response = sandbox.answer(NOW, request.body(body.to_string().into()).unwrap()).response;
+        serde_json::from_slice(response.body()).unwrap()
+    };
+    let made = json!({
+        "calendarId": account.ghl_calendar, "locationId": account.ghl_location, "contactId": contact,
+        "startTime": "2026-04-04T09:00:00Z", "ignoreFreeSlotValidation": true,
+    });
+    let id = call("POST", "", made)["id"].as_str().unwrap().to_owned();
+    call("PUT", &format!("/{id}"), json!({ "title": "Second talk", "ignoreFreeSlotValidation": true }));
+    let state = sandbox.state();
+    let notified = state["ghl"]["notified"].as_array().unwrap();
+    let told: Vec<_> = notified.iter().map(|row| row["reason"].as_str().unwrap()).collect();
+    assert_eq!(told, reasons);
+    assert!(notified.iter().all(|row| row["id"] == id.as_str()));
+}
+
+/// The header names of a delivery, as documented for it.
+fn documented_headers(path: &str) -> Vec<String> {
+    let path = format!("{}/tests/fixtures/{path}.json", env!("CARGO_MANIFEST_DIR"));
+    let headers: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let mut names: Vec<_> = headers.as_object().unwrap().keys().cloned().collect();
+    names.retain(|name| name != "content-type");
+    names.sort();
+    names
+}
+
+#[test]
+fn timerex_proves_itself_under_either_header() {
+    let cases = [("x-timerex-authorization", "webhook_headers"), ("authorization", "webhook_headers_legacy")];
+    for (header, documented) in cases {
+        let mut settings = SandboxSettings::example();
+        settings.timerex_header = header.to_owned();
+        let account = &settings.workspaces[0];
+        let headers = Signer::new(&settings).unwrap().headers(TIMEREX, &account.timerex_team, "m", NOW, b"{}");
+        let mut names: Vec<_> = headers.iter().map(|(name, _)| name.clone()).collect();
+        names.sort();
+        assert_eq!(names, documented_headers(&format!("timerex/{documented}")));
+        let (_, token) = headers.iter().find(|(name, _)| name == header).unwrap();
+        assert_eq!(*token, account.timerex_webhook_token);
+    }
+}
+
+#[test]
+fn timify_proves_itself_by_the_header_that_was_chosen() {
+    let mut settings = SandboxSettings::example();
+    settings.timify_header = ("x-your-chosen-header".into(), "YOUR_CHOSEN_SECRET".into());
+    let headers = Signer::new(&settings).unwrap().headers(StandIn::vendor(System::Timify), "", "m", NOW, b"{}");
+    let names: Vec<_> = headers.iter().map(|(name, _)| name.clone()).collect();
+    assert_eq!(names, documented_headers("timify/assumed/timify_webhook_headers"));
+    assert_eq!(headers[0].1, "YOUR_CHOSEN_SECRET");
+}
+
 type Heard = (http::HeaderMap, Bytes);
 
 /// A receiver that answers 500 to the first try and 200 to all others.

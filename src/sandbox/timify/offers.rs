@@ -20,7 +20,7 @@ impl Offer {
     }
 
     fn record(self, one: &Bookable, known: &TimifyCompany) -> Value {
-        if self == Self::Service { one.service_record(known) } else { one.resource_record() }
+        if self == Self::Service { one.as_offered(known) } else { one.as_place() }
     }
 
     /// The names of the webhooks of making, changing, deleting one.
@@ -34,7 +34,7 @@ impl Offer {
 
 impl Bookable {
     /// A service, with the resources that are able to do it: here, all.
-    pub(super) fn service_record(&self, known: &TimifyCompany) -> Value {
+    pub(super) fn as_offered(&self, known: &TimifyCompany) -> Value {
         let able: Vec<_> = known.resources.iter().map(|one| one.id.as_str()).collect();
         json!({
             "id": self.id, "externalId": self.external_id, "name": self.name, "duration": self.duration,
@@ -43,7 +43,7 @@ impl Bookable {
     }
 
     /// A resource as an appointment shows it: with its category.
-    pub(super) fn resource_record(&self) -> Value {
+    pub(super) fn as_place(&self) -> Value {
         json!({
             "id": self.id, "externalId": self.external_id, "name": self.name, "email": "",
             "category": {

@@ -75,7 +75,7 @@ impl Company {
             "hasNotifyCustomers": wish.notify.unwrap_or(self.switches.notifies_by_default), "hasNotifyResources": false,
             "isCourse": wish.course.unwrap_or(false), "maxParticipants": count.max(1), "participants": count,
             "customers": customers, "singleCustomers": single, "resources": self.places(wish),
-            "serviceId": wish.service, "service": offer.map(|known| known.service_record(&self.known)),
+            "serviceId": wish.service, "service": offer.map(|known| known.as_offered(&self.known)),
             "recurring": wish.recurring.as_ref().map(|rule| rule.record(one.start())),
             "bookings": one.bookings(self.switches.renumbers_series), "enterpriseId": self.known.enterprise,
             "scheduledForDeletionAt": one.deleted.map(seconds),
@@ -106,7 +106,7 @@ impl Company {
     fn places(&self, wish: &Wish) -> Vec<Value> {
         let ids = wish.resources.iter().flatten();
         let known = ids.filter_map(|id| self.known.resources.iter().find(|known| known.id == *id));
-        known.map(super::Bookable::resource_record).collect()
+        known.map(super::Bookable::as_place).collect()
     }
 }
 
