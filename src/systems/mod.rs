@@ -24,6 +24,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::clock::Millis;
 use crate::model::{Action, ExternalId, Fields, Kind, Observation, Place, Standing, Step, System, Workspace};
@@ -121,6 +122,8 @@ pub struct Wanted {
     pub parent: Option<ExternalId>,
     /// Its values, in the system's own terms.
     pub fields: Fields,
+    /// The key of a create that was sent for it before, if what became of that is not known.
+    pub key: Option<Uuid>,
 }
 
 /// One page of what changed in a system.
