@@ -217,13 +217,11 @@ impl<N: Target> Target for Combined<N> {
     }
 
     async fn apply(&self, step: &Step) -> Result<Answer, SystemError> {
-        match (self.tagger(step.kind), step.action) {
-            (Some(extension), Action::AddTags | Action::RemoveTags) => extension.apply(step).await,
-            _ => {
-                let answer = self.owner(step.kind).apply(step).await?;
-                Ok(Answer { shown: answer.shown.map(|shown| self.own(shown)), ..answer })
-            }
+        if let (Some(extension), Action::AddTags | Action::RemoveTags) = (self.tagger(step.kind), step.action) {
+            return extension.apply(step).await;
         }
+        let answer = self.owner(step.kind).apply(step).await?;
+        Ok(Answer { shown: answer.shown.map(|shown| self.own(shown)), ..answer })
     }
 
     fn granted(&self, kind: Kind, action: Action) -> Result<(), SystemError> {

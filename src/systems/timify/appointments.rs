@@ -70,7 +70,7 @@ pub(super) fn customer(record: &Json) -> Option<ExternalId> {
     const IDS: &[&str] = &["/id", "/_id", "/customerId", "/customer_id", "/customer/id", "/customer"];
     let of = |one: &Json| wire::id(one).or_else(|| wire::id(wire::first(one, IDS)));
     let lists = [&record["customers"], &record["singleCustomers"]];
-    let listed = lists.into_iter().flat_map(|list| wire::items(list)).find_map(of);
+    let listed = lists.into_iter().flat_map(wire::items).find_map(of);
     listed.or_else(|| wire::id(wire::first(record, &["/customerId", "/customer_id", "/customer/id"])))
 }
 

@@ -19,15 +19,14 @@ const SERIES: &str = "it is one of a series in TIMIFY, and a series is only chan
 
 impl Timify {
     pub(super) async fn create(&self, step: &Step) -> Result<Answer, SystemError> {
-        let (status, json) = match step.kind {
-            Kind::Contact => self.write_customer(Method::POST, "/v1/customers", step).await?,
-            _ => {
-                let mut body = self.appointment_body(step)?;
-                if let Some(customer) = &step.parent {
-                    body["customer_id"] = json!(customer.as_str());
-                }
-                self.ask(Method::POST, self.collection(step.kind)?, Some(body), true).await?
+        let (status, json) = if step.kind == Kind::Contact {
+            self.write_customer(Method::POST, "/v1/customers", step).await?
+        } else {
+            let mut body = self.appointment_body(step)?;
+            if let Some(customer) = &step.parent {
+                body["customer_id"] = json!(customer.as_str());
             }
+            self.ask(Method::POST, self.collection(step.kind)?, Some(body), true).await?
         };
         // Made, but under which id? Only a look tells.
         let id = wire::id(wire::first(&json, &["/data/id", "/data/_id"])).ok_or_else(|| SystemError::Unclear {
