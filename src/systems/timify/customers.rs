@@ -142,16 +142,24 @@ impl<'a> Card<'a> {
         names.into_iter().filter_map(read).collect()
     }
 
-    /// The tags of a customer, if there is a field for them.
+    /// The tags of a customer, if there is a field for them; a field of options may show a list. Any other form says nothing.
     pub(super) fn tags(&self, customer: &Json) -> Option<BTreeSet<Field>> {
         let slot = Slot { id: Some(self.tags_id()?), key: None, phone: false };
-        Some(tags::read(held(customer, &slot).as_str().unwrap_or_default()))
+        match held(customer, &slot) {
+            Json::Null => Some(BTreeSet::new()),
+            Json::String(text) => Some(tags::read(text)),
+            Json::Array(items) => Some(items.iter().filter_map(Json::as_str).flat_map(tags::read).collect()),
+            _ => None,
+        }
     }
 
-    /// The notes text of a customer, as it stands there; if there is a field for it.
+    /// The notes text of a customer, as it stands there; if there is a field for it, and it is a text.
     pub(super) fn notes<'j>(&self, customer: &'j Json) -> Option<&'j str> {
         let slot = Slot { id: Some(self.notes_id()?), key: Some(NOTES), phone: false };
-        Some(held(customer, &slot).as_str().unwrap_or_default())
+        match held(customer, &slot) {
+            Json::Null => Some(""),
+            other => other.as_str(),
+        }
     }
 
     fn read(&self, field: &Field, json: &Json, is_phone: bool) -> Value {

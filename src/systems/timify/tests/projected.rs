@@ -275,6 +275,19 @@ async fn the_tags_of_a_customer_stand_in_the_field_of_that_label() {
     assert_eq!((held, read.all_tags, timify.tags()), (vec!["new client", "vip"], true, Home::Projected));
 }
 
+#[rstest]
+#[case::empty(json!(null), Some(vec![]))]
+#[case::options(json!(["VIP", "new client"]), Some(vec!["new client", "vip"]))]
+#[case::something_else(json!({ "selected": [1] }), None)]
+#[tokio::test]
+async fn a_value_that_is_no_text_removes_no_tags(#[case] value: Json, #[case] expected: Option<Vec<&str>>) {
+    let record = json!({ "data": { "id": "c1", "fields": [{ "id": "f9", "value": value }] } });
+    let (timify, _) = projecting(tagged(false), [with_tags(), told(200, record)]);
+    let read = timify.read(&place(Kind::Contact, "c1")).await.unwrap().observation;
+    let held: Vec<_> = read.fields().unwrap().keys().filter_map(Field::as_tag).collect();
+    assert_eq!((read.all_tags, held), (expected.is_some(), expected.unwrap_or_default()));
+}
+
 #[tokio::test]
 async fn a_tag_is_written_with_the_whole_list() {
     let (timify, script) = projecting(tagged(false), [with_tags(), done()]);
