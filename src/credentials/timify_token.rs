@@ -1,8 +1,9 @@
 //! The TIMIFY credential: an app id and secret, exchanged for an access token that serves all companies of the app.
 //!
-//! In: requests to sign. Out: requests with an `Authorization` header. One exchange is in flight at a time, and a token is
-//! renewed a minute before it ends. Renewing exchanges the app id and secret again: the vendor's names for the fields of
-//! its refresh call are not documented, and the exchange is. Vendor source: docs.timify.dev, `POST /v1/auth/token`.
+//! In: requests to sign. Out: requests with an `Authorization` header. One exchange is in flight at a time, for all tasks. A token
+//! is renewed before its end by the refresh token that came with it, and where that is not taken, by exchanging the app id and
+//! secret again. Vendor source: docs.timify.dev, `POST /v1/auth/token` and `POST /v1/auth/refresh-token`; of the latter only the
+//! path is known, so the names of the exchange's answer are used, and each plausible one is read.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,10 +21,19 @@ use crate::model::System;
 use crate::secret::Secret;
 use crate::systems::{Credential, SystemError, Transport, Version};
 
-/// A token is renewed this long before its end.
+/// A token is renewed this long before its end, or after three quarters of its life if that is earlier.
 const MARGIN: Duration = Duration::from_mins(1);
 /// How long a token is trusted when the vendor does not say.
 const UNSAID: Duration = Duration::from_mins(10);
+/// How soon after its making a token that took a refused one's place is not doubted again.
+const DOUBT: Duration = Duration::from_mins(1);
+/// From here on an `expires` is no length in seconds but an instant: 2001 in seconds and in milliseconds.
+const EPOCH_SECONDS: i64 = 1_000_000_000;
+const EPOCH_MILLIS: i64 = EPOCH_SECONDS * 1_000;
+
+const ACCESS: &[&str] = &["accessToken", "access_token", "token"];
+const REFRESH: &[&str] = &["refreshToken", "refresh_token"];
+const LIFE: &[&str] = &["expires", "expiresIn", "expires_in"];
 
 /// What the credential needs to know.
 pub struct TimifyApp {
@@ -38,9 +48,14 @@ pub struct TimifyApp {
 }
 
 struct Token {
-    secret: Secret,
+    access: Secret,
+    refresh: Option<Secret>,
     version: Version,
+    made: Millis,
+    /// When to renew it.
     renew: Millis,
+    /// Whether it took the place of one that the vendor refused.
+    amends: bool,
 }
 
 /// Exchanges, keeps and renews the token of one TIMIFY app.
@@ -62,50 +77,109 @@ impl TimifyToken {
         let mut held = self.token.lock().await;
         let now = self.clock.now();
         if let Some(token) = held.as_ref().filter(|token| now < token.renew) {
-            return Ok((token.secret.clone(), token.version));
+            return Ok((token.access.clone(), token.version));
         }
-        let version = Version(held.as_ref().map_or(0, |token| token.version.0) + 1);
-        let (secret, renew) = self.exchange(now).await?;
-        *held = Some(Token { secret: secret.clone(), version, renew });
-        Ok((secret, version))
+        let before = held.as_ref();
+        let version = Version(before.map_or(0, |token| token.version.0) + 1);
+        let refused = before.is_some_and(|token| token.renew == REFUSED);
+        let answer = self.renew(before.and_then(|token| token.refresh.as_ref())).await?;
+        let token = Token { version, amends: refused, ..answer.read(now)? };
+        let signed = (token.access.clone(), version);
+        *held = Some(token);
+        Ok(signed)
     }
 
-    async fn exchange(&self, now: Millis) -> Result<(Secret, Millis), SystemError> {
+    /// By the refresh token; by the app's secret if there is none, or it does not lead to a new token.
+    async fn renew(&self, refresh: Option<&Secret>) -> Result<Answer, SystemError> {
+        if let Some(refresh) = refresh {
+            let token = refresh.expose();
+            // The name is not documented: it is given in both spellings.
+            let body = json!({ "refreshToken": token, "refresh_token": token });
+            match self.post("refresh-token", &body).await {
+                Ok(answer) if answer.has_token() => return Ok(answer),
+                Err(wait @ SystemError::Wait { .. }) => return Err(wait),
+                _ => {}
+            }
+        }
         let body = json!({ "appid": self.app.app_id, "appsecret": self.app.app_secret.expose() });
+        self.post("token", &body).await
+    }
+
+    async fn post(&self, what: &str, body: &Value) -> Result<Answer, SystemError> {
         let request = Request::builder()
             .method(Method::POST)
-            .uri(format!("{}/v1/auth/token", self.app.base_url.trim_end_matches('/')))
+            .uri(format!("{}/v1/auth/{what}", self.app.base_url.trim_end_matches('/')))
             .header(CONTENT_TYPE, "application/json")
             .body(Bytes::from(body.to_string()))
             .map_err(|error| unavailable(None, &error.to_string()))?;
         let response = self.transport.send(request).await.map_err(|error| unavailable(None, &error.to_string()))?;
-        read(response.status(), response.body(), now)
+        Answer::of(response.status(), response.body())
     }
 }
+
+/// When a token is to be renewed that the vendor refused: at once.
+const REFUSED: Millis = Millis(i64::MIN);
 
 fn unavailable(status: Option<u16>, reason: &str) -> SystemError {
     SystemError::Unavailable { system: System::Timify, status, reason: format!("no access token: {reason}") }
 }
 
-/// The token, and when to renew it.
-fn read(status: StatusCode, body: &[u8], now: Millis) -> Result<(Secret, Millis), SystemError> {
-    let (system, code) = (System::Timify, status.as_u16());
-    match status {
-        status if status.is_success() => {}
-        StatusCode::TOO_MANY_REQUESTS => return Err(SystemError::Wait { system, status: code, after: None }),
-        status if status.is_server_error() => return Err(unavailable(Some(code), "the vendor failed")),
-        _ => {
-            let reason = "the app id and secret were not taken".to_owned();
-            return Err(SystemError::Unauthorized { system, status: code, reason });
+/// A successful answer to an exchange.
+struct Answer {
+    status: u16,
+    json: Value,
+}
+
+impl Answer {
+    fn of(status: StatusCode, body: &[u8]) -> Result<Self, SystemError> {
+        let (system, code) = (System::Timify, status.as_u16());
+        match status {
+            status if status.is_success() => {
+                let json: Value = serde_json::from_slice(body).unwrap_or_default();
+                // Other answers of the vendor stand in an envelope.
+                let json = if json["data"].is_object() { json["data"].clone() } else { json };
+                Ok(Self { status: code, json })
+            }
+            StatusCode::TOO_MANY_REQUESTS => Err(SystemError::Wait { system, status: code, after: None }),
+            status if status.is_server_error() => Err(unavailable(Some(code), "the vendor failed")),
+            _ => {
+                let reason = "the app id and secret were not taken".to_owned();
+                Err(SystemError::Unauthorized { system, status: code, reason })
+            }
         }
     }
-    let answer: Value = serde_json::from_slice(body).unwrap_or_default();
-    let Some(token) = ["accessToken", "token"].iter().find_map(|key| answer[*key].as_str()) else {
-        let reason = "no accessToken in the answer to the token exchange".to_owned();
-        return Err(SystemError::Garbled { system, status: code, reason });
-    };
-    let life = answer["expires"].as_u64().map_or(UNSAID, Duration::from_secs);
-    Ok((Secret::new(token), now + life.saturating_sub(MARGIN)))
+
+    fn text(&self, keys: &[&str]) -> Option<Secret> {
+        let found = keys.iter().find_map(|key| self.json[*key].as_str().filter(|text| !text.is_empty()));
+        found.map(Secret::new)
+    }
+
+    fn has_token(&self) -> bool {
+        self.text(ACCESS).is_some()
+    }
+
+    /// How long the token lives: seconds, as a number or its text. An instant is taken for one.
+    fn life(&self, now: Millis) -> Duration {
+        let number = |value: &Value| value.as_i64().or_else(|| value.as_str()?.trim().parse().ok());
+        let said = LIFE.iter().find_map(|key| number(&self.json[*key])).filter(|said| *said > 0);
+        match said {
+            None => UNSAID,
+            Some(said) if said >= EPOCH_MILLIS => Millis(said).since(now),
+            Some(said) if said >= EPOCH_SECONDS => Millis(said * 1_000).since(now),
+            Some(said) => Duration::from_secs(said.unsigned_abs()),
+        }
+    }
+
+    fn read(&self, now: Millis) -> Result<Token, SystemError> {
+        let access = self.text(ACCESS).ok_or_else(|| SystemError::Garbled {
+            system: System::Timify,
+            status: self.status,
+            reason: "no accessToken in the answer to the token exchange".to_owned(),
+        })?;
+        let life = self.life(now);
+        let renew = now + life.saturating_sub(MARGIN.min(life / 2)).min(life / 4 * 3);
+        Ok(Token { access, refresh: self.text(REFRESH), version: Version(0), made: now, renew, amends: false })
+    }
 }
 
 #[async_trait]
@@ -128,9 +202,12 @@ impl Credential for TimifyToken {
 
     async fn refused(&self, signed: Version, _message: &str) -> bool {
         let mut held = self.token.lock().await;
-        if let Some(token) = held.as_mut().filter(|token| token.version == signed) {
-            token.renew = Millis(0);
+        let Some(token) = held.as_mut().filter(|token| token.version == signed) else { return true };
+        // The app is not let in, rather than its token too old: a third one would be refused as well.
+        if token.amends && self.clock.now() < token.made + DOUBT {
+            return false;
         }
+        token.renew = REFUSED;
         true
     }
 
@@ -142,79 +219,4 @@ impl Credential for TimifyToken {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use super::*;
-    use crate::clock::ManualClock;
-    use crate::systems::TransportError;
-    use http::Response;
-
-    const EXCHANGED: &[u8] = include_bytes!("../../tests/fixtures/timify/assumed/timify_auth_token_response.json");
-
-    #[derive(Default)]
-    struct Exchange(AtomicUsize);
-
-    #[async_trait]
-    impl Transport for Exchange {
-        async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
-            assert_eq!(request.uri(), "https://api.example.test/v1/auth/token");
-            let body: Value = serde_json::from_slice(request.body()).unwrap();
-            assert_eq!(body, json!({ "appid": "app", "appsecret": "hush" }));
-            tokio::task::yield_now().await;
-            self.0.fetch_add(1, Ordering::SeqCst);
-            Ok(Response::new(Bytes::from_static(EXCHANGED)))
-        }
-    }
-
-    fn credential(scheme: TokenScheme) -> (TimifyToken, Arc<Exchange>, Arc<ManualClock>) {
-        let (exchange, clock) = (Arc::new(Exchange::default()), Arc::new(ManualClock::at(Millis(0))));
-        let base_url = "https://api.example.test/".to_owned();
-        let app = TimifyApp { base_url, app_id: "app".to_owned(), app_secret: Secret::new("hush"), scheme };
-        (TimifyToken::new(app, exchange.clone(), clock.clone()), exchange, clock)
-    }
-
-    async fn signed(credential: &TimifyToken) -> String {
-        let mut request = Request::new(Bytes::new());
-        credential.sign(&mut request).await.unwrap();
-        request.headers()[AUTHORIZATION].to_str().unwrap().to_owned()
-    }
-
-    #[tokio::test]
-    async fn requests_at_the_same_moment_share_one_exchange() {
-        let (credential, exchange, _) = credential(TokenScheme::Bearer);
-        let (a, b) = tokio::join!(signed(&credential), signed(&credential));
-        assert_eq!((a.as_str(), b.as_str()), ("Bearer JWT_ACCESS_TOKEN", "Bearer JWT_ACCESS_TOKEN"));
-        assert_eq!(exchange.0.load(Ordering::SeqCst), 1);
-    }
-
-    #[tokio::test]
-    async fn a_token_is_renewed_a_minute_before_its_end() {
-        let (credential, exchange, clock) = credential(TokenScheme::Raw);
-        assert_eq!(signed(&credential).await, "JWT_ACCESS_TOKEN");
-        clock.advance(Duration::from_secs(3_539));
-        signed(&credential).await;
-        assert_eq!(exchange.0.load(Ordering::SeqCst), 1);
-        clock.advance(Duration::from_secs(1));
-        signed(&credential).await;
-        assert_eq!(exchange.0.load(Ordering::SeqCst), 2);
-    }
-
-    #[tokio::test]
-    async fn a_refused_token_is_renewed_once_however_many_calls_it_was_refused_to() {
-        let (credential, exchange, _) = credential(TokenScheme::Bearer);
-        let first = credential.sign(&mut Request::new(Bytes::new())).await.unwrap();
-        assert!(credential.refused(first, "").await);
-        let second = credential.sign(&mut Request::new(Bytes::new())).await.unwrap();
-        assert!(credential.refused(first, "").await, "another call that used the first one");
-        assert_eq!(credential.sign(&mut Request::new(Bytes::new())).await.unwrap(), second);
-        assert_eq!(exchange.0.load(Ordering::SeqCst), 2);
-    }
-
-    #[test]
-    fn a_wrong_secret_is_a_refusal_of_our_credentials() {
-        let refused = read(StatusCode::UNAUTHORIZED, b"", Millis(0));
-        assert!(matches!(refused, Err(SystemError::Unauthorized { status: 401, .. })));
-        assert!(matches!(read(StatusCode::OK, b"{}", Millis(0)), Err(SystemError::Garbled { .. })));
-    }
-}
+mod tests;

@@ -67,7 +67,8 @@ impl Lane<'_> {
 
     /// Looks for an existing object that the create would double.
     async fn look(&mut self, case: Case, step: &Step, intent: &Intent) -> Result<Flow> {
-        let wanted = Wanted { kind: step.kind, parent: step.parent.clone(), fields: step.fields.clone() };
+        let key = intent.sent.as_ref().map(|_| intent.id);
+        let wanted = Wanted { kind: step.kind, parent: step.parent.clone(), fields: step.fields.clone(), key };
         let at = self.lanes.clock.now();
         let (found, trail) = trail::follow(self.target.find(&wanted)).await;
         let call = Call { action: Action::Find, object: None, fields: Vec::new() };

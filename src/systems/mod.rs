@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use uuid::Uuid;
 
 use crate::clock::Millis;
 use crate::model::{
@@ -130,6 +131,8 @@ pub struct Wanted {
     pub parent: Option<ExternalId>,
     /// Its values, in the system's own terms.
     pub fields: Fields,
+    /// The key of a create that was sent for it before, if what became of that is not known.
+    pub key: Option<Uuid>,
 }
 
 /// One page of what changed in a system.

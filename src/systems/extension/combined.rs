@@ -1,7 +1,9 @@
 //! A vendor and the extension beside it, as the one system that the stages see.
 //!
-//! Each kind has one home: the vendor if it has the object, else the extension if there is one. The tags of a contact that the
-//! vendor has live in the extension, under the vendor's own contact id. This is the one place that knows of both.
+//! Each kind has one home: the vendor if it has such objects itself, else the extension if there is one, else whatever the vendor's
+//! connector makes of them (projected, kept). The tags of a contact that the vendor has live in the extension, under the vendor's
+//! own contact id. What the vendor's connector projects and the extension holds is left out of what the vendor shows. This is
+//! the one place that knows of both.
 
 use std::collections::BTreeMap;
 
@@ -17,6 +19,10 @@ use crate::systems::{
     Answer, Expressed, Home, Inquiry, Inspected, NotAsked, Page, Reading, SystemError, Target, Terms, Unreadable,
     Wanted, wire,
 };
+
+/// Why an object is not read that the vendor's connector held before.
+const MOVED: &str = "it was put into the customer's text in TIMIFY before there was an extension endpoint for such objects, and \
+                     is still there: move it to the endpoint, or unlink it";
 
 /// What marks a page that lists the extension's tags, after the last page of the vendor's contacts.
 const TAGS: &str = "tags:";
@@ -40,15 +46,50 @@ impl<N: Target> Combined<N> {
 
     /// Whose objects of a kind they are.
     fn owner(&self, kind: Kind) -> &dyn Target {
-        match &self.extension {
-            Some(extension) if !self.native.home(kind).holds() && extension.home(kind).holds() => extension,
-            _ => &self.native,
+        self.beside(kind).map_or(&self.native, |extension| extension)
+    }
+
+    /// The extension, if objects of a kind live there.
+    fn beside(&self, kind: Kind) -> Option<&ExtensionClient> {
+        let apart = self.native.home(kind) != Home::Native;
+        self.extension.as_ref().filter(|extension| apart && extension.home(kind).holds())
+    }
+
+    /// Refuses an object that was put into something of the vendor's before there was an extension: its id says so. The endpoint
+    /// does not know it, which would look like a deletion.
+    fn check_home(&self, place: &Place) -> Result<(), SystemError> {
+        let outer = place.parent.as_ref().map(|outer| format!("{}{}", outer.as_str(), Reading::WITHIN));
+        let projected = self.native.home(place.kind) == Home::Projected;
+        if self.beside(place.kind).is_some()
+            && projected
+            && outer.is_some_and(|outer| place.id.as_str().starts_with(&outer))
+        {
+            return Err(wire::not_sent(self.system(), MOVED));
         }
+        Ok(())
+    }
+
+    /// What the vendor's connector says of an object, as far as its home is there.
+    fn own(&self, mut one: Observation) -> Observation {
+        if self.tagger(one.kind).is_some() {
+            one.all_tags = false;
+            if let Shape::Full(fields) | Shape::Partial(fields) = &mut one.shape {
+                fields.retain(|field, _| field.as_tag().is_none());
+            }
+        }
+        one
+    }
+
+    /// What stands within an object, where that is its home. Only notes stand within contacts.
+    fn own_within(&self, reading: Reading) -> Reading {
+        let apart = reading.observation.kind == Kind::Contact && self.beside(Kind::Note).is_some();
+        let within = reading.within.filter(|_| !apart);
+        Reading { observation: self.own(reading.observation), within, status: reading.status }
     }
 
     /// The extension, if the vendor has the contacts and the extension their tags.
     fn tagger(&self, kind: Kind) -> Option<&ExtensionClient> {
-        let apart = kind == Kind::Contact && self.native.home(kind).holds();
+        let apart = kind == Kind::Contact && self.native.home(kind) == Home::Native;
         self.extension.as_ref().filter(|_| apart)
     }
 
@@ -60,9 +101,11 @@ impl<N: Target> Combined<N> {
     }
 
     async fn add_tags(&self, reading: &mut Reading) -> Result<(), SystemError> {
-        let tagger = self.tagger(reading.observation.kind);
-        if let (Some(extension), Shape::Full(fields)) = (tagger, &mut reading.observation.shape) {
-            fields.extend(extension.tags(&reading.observation.id).await?);
+        let Some(extension) = self.tagger(reading.observation.kind) else { return Ok(()) };
+        let Observation { shape, id, all_tags, .. } = &mut reading.observation;
+        if let Shape::Full(fields) | Shape::Partial(fields) = shape {
+            fields.extend(extension.tags(id).await?);
+            *all_tags = true;
         }
         Ok(())
     }
@@ -84,6 +127,11 @@ impl<N: Target> Combined<N> {
             Err(error) => Err(error),
         }
     }
+}
+
+/// What a page shows of the objects that it lists is a part; what stands within them is shown whole.
+fn listed(one: Observation, kind: Kind) -> Observation {
+    if one.kind == kind { wire::partial(one) } else { one }
 }
 
 /// What the extension's object of a contact says where the vendor has the contact: its tags. Versions of the two are not
@@ -158,24 +206,28 @@ impl<N: Target> Terms for Combined<N> {
 #[async_trait]
 impl<N: Target> Target for Combined<N> {
     async fn read(&self, place: &Place) -> Result<Reading, SystemError> {
-        let mut reading = self.owner(place.kind).read(place).await?;
+        self.check_home(place)?;
+        let mut reading = self.own_within(self.owner(place.kind).read(place).await?);
         self.add_tags(&mut reading).await?;
         Ok(reading)
     }
 
     async fn find(&self, wanted: &Wanted) -> Result<Vec<Reading>, SystemError> {
-        let mut found = self.owner(wanted.kind).find(wanted).await?;
-        for reading in &mut found {
-            self.add_tags(reading).await?;
+        let mut found = Vec::new();
+        for reading in self.owner(wanted.kind).find(wanted).await? {
+            let mut reading = self.own_within(reading);
+            self.add_tags(&mut reading).await?;
+            found.push(reading);
         }
         Ok(found)
     }
 
     async fn apply(&self, step: &Step) -> Result<Answer, SystemError> {
-        match (self.tagger(step.kind), step.action) {
-            (Some(extension), Action::AddTags | Action::RemoveTags) => extension.apply(step).await,
-            _ => self.owner(step.kind).apply(step).await,
+        if let (Some(extension), Action::AddTags | Action::RemoveTags) = (self.tagger(step.kind), step.action) {
+            return extension.apply(step).await;
         }
+        let answer = self.owner(step.kind).apply(step).await?;
+        Ok(Answer { shown: answer.shown.map(|shown| self.own(shown)), ..answer })
     }
 
     fn granted(&self, kind: Kind, action: Action) -> Result<(), SystemError> {
@@ -191,7 +243,8 @@ impl<N: Target> Target for Combined<N> {
         }
         let Page { observations, next } = self.native.changed(kind, since, page).await?;
         // The vendor's list knows nothing of the tags, so it does not show the whole object.
-        let observations = observations.into_iter().map(wire::partial).collect();
+        let here = |one: &Observation| one.kind == kind || self.beside(one.kind).is_none();
+        let observations = observations.into_iter().filter(here).map(|one| self.own(listed(one, kind))).collect();
         Ok(Page { observations, next: next.or_else(|| Some(TAGS.to_owned())) })
     }
 

@@ -424,7 +424,8 @@ async fn a_contact_is_looked_for_on_all_pages() {
         told(200, json!({ "items": [{ "id": id, "email": email }], "nextCursor": next }))
     };
     let (client, _) = client(System::Timerex, [page("c1", "x@y.z", json!("p2")), page("c2", "A@B.c", Json::Null)]);
-    let wanted = Wanted { kind: Kind::Contact, parent: None, fields: fields([(Field::EMAIL, Value::text("a@b.c"))]) };
+    let wanted =
+        Wanted { kind: Kind::Contact, parent: None, fields: fields([(Field::EMAIL, Value::text("a@b.c"))]), key: None };
     let found: Vec<_> = client.find(&wanted).await.unwrap().into_iter().map(|one| one.observation.id.0).collect();
     assert_eq!(found, ["c2"]);
 }
@@ -437,7 +438,7 @@ fn each_kind_has_one_home() {
     let (calendar, _) = timerex(None);
     let (whole, _) = timerex(Some(vec![]));
     // contact, task, note, appointment
-    assert!(matches!(homes(&bare).as_slice(), [Home::Native, Home::Kept(_), Home::Kept(_), Home::Native]));
+    assert!(matches!(homes(&bare).as_slice(), [Home::Native, Home::Kept(_), Home::Projected, Home::Native]));
     assert_eq!(homes(&beside), [Home::Native, Home::Extension, Home::Extension, Home::Native]);
     assert!(matches!(homes(&calendar).as_slice(), [Home::Kept(_), Home::Kept(_), Home::Kept(_), Home::Native]));
     assert_eq!(homes(&whole), [Home::Extension, Home::Extension, Home::Extension, Home::Native]);
@@ -475,7 +476,7 @@ async fn a_native_contact_is_read_together_with_its_tags() {
     let (timify, script) = timify(vec![definitions(), one], Some(beside));
     let reading = timify.read(&place(Kind::Contact, "c1")).await.unwrap();
     let expected = fields([(Field::EMAIL, Value::text("a@b.c")), (Field::tag("vip"), Value::Flag(true))]);
-    assert_eq!(reading.observation.shape, Shape::Full(expected));
+    assert_eq!((reading.observation.shape, reading.observation.all_tags), (Shape::Partial(expected), true));
     assert_eq!(lines(&script), ["GET /contacts/c1/tags"]);
 }
 
@@ -529,4 +530,75 @@ async fn tags_and_tasks_go_to_the_extension_and_customers_do_not() {
         .await
         .unwrap();
     assert_eq!(lines(&script), ["DELETE /contacts/c1/tags", "POST /contacts/c1/tasks"]);
+}
+
+/// As [`timify`], of a company that has its notes and a field for tags.
+fn projecting(native: Vec<Told>, beside: Option<Vec<Told>>) -> (Combined<Timify>, Arc<Script>, Arc<Script>) {
+    let definitions = json!([{ "id": "f1", "defaultId": "email" }, { "id": "f2", "defaultId": "notes" }, { "id": "f3", "label": "Tags" }]);
+    let (caller, vendor) = caller(System::Timify, [told(200, definitions)].into_iter().chain(native));
+    let projection = crate::model::Projection { tags_field: Some("tags".to_owned()), ..Default::default() };
+    let company = Company { projection, ..Company::default() };
+    let (client, script) = client(System::Timify, beside.clone().unwrap_or_default());
+    (Combined::new(Timify::new(caller, company), beside.map(|_| client)), vendor, script)
+}
+
+fn noted() -> Json {
+    json!({ "id": "c1", "fields": [{ "id": "f1", "value": "a@b.c" }, { "id": "f2", "value": "mine" }, { "id": "f3", "value": "typed" }] })
+}
+
+#[test]
+fn the_extension_comes_before_what_is_projected_and_the_vendors_own_before_both() {
+    let (bare, ..) = projecting(vec![], None);
+    assert_eq!((bare.home(Kind::Note), bare.tags()), (Home::Projected, Home::Projected));
+    let (beside, ..) = projecting(vec![], Some(vec![]));
+    assert_eq!((beside.home(Kind::Note), beside.tags()), (Home::Extension, Home::Extension));
+    assert_eq!((beside.home(Kind::Contact), beside.home(Kind::Appointment)), (Home::Native, Home::Native));
+    let (tag, set) = (Field::tag("vip"), Value::Flag(true));
+    assert_eq!(bare.carriers(Kind::Contact, &tag, &set, false), [Action::Update]);
+    assert_eq!(beside.carriers(Kind::Contact, &tag, &set, false), [Action::AddTags]);
+}
+
+#[tokio::test]
+async fn what_is_projected_is_read_with_its_contact() {
+    let (bare, ..) = projecting(vec![told(200, json!({ "data": noted() }))], None);
+    let reading = bare.read(&place(Kind::Contact, "c1")).await.unwrap();
+    assert!(reading.observation.fields().unwrap().contains_key(&Field::tag("typed")));
+    let within: Vec<_> = reading.within.unwrap().into_iter().map(|one| one.id.0).collect();
+    assert_eq!(within, ["c1#own"]);
+}
+
+#[tokio::test]
+async fn what_the_extension_holds_is_not_read_out_of_the_vendors_contact() {
+    let native = vec![
+        told(200, json!({ "data": noted() })),
+        told(200, json!({ "data": [noted()] })),
+        told(200, json!({ "data": noted() })),
+    ];
+    let (beside, ..) = projecting(native, Some(vec![told(200, json!({ "tags": ["vip"] }))]));
+    let expected = fields([(Field::EMAIL, Value::text("a@b.c")), (Field::tag("vip"), Value::Flag(true))]);
+    let reading = beside.read(&place(Kind::Contact, "c1")).await.unwrap();
+    assert_eq!((reading.observation.shape, reading.within), (Shape::Partial(expected), None));
+    let email = Shape::Partial(fields([(Field::EMAIL, Value::text("a@b.c"))]));
+    let page = beside.changed(Kind::Contact, None, None).await.unwrap();
+    let listed: Vec<_> = page.observations.into_iter().map(|one| (one.kind, one.shape, one.all_tags)).collect();
+    assert_eq!(listed, [(Kind::Contact, email.clone(), false)]);
+    let update = step(Action::Update, Kind::Contact, Some("c1"), fields([(Field::EMAIL, Value::text("a@b.c"))]));
+    assert_eq!(beside.apply(&update).await.unwrap().shown.unwrap().shape, email);
+}
+
+#[tokio::test]
+async fn a_page_without_an_extension_lists_what_stands_within_whole() {
+    let (bare, ..) = projecting(vec![told(200, json!({ "data": [noted()] }))], None);
+    let page = bare.changed(Kind::Contact, None, None).await.unwrap();
+    let kinds: Vec<_> = page.observations.iter().map(|one| (one.kind, one.all_tags)).collect();
+    assert_eq!((kinds, page.next), (vec![(Kind::Contact, true), (Kind::Note, false)], None));
+    assert_eq!(page.observations[1].shape, Shape::Full(fields([(Field::BODY, Value::text("mine"))])));
+}
+
+#[tokio::test]
+async fn a_note_that_was_projected_before_there_was_an_extension_is_not_taken_for_deleted() {
+    let (beside, vendor, script) = projecting(vec![], Some(vec![]));
+    let before = Place { parent: Some(ExternalId::new("c1")), ..place(Kind::Note, "c1#00000000aa") };
+    assert!(matches!(beside.read(&before).await, Err(SystemError::Refused { status: 0, .. })));
+    assert!(vendor.asked().is_empty() && script.asked().is_empty());
 }

@@ -264,7 +264,7 @@ async fn email_and_phone_of_two_contacts_give_two_readings() {
         told(200, json!({"contact": {"id": "B", "phone": "+4915123456789"}})),
     ]);
     let fields = [text(Field::EMAIL, "a+b@c.d"), text(Field::PHONE, "+4915123456789")].into();
-    let found = ghl.find(&Wanted { kind: Kind::Contact, parent: None, fields }).await.unwrap();
+    let found = ghl.find(&Wanted { kind: Kind::Contact, parent: None, fields, key: None }).await.unwrap();
     assert_eq!(found.iter().map(|reading| reading.observation.id.as_str()).collect::<Vec<_>>(), ["A", "B"]);
     let asked: Vec<String> = script.asked().into_iter().map(|(line, _)| line).collect();
     assert_eq!(asked[0], "GET /contacts/search/duplicate?locationId=Loc&email=a%2Bb%40c.d");
@@ -284,6 +284,7 @@ async fn one_contact_found_twice_is_read_once_and_none_is_none() {
         kind: Kind::Contact,
         parent: None,
         fields: fields.iter().cloned().collect(),
+        key: None,
     };
     let both = wanted(&[text(Field::EMAIL, "a@c.d"), text(Field::PHONE, "+4915123456789")]);
     assert_eq!(ghl.find(&both).await.unwrap().len(), 1);
@@ -301,7 +302,7 @@ async fn tasks_and_notes_are_found_by_what_they_say() {
     ]});
     let (ghl, _) =
         ghl([told(200, tasks), told(200, json!({"notes": [{"id": "N1", "body": "a"}, {"id": "N2", "body": "b"}]}))]);
-    let wanted = |kind, fields: Fields| Wanted { kind, parent: Some(id("C")), fields };
+    let wanted = |kind, fields: Fields| Wanted { kind, parent: Some(id("C")), fields, key: None };
     let ids = |found: Vec<Reading>| found.into_iter().map(|reading| reading.observation.id.0).collect::<Vec<_>>();
     let found = ghl.find(&wanted(Kind::Task, [text(Field::TITLE, "Call")].into())).await.unwrap();
     assert_eq!(ids(found), ["T1"]);
@@ -320,7 +321,7 @@ async fn an_appointment_is_found_by_calendar_start_and_contact() {
     ]});
     let (ghl, script) = ghl([told(200, events)]);
     let fields = [text(Field::CALENDAR, "cut"), (Field::START, hour(9))].into();
-    let found = ghl.find(&Wanted { kind: Kind::Appointment, parent: Some(id("C")), fields }).await.unwrap();
+    let found = ghl.find(&Wanted { kind: Kind::Appointment, parent: Some(id("C")), fields, key: None }).await.unwrap();
     assert_eq!(found.iter().map(|reading| reading.observation.id.as_str()).collect::<Vec<_>>(), ["A1"]);
     let line = "GET /calendars/events?locationId=Loc&calendarId=CalA&startTime=1767340800000&endTime=1767348000000";
     assert_eq!(script.asked()[0].0, line);

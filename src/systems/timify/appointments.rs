@@ -1,8 +1,11 @@
-//! An appointment and the model's fields, both ways.
+//! An appointment and the model's fields, both ways. Pure.
 //!
-//! In: appointment records, steps. Out: start, end, title and the calendar row; the body of a write. Traps of the vendor: `date`
-//! is no date (`2024-04-04Z`), the end stands in `bookings` only, times are written as UTC minutes divisible by five. There
-//! is no status: a cancelled appointment is a deleted one.
+//! In: appointment records, steps. Out: start, end, title and the calendar row; the later occurrences of a series; the body of a
+//! write. Traps of the vendor: `date` is no date (`2024-04-04Z`), the end stands in `bookings` only, times are written as UTC
+//! minutes divisible by five. There is no status: a cancelled appointment is a deleted one. Records have an `externalId`, but
+//! whether a write of one takes it, and under which name, is not documented: none is sent.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json, json};
 
@@ -15,32 +18,75 @@ const MINUTE: i64 = 60_000;
 /// Starts stand on this grid.
 const GRID: i64 = 5 * MINUTE;
 
-/// All that TIMIFY holds of an appointment.
+/// All that TIMIFY holds of an appointment; of a series, of its first occurrence.
 pub(super) fn fields(record: &Json, calendars: &[CalendarRow]) -> Fields {
+    let start = utc(&record["startDate"]);
+    shape(record, calendars, start, end(record, start))
+}
+
+fn shape(record: &Json, calendars: &[CalendarRow], start: Option<Millis>, end: Option<Millis>) -> Fields {
     let instant = |at: Option<Millis>| at.map_or(Value::Blank, Value::Instant);
-    let start = wire::instant(&record["startDate"]);
     [
         (Field::START, instant(start)),
-        (Field::END, instant(end(record, start))),
+        (Field::END, instant(end)),
         (Field::TITLE, wire::text(&record["title"])),
         (Field::CALENDAR, calendar(record, calendars)),
     ]
     .into()
 }
 
-/// The customer of an appointment; of several, the first.
-pub(super) fn customer(record: &Json) -> Option<ExternalId> {
-    wire::id(wire::first(record, &["/customers/0/id", "/singleCustomers/0/id"]))
+/// The later occurrences of a series, by what is stable of each: the day that it was planned for. One record holds a whole
+/// series, each occurrence with a part or several in `bookings`; the record itself stands for the first.
+pub(super) fn later(record: &Json, calendars: &[CalendarRow]) -> BTreeMap<String, Fields> {
+    let of = |(day, (start, end))| (day, shape(record, calendars, Some(start), end));
+    let mut days: Vec<_> = occurrences(record).into_iter().collect();
+    days.sort_by_key(|(_, (start, _))| *start);
+    days.into_iter().skip(1).map(of).collect()
 }
 
-/// The last end among the parts of the first occurrence: a series stands in one record, a part or two to each occurrence.
+/// First and last instant of each occurrence, by its day; none where the record is no series.
+fn occurrences(record: &Json) -> BTreeMap<String, (Millis, Option<Millis>)> {
+    let mut days: BTreeMap<String, (Millis, Option<Millis>)> = BTreeMap::new();
+    for booking in wire::items(&record["bookings"]) {
+        let begin = utc(wire::first(booking, &["/startDate", "/interval/begin"]));
+        let (Some(day), Some(begin)) = (day(record, booking), begin) else { continue };
+        let end = booking.pointer("/interval/end").and_then(utc);
+        let held = days.entry(day).or_insert((begin, end));
+        *held = (held.0.min(begin), held.1.max(end));
+    }
+    days
+}
+
+/// The day of a part; without one of its own, in a record that says it recurs, the day that it starts on.
+fn day(record: &Json, booking: &Json) -> Option<String> {
+    let own = booking["recurringDay"].as_str().filter(|day| !day.is_empty());
+    let started = || booking["startDate"].as_str().filter(|_| record["recurring"].is_object())?.get(..10);
+    own.or_else(started).map(str::to_owned)
+}
+
+/// The customer of an appointment. A group booking has several: the first is the one that it belongs to here. How a customer
+/// stands in the list is not documented.
+pub(super) fn customer(record: &Json) -> Option<ExternalId> {
+    const IDS: &[&str] = &["/id", "/_id", "/customerId", "/customer_id", "/customer/id", "/customer"];
+    let of = |one: &Json| wire::id(one).or_else(|| wire::id(wire::first(one, IDS)));
+    let lists = [&record["customers"], &record["singleCustomers"]];
+    let listed = lists.into_iter().flat_map(wire::items).find_map(of);
+    listed.or_else(|| wire::id(wire::first(record, &["/customerId", "/customer_id", "/customer/id"])))
+}
+
+/// An instant; without any mark it is in UTC.
+fn utc(json: &Json) -> Option<Millis> {
+    let unmarked = || Millis::parse(&format!("{}Z", json.as_str()?.trim().replacen(' ', "T", 1)));
+    wire::instant(json).or_else(unmarked)
+}
+
+/// The last end among the parts; of a series, of its first occurrence.
 fn end(record: &Json, start: Option<Millis>) -> Option<Millis> {
-    let bookings = wire::items(&record["bookings"]);
-    let first = bookings.first().map(|one| &one["recurringDay"]);
-    let same_day = bookings.iter().filter(|one| Some(&one["recurringDay"]) == first);
-    let last = same_day.filter_map(|one| wire::instant(one.pointer("/interval/end")?)).max();
+    let first = occurrences(record).into_values().min_by_key(|(start, _)| *start);
+    let bookings = wire::items(&record["bookings"]).iter();
+    let last = || bookings.filter_map(|one| one.pointer("/interval/end").and_then(utc)).max();
     let by_length = || Some(Millis(start?.0 + record["duration"].as_i64()? * MINUTE));
-    last.or_else(by_length)
+    first.map_or_else(last, |(_, end)| end).or_else(by_length)
 }
 
 /// The name of the row with this service and resource; a row without a service stands for all services of its resource.
@@ -94,17 +140,23 @@ fn mapped(value: &Value, rows: &[CalendarRow]) -> Expressed {
     }
 }
 
-/// The body of a create or a change: what the step sets; a time and its length go together. Nobody is ever notified.
+/// Whether the vendor may write to customers and staff. Its own sample says yes, so a write that does not say is taken for one.
+pub(super) fn notices(company: &Company) -> [(&'static str, bool); 2] {
+    [("has_notify_customers", company.notify), ("has_notify_resources", company.notify)]
+}
+
+/// The body of a create or a change: what the step sets; a time and its length go together.
 pub(super) fn body(step: &Step, company: &Company) -> Result<Json, &'static str> {
     let mut out = Map::new();
     let set = |field: &Field| step.fields.contains_key(field);
     let value = |field: &Field| step.fields.get(field).or_else(|| step.whole.get(field)).unwrap_or(&Value::Blank);
     if set(&Field::START) || set(&Field::END) {
-        let start = value(&Field::START).as_instant().ok_or("the appointment has no start")?;
+        let start =
+            value(&Field::START).as_instant().ok_or("the appointment has no start, and TIMIFY holds none without")?;
         out.insert("datetime".to_owned(), json!(minute(start)));
         if let Some(end) = value(&Field::END).as_instant() {
             if end <= start {
-                return Err("the appointment ends before it starts");
+                return Err("the appointment ends before it starts, and TIMIFY holds only lengths");
             }
             out.insert("duration".to_owned(), json!((end.0 - start.0) / MINUTE));
         }
@@ -118,9 +170,7 @@ pub(super) fn body(step: &Step, company: &Company) -> Result<Json, &'static str>
     // An appointment made without a title shows the service's name.
     let title = step.fields.get(&Field::TITLE).filter(|title| !(title.is_blank() && step.action == Action::Create));
     out.extend(title.map(|title| ("title".to_owned(), json!(title.as_text().unwrap_or_default()))));
-    for notify in ["has_notify_customers", "has_notify_resources"] {
-        out.insert(notify.to_owned(), json!(false));
-    }
+    out.extend(notices(company).map(|(key, notify)| (key.to_owned(), json!(notify))));
     Ok(Json::Object(out))
 }
 

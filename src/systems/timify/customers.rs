@@ -1,13 +1,17 @@
-//! A customer and the model's contact fields, both ways.
+//! A customer and the model's contact fields, both ways. Pure.
 //!
-//! A customer has no columns: each value is a custom field whose id differs per company. In: field definitions, customer
-//! records. Out: contact fields, and the `customfields` list of a write. A phone is a JSON text inside the value.
+//! A customer has no columns: each value is a custom field whose id differs per company. In: what is known of the company's
+//! fields, customer records. Out: contact fields, tags, the notes text, and the `customfields` list of a write. A phone is a JSON
+//! text inside the value.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use crate::model::{Field, Fields, Value, normal};
+use super::definitions::{Definition, Definitions, key};
+use super::{Company, tags};
+use crate::model::{Field, Fields, Step, Value, normal};
 use crate::systems::wire;
 
 /// A contact field, the vendor's default key, and whether every company is documented to have it.
@@ -26,82 +30,193 @@ const COLUMNS: &[Column] = &[
     (Field::COUNTRY, "country", false),
 ];
 
-/// Where the default key of a field stands; the raw spelling is not documented.
-const KEYS: &[&str] = &["/defaultId", "/default_id", "/translationKey"];
+/// The default key of the one text that a customer has for notes.
+const NOTES: &str = "notes";
 
-/// The custom fields of one company's customers: ids by default key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Definitions(BTreeMap<String, String>);
+/// Fields of a contact that have no default key, and may be mapped by their names.
+const OTHERS: [Field; 2] = [Field::BUSINESS, Field::STATUS];
 
-impl Definitions {
-    /// From the answer of `GET /v1/customers/customfields`: a list, with or without the vendor's envelope.
-    pub(super) fn read(json: &Json) -> Option<Self> {
-        let list = json.as_array().or_else(|| json["data"].as_array())?;
-        Some(Self(list.iter().filter_map(|one| Some((key(one)?, text(&one["id"])?))).collect()))
+/// The field that a name in `[workspaces.timify.fields]` means: a contact's own of this name, else a custom one.
+pub(super) fn field_of(name: &str) -> Field {
+    let own = COLUMNS.iter().map(|(field, ..)| field).chain(&OTHERS).find(|field| field.name() == name);
+    own.cloned().unwrap_or_else(|| Field::custom(name))
+}
+
+/// Where a field stands in a customer.
+struct Slot<'a> {
+    /// The custom field's id, once it is known.
+    id: Option<&'a str>,
+    /// The vendor's default key.
+    key: Option<&'static str>,
+    /// Whether the value is a phone.
+    phone: bool,
+}
+
+impl<'a> Slot<'a> {
+    fn of(field: &Field, definition: &'a Definition, key: Option<&'static str>) -> Self {
+        Self { id: Some(&definition.id), key, phone: *field == Field::PHONE || definition.phone }
     }
 
-    fn id(&self, key: &str) -> Option<&str> {
-        self.0.get(key).map(String::as_str)
-    }
-
-    fn key(&self, id: &str) -> Option<&str> {
-        self.0.iter().find(|(_, held)| *held == id).map(|(key, _)| key.as_str())
+    fn is(&self, item: &Json) -> bool {
+        let named = || self.key.is_some() && key(item).as_deref() == self.key;
+        (self.id.is_some() && item["id"].as_str() == self.id) || named()
     }
 }
 
-/// The default key of a definition or of a value: `firstName`, also out of `customerFields.basic.firstName`.
-fn key(json: &Json) -> Option<String> {
-    let key = text(wire::first(json, KEYS))?;
-    key.rsplit('.').next().map(str::to_owned)
+/// The card of a company's customers: what stands where.
+pub(super) struct Card<'a> {
+    company: &'a Company,
+    definitions: Option<Arc<Definitions>>,
 }
 
-fn text(json: &Json) -> Option<String> {
-    wire::text(json).as_text().map(str::to_owned)
-}
-
-/// The columns that the company has: by its definitions, or, as long as those are not read, the documented ones.
-fn columns(definitions: Option<&Definitions>) -> impl Iterator<Item = &'static Column> {
-    COLUMNS.iter().filter(move |(_, key, documented)| definitions.map_or(*documented, |known| known.id(key).is_some()))
-}
-
-/// Whether the company's customers have the field.
-pub(super) fn knows(field: &Field, definitions: Option<&Definitions>) -> bool {
-    columns(definitions).any(|(column, ..)| column == field)
-}
-
-/// All contact fields of a customer record; one that is not there is blank.
-pub(super) fn fields(customer: &Json, definitions: Option<&Definitions>, region: Option<&str>) -> Fields {
-    let held = values(customer, definitions);
-    let value = |field: &Field, key: &str| {
-        // Plain keys have been reported beside `fields[]`, the phone's also as `phone`.
-        let other = if *field == Field::PHONE { "phone" } else { key };
-        let plain = || [key, other].into_iter().map(|key| &customer[key]).find(|plain| !plain.is_null());
-        held.get(key).copied().or_else(plain).unwrap_or(&Json::Null)
-    };
-    columns(definitions).map(|(field, key, _)| (field.clone(), read(field, value(field, key), region))).collect()
-}
-
-/// The values of `fields[]` (or `customfields[]`) by default key.
-fn values<'a>(customer: &'a Json, definitions: Option<&Definitions>) -> BTreeMap<String, &'a Json> {
-    let items = wire::items(wire::first(customer, &["/fields", "/customfields"]));
-    let named = |item: &Json| {
-        let by_id = || definitions?.key(item["id"].as_str()?).map(str::to_owned);
-        key(item).or_else(by_id)
-    };
-    items.iter().filter_map(|item| Some((named(item)?, &item["value"]))).collect()
-}
-
-fn read(field: &Field, json: &Json, region: Option<&str>) -> Value {
-    if *field == Field::PHONE {
-        return phone(json, region);
+impl<'a> Card<'a> {
+    /// As long as the definitions are not read, the documented fields count as known.
+    pub(super) fn new(company: &'a Company, definitions: Option<Arc<Definitions>>) -> Self {
+        Self { company, definitions }
     }
-    let value = wire::text(json);
-    match value.as_text() {
-        Some(text) if *field == Field::EMAIL => normal::email(text),
-        Some(text) if *field == Field::BIRTHDAY => normal::birthday(text),
-        Some(text) if *field == Field::COUNTRY => normal::country(text),
-        _ => value,
+
+    /// The definitions that it rests on.
+    pub(super) fn definitions(&self) -> Option<&Arc<Definitions>> {
+        self.definitions.as_ref()
     }
+
+    fn slot(&self, field: &Field) -> Option<Slot<'_>> {
+        let Some(definitions) = &self.definitions else { return self.presumed(field) };
+        if let Some(id) = self.company.fields.get(field) {
+            return definitions.by_id(id).map(|definition| Slot::of(field, definition, None));
+        }
+        let (_, key, _) = COLUMNS.iter().find(|(column, ..)| column == field)?;
+        definitions.by_key(key).map(|definition| Slot::of(field, definition, Some(key)))
+    }
+
+    /// Where a field stands as long as the definitions are not read.
+    fn presumed(&self, field: &Field) -> Option<Slot<'_>> {
+        let phone = *field == Field::PHONE;
+        if let Some(id) = self.company.fields.get(field) {
+            return Some(Slot { id: Some(id), key: None, phone });
+        }
+        let (_, key, documented) = COLUMNS.iter().find(|(column, ..)| column == field)?;
+        documented.then_some(Slot { id: None, key: Some(key), phone })
+    }
+
+    /// The id that a field of the workspace's own is mapped to, if the company has no such field.
+    pub(super) fn unknown_id(&self, field: &Field) -> Option<&'a str> {
+        let definitions = self.definitions.as_ref()?;
+        self.company.fields.get(field).map(String::as_str).filter(|id| definitions.by_id(id).is_none())
+    }
+
+    /// Whether customers have the field. What the workspace maps counts, also if the company turns out not to have it: that is
+    /// for a person to see.
+    pub(super) fn knows(&self, field: &Field) -> bool {
+        self.company.fields.contains_key(field) || self.slot(field).is_some()
+    }
+
+    /// The first of a step's fields that has no place in a customer.
+    pub(super) fn lacks(&self, step: &Step) -> Option<Field> {
+        let placed = |field: &Field| match field.as_tag() {
+            Some(_) => self.tags_id().is_some(),
+            None => self.slot(field).is_some_and(|slot| slot.id.is_some()),
+        };
+        step.fields.keys().find(|field| !placed(field)).cloned()
+    }
+
+    /// The id of the field that holds the tags, if that is known.
+    pub(super) fn tags_id(&self) -> Option<&str> {
+        let label = self.company.projection.tags_field.as_deref()?;
+        self.definitions.as_ref()?.by_label(label).map(|definition| definition.id.as_str())
+    }
+
+    /// The id of the field that holds the notes text, if that is known.
+    pub(super) fn notes_id(&self) -> Option<&str> {
+        self.definitions.as_ref()?.by_key(NOTES).map(|definition| definition.id.as_str())
+    }
+
+    /// All contact fields of a customer record; one that is not there is blank.
+    pub(super) fn fields(&self, customer: &Json) -> Fields {
+        let names: BTreeSet<&Field> =
+            COLUMNS.iter().map(|(field, ..)| field).chain(self.company.fields.keys()).collect();
+        let read = |field: &Field| {
+            let slot = self.slot(field)?;
+            Some((field.clone(), self.read(field, value(customer, field, &slot), slot.phone)))
+        };
+        names.into_iter().filter_map(read).collect()
+    }
+
+    /// The tags of a customer, if there is a field for them; a field of options may show a list. Any other form says nothing.
+    pub(super) fn tags(&self, customer: &Json) -> Option<BTreeSet<Field>> {
+        let slot = Slot { id: Some(self.tags_id()?), key: None, phone: false };
+        match held(customer, &slot) {
+            Json::Null => Some(BTreeSet::new()),
+            Json::String(text) => Some(tags::read(text)),
+            Json::Array(items) => Some(items.iter().filter_map(Json::as_str).flat_map(tags::read).collect()),
+            _ => None,
+        }
+    }
+
+    /// The notes text of a customer, as it stands there; if there is a field for it, and it is a text.
+    pub(super) fn notes<'j>(&self, customer: &'j Json) -> Option<&'j str> {
+        let slot = Slot { id: Some(self.notes_id()?), key: Some(NOTES), phone: false };
+        match held(customer, &slot) {
+            Json::Null => Some(""),
+            other => other.as_str(),
+        }
+    }
+
+    fn read(&self, field: &Field, json: &Json, is_phone: bool) -> Value {
+        if is_phone {
+            return phone(json, self.company.region.as_deref());
+        }
+        let value = wire::line(json);
+        match value.as_text() {
+            Some(text) if *field == Field::EMAIL => normal::email(text),
+            Some(text) if *field == Field::BIRTHDAY => normal::birthday(text),
+            Some(text) if *field == Field::COUNTRY => normal::country(text),
+            _ => value,
+        }
+    }
+
+    /// The `customfields` that make a step. Fields that have no place are left out (see [`Card::lacks`]).
+    pub(super) fn entries(&self, step: &Step) -> Vec<Json> {
+        let entry = |(field, value): (&Field, &Value)| {
+            let slot = self.slot(field)?;
+            let text = value.as_text().unwrap_or_default();
+            let written = if slot.phone { phone_text(text) } else { text.to_owned() };
+            Some(entry(slot.id?, &written))
+        };
+        let mut list: Vec<Json> = step.fields.iter().filter_map(entry).collect();
+        if step.fields.keys().any(|field| field.as_tag().is_some()) {
+            list.extend(self.tags_id().map(|id| self::entry(id, &tags::after(step))));
+        }
+        list
+    }
+}
+
+/// One entry of `customfields`.
+pub(super) fn entry(id: &str, value: &str) -> Json {
+    json!({ "id": id, "value": value })
+}
+
+/// Whether a record shows its fields at all: one that does not says nothing, not that all of them are empty.
+pub(super) fn is_told(customer: &Json) -> bool {
+    let plain = || COLUMNS.iter().any(|(_, key, _)| customer.get(*key).is_some());
+    wire::first(customer, LISTS).is_array() || plain()
+}
+
+/// Where the values of a customer stand.
+const LISTS: &[&str] = &["/fields", "/customfields"];
+
+/// The value of a custom field.
+fn held<'j>(customer: &'j Json, slot: &Slot<'_>) -> &'j Json {
+    let items = wire::items(wire::first(customer, LISTS));
+    items.iter().find(|item| slot.is(item)).map_or(&Json::Null, |item| &item["value"])
+}
+
+/// The value of a contact field; plain keys have been reported beside `fields[]`, the phone's also as `phone`.
+fn value<'j>(customer: &'j Json, field: &Field, slot: &Slot<'_>) -> &'j Json {
+    let among = held(customer, slot);
+    let also = slot.key.filter(|_| *field == Field::PHONE).map(|_| "phone");
+    let plain = || slot.key.into_iter().chain(also).map(|key| &customer[key]).find(|plain| !plain.is_null());
+    if among.is_null() { plain().unwrap_or(among) } else { among }
 }
 
 /// A phone: a JSON text with `phone`, or with `number` and `country`; a plain number is taken too.
@@ -111,19 +226,6 @@ fn phone(json: &Json, region: Option<&str>) -> Value {
     let country = object["country"].as_str().filter(|country| !country.is_empty()).or(region);
     let number = if object.is_object() { wire::first(object, &["/phone", "/number"]) } else { json };
     wire::text(number).as_text().map_or(Value::Blank, |number| normal::phone(number, country))
-}
-
-/// The `customfields` that write these fields; the field that the company does not have, if there is one.
-pub(super) fn customfields(fields: &Fields, definitions: &Definitions) -> Result<Json, Field> {
-    let mut list = Vec::with_capacity(fields.len());
-    for (field, value) in fields {
-        let key = COLUMNS.iter().find(|(column, ..)| column == field).map(|(_, key, _)| *key);
-        let id = key.and_then(|key| definitions.id(key)).ok_or_else(|| field.clone())?;
-        let text = value.as_text().unwrap_or_default();
-        let written = if *field == Field::PHONE { phone_text(text) } else { text.to_owned() };
-        list.push(json!({ "id": id, "value": written }));
-    }
-    Ok(Json::Array(list))
 }
 
 fn phone_text(number: &str) -> String {

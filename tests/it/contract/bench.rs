@@ -177,9 +177,8 @@ impl Bench {
         let company = Company {
             id: self.account.timify_company.clone(),
             calendars: self.calendars(),
-            round_minutes: false,
-            region: None,
             list_days: 31,
+            ..Company::default()
         };
         let native = Timify::new(self.caller(System::Timify, "timify", token), company);
         Combined::new(native, Some(self.extension(System::Timify, &self.account.timify_extension_secret)))

@@ -125,7 +125,7 @@ impl Driven {
 
     /// The ids of what a look-up before a create would find.
     async fn found(&self) -> Vec<ExternalId> {
-        let wanted = Wanted { kind: self.kind, parent: self.parent.clone(), fields: self.held.clone() };
+        let wanted = Wanted { kind: self.kind, parent: self.parent.clone(), fields: self.held.clone(), key: None };
         let found = self.ghl.find(&wanted).await.unwrap();
         found.into_iter().map(|reading| reading.observation.id).collect()
     }

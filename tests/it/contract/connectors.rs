@@ -42,7 +42,7 @@ async fn a_timify_customer_is_made_tagged_read_and_found() {
     for (field, value) in &person() {
         assert_eq!(held.get(field), Some(value));
     }
-    let found = timify.find(&Wanted { kind: Kind::Contact, parent: None, fields: person() }).await.unwrap();
+    let found = timify.find(&Wanted { kind: Kind::Contact, parent: None, fields: person(), key: None }).await.unwrap();
     assert_eq!(found.into_iter().map(|found| found.observation).collect::<Vec<_>>(), [read]);
 }
 
@@ -81,7 +81,7 @@ async fn a_timify_appointment_is_made_found_moved_listed_and_deleted() {
     let made = timify.apply(&create).await.unwrap();
     let shown = made.shown.unwrap();
     assert_eq!((shown.fields(), &shown.parent), (Some(&booking), &Some(contact.clone())));
-    let wanted = Wanted { kind: Kind::Appointment, parent: Some(contact), fields: booking.clone() };
+    let wanted = Wanted { kind: Kind::Appointment, parent: Some(contact), fields: booking.clone(), key: None };
     assert_eq!(timify.find(&wanted).await.unwrap().len(), 1);
 
     booking.insert(Field::START, at("2026-04-04T07:15:00Z"));

@@ -170,7 +170,7 @@ async fn contacts(client: &ExtensionClient) -> ExternalId {
     let again = Step { key: Some(Uuid::from_u128(fastrand::u128(..))), ..create };
     let existing = client.apply(&again).await.unwrap_err();
     assert!(matches!(existing, SystemError::Exists { ref existing, .. } if *existing == made.id), "{existing}");
-    let wanted = Wanted { kind: Kind::Contact, parent: None, fields: person() };
+    let wanted = Wanted { kind: Kind::Contact, parent: None, fields: person(), key: None };
     let found = client.find(&wanted).await.unwrap().remove(0).observation;
     assert_eq!((found.id, found.shape), (made.id.clone(), Shape::Partial(person())));
 

@@ -322,7 +322,7 @@ async fn line_ends_are_no_edit_of_a_note() {
     let fields: Fields = [written].into();
     let reading = ghl.read(&place(Kind::Note, Some("C"))).await.unwrap();
     assert_eq!(reading.observation.shape, Shape::Full(fields.clone()));
-    let found = ghl.find(&Wanted { kind: Kind::Note, parent: Some(id("C")), fields }).await.unwrap();
+    let found = ghl.find(&Wanted { kind: Kind::Note, parent: Some(id("C")), fields, key: None }).await.unwrap();
     assert_eq!(found.len(), 1);
 }
 

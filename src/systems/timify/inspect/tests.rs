@@ -196,7 +196,7 @@ async fn what_reads_can_be_asked_by_name(#[case] name: &str, #[case] given: &[(&
     let (timify, script) = timify(&workspace(Vec::new()), [told(200, record)]);
     let params: BTreeMap<String, String> =
         given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let (status, answer) = timify.ask(name, &params).await.unwrap();
+    let (status, answer) = Inquiry::ask(&timify, name, &params).await.unwrap();
     assert_eq!((status, &answer["data"][0]["id"]), (200, &json!("a")));
     assert!(!answer.to_string().contains("s3cret"));
     assert_eq!(script.asked()[0].0, sent);
@@ -205,7 +205,7 @@ async fn what_reads_can_be_asked_by_name(#[case] name: &str, #[case] given: &[(&
 #[tokio::test]
 async fn an_unknown_operation_names_those_that_are_there() {
     let (timify, script) = timify(&workspace(Vec::new()), []);
-    let error = timify.ask("list", &BTreeMap::new()).await.unwrap_err().to_string();
+    let error = Inquiry::ask(&timify, "list", &BTreeMap::new()).await.unwrap_err().to_string();
     let known = "customers.list, customers.get, customfields.list, appointments.list, appointments.get, services.list, \
                  resources.list, companies.list";
     assert!(error.contains(known), "{error}");

@@ -1,0 +1,154 @@
+//! Lists of TIMIFY: pages for reconciling, and looks for an object that a create would double.
+//!
+//! In: page marks, wanted objects. Out: pages of claims, readings. The vendor has no search by e-mail or phone, lists
+//! appointments by ranges of days only, and finds a customer by the id that we gave it (`external=1`).
+
+use std::time::Duration;
+
+use super::Timify;
+use crate::clock::Millis;
+use crate::model::{Class, Field, Fields, Kind, Observation, Value};
+use crate::systems::call::encode;
+use crate::systems::{Page, Reading, SystemError, Wanted, wire};
+
+/// Records asked for on one page.
+const LIMIT: usize = 100;
+/// Pages that a look for an existing record reads before it gives up.
+const PAGES: u32 = 1_000;
+const DAY: Duration = Duration::from_hours(24);
+const DAY_MS: i64 = 86_400_000;
+/// Appointments are listed by their date, from this many days before today to that many after.
+const DAYS_BACK: u32 = 31;
+const DAYS_AHEAD: u32 = 366;
+
+impl Timify {
+    /// One page of a list, each record with what is within it, and whether another page follows.
+    async fn page(
+        &self,
+        kind: Kind,
+        pairs: &[(&str, &str)],
+        page: u32,
+    ) -> Result<(Vec<Observation>, bool), SystemError> {
+        if kind == Kind::Contact {
+            self.prepare().await?;
+        }
+        let (limit, number) = (LIMIT.to_string(), page.max(1).to_string());
+        let mut pairs = pairs.to_vec();
+        pairs.extend([("page", number.as_str()), ("limit", &limit)]);
+        let (status, json) = self.get(&wire::query(self.collection(kind)?, &pairs)).await?;
+        let Some(records) = json["data"].as_array() else {
+            return Err(self.garbled(status, "a list without `data`"));
+        };
+        let more = json["meta"]["totalPages"].as_u64().map_or(records.len() >= LIMIT, |pages| u64::from(page) < pages);
+        let mut observations = Vec::with_capacity(records.len());
+        for record in records {
+            let Some(one) = self.observation(kind, record, Class::Claim) else { continue };
+            let within = self.all_within(kind, &one.id, record);
+            observations.push(one);
+            observations.extend(within.into_iter().flatten());
+        }
+        Ok((observations, more))
+    }
+
+    async fn look(
+        &self,
+        kind: Kind,
+        pairs: &[(&str, &str)],
+        same: impl Fn(&Observation) -> bool + Send + Sync,
+    ) -> Result<Vec<Reading>, SystemError> {
+        let mut found = Vec::new();
+        for page in 1..=PAGES {
+            let (observations, more) = self.page(kind, pairs, page).await?;
+            let current = |one| Reading::new(Observation { class: Class::Current, ..one }, 200);
+            let alike = observations.into_iter().filter(|one| one.kind == kind && same(one));
+            found.extend(alike.map(current));
+            if !more {
+                return Ok(found);
+            }
+        }
+        Err(self.garbled(200, "a list that does not end"))
+    }
+
+    /// Customers with the e-mail or the phone; before that the one that a create of ours made, if one was sent: one call tells,
+    /// also of a customer that has neither.
+    pub(super) async fn same_customer(&self, wanted: &Wanted) -> Result<Vec<Reading>, SystemError> {
+        if let Some(made) = self.made_before(wanted).await? {
+            return Ok(vec![made]);
+        }
+        if !wire::has_address(&wanted.fields) {
+            return Ok(Vec::new());
+        }
+        let same = |one: &Observation| one.fields().is_some_and(|held| wire::same_person(held, &wanted.fields));
+        self.look(wanted.kind, &[], same).await
+    }
+
+    /// The customer whose `externalId` is the key of a create that was sent before.
+    async fn made_before(&self, wanted: &Wanted) -> Result<Option<Reading>, SystemError> {
+        let Some(key) = wanted.key.map(|key| key.to_string()) else { return Ok(None) };
+        self.prepare().await?;
+        let path = wire::query(&format!("/v1/customers/{}", encode(&key)), &[("external", "1")]);
+        match self.get(&path).await {
+            Ok((status, json)) => {
+                let ours = json["data"]["externalId"].as_str() == Some(key.as_str());
+                let seen = self.current(Kind::Contact, &json["data"]).filter(|_| ours);
+                Ok(seen.map(|seen| Reading::new(seen, status)))
+            }
+            // What an unknown id answers is not documented: a refusal of any kind is no customer.
+            Err(SystemError::Gone { .. } | SystemError::Refused { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The appointments of the customer that start at this instant. The days around it are asked for, too: it is not said
+    /// in which zone the dates of a list are.
+    pub(super) async fn same_appointment(&self, wanted: &Wanted) -> Result<Vec<Reading>, SystemError> {
+        let Some(start) = wanted.fields.get(&Field::START).and_then(Value::as_instant) else {
+            return Ok(Vec::new());
+        };
+        let (from, to) = (day(start - DAY), day(start + DAY));
+        let mut pairs = vec![("from_date", from.as_str()), ("to_date", &to)];
+        pairs.extend(wanted.parent.as_ref().map(|customer| ("customer_id", customer.as_str())));
+        let value = |fields: &Fields, field: &Field| fields.get(field).cloned();
+        self.look(Kind::Appointment, &pairs, |one| {
+            let held = one.fields().is_some_and(|held| {
+                let same = |field: Field| value(held, &field) == value(&wanted.fields, &field);
+                same(Field::START) && (!wanted.fields.contains_key(&Field::CALENDAR) || same(Field::CALENDAR))
+            });
+            held && one.parent == wanted.parent
+        })
+        .await
+    }
+
+    /// One page of the customers; a mark is its number.
+    pub(super) async fn customer_page(&self, mark: Option<&str>) -> Result<Page, SystemError> {
+        let number = mark.and_then(|mark| mark.parse().ok()).unwrap_or(1);
+        let (observations, more) = self.page(Kind::Contact, &[], number).await?;
+        Ok(Page { observations, next: more.then(|| (number + 1).to_string()) })
+    }
+
+    /// One page of the appointments around today, range by range; a mark is the first day of its range and the page.
+    pub(super) async fn appointment_page(&self, mark: Option<&str>) -> Result<Page, SystemError> {
+        let today = self.caller.offset().now();
+        let until = today + DAY * DAYS_AHEAD;
+        let (from, page) = mark.and_then(read_mark).unwrap_or_else(|| (midnight(today - DAY * DAYS_BACK), 1));
+        let next_range = from + DAY * self.company.list_days.max(1);
+        let (first, last) = (day(from), day(next_range - DAY));
+        let pairs = [("from_date", first.as_str()), ("to_date", &last)];
+        let (observations, more) = self.page(Kind::Appointment, &pairs, page).await?;
+        let next = if more { Some((from, page + 1)) } else { Some((next_range, 1)).filter(|(from, _)| *from <= until) };
+        Ok(Page { observations, next: next.map(|(from, page)| format!("{}/{page}", day(from))) })
+    }
+}
+
+fn day(at: Millis) -> String {
+    at.rfc3339().chars().take(10).collect()
+}
+
+fn midnight(at: Millis) -> Millis {
+    Millis(at.0 - at.0.rem_euclid(DAY_MS))
+}
+
+fn read_mark(mark: &str) -> Option<(Millis, u32)> {
+    let (day, page) = mark.split_once('/')?;
+    Some((Millis::parse(&format!("{day}T00:00:00Z"))?, page.parse().ok()?))
+}
