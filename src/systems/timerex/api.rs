@@ -18,6 +18,9 @@ const DAY_MS: i64 = 86_400_000;
 /// Bookings are listed by their start, from this many days before today to that many after.
 const DAYS_BACK: i64 = 31;
 const DAYS_AHEAD: i64 = 366;
+/// What a user's token needs for reading, and for cancelling and one-time links. An api key has no scopes.
+const READ: &str = "User.Teams.Calendars.Read";
+const READ_WRITE: &str = "User.Teams.Calendars.ReadWrite";
 const NO_SUCH: &str = "TimeRex has bookings only";
 
 impl Timerex {
@@ -112,8 +115,14 @@ impl Target for Timerex {
 
     /// The bookings around today, calendar by calendar; lists know no filter by the time of a change. A mark is the number of
     /// the calendar and the vendor's own token.
-    fn granted(&self, _kind: Kind, _action: Action) -> Result<(), SystemError> {
-        Ok(())
+    fn granted(&self, kind: Kind, action: Action) -> Result<(), SystemError> {
+        match (kind, action) {
+            (Kind::Appointment, Action::Read | Action::Find) => {
+                self.caller.granted(READ).or_else(|lacking| self.caller.granted(READ_WRITE).map_err(|_| lacking))
+            }
+            (Kind::Appointment, _) => self.caller.granted(READ_WRITE),
+            _ => Ok(()),
+        }
     }
 
     async fn changed(&self, kind: Kind, _since: Option<Millis>, page: Option<&str>) -> Result<Page, SystemError> {
