@@ -200,7 +200,10 @@ fn oauth_needs_an_address_to_come_back_to_keys_to_seal_with_and_an_app_of_the_sa
     blamed(mistakes_after("renew_before = \"10m\"", "renew_before = \"1h\""), "is more than 30m");
     let missing = "systems.timerex.oauth.scopes: lacks `User.Teams.Read`";
     blamed(mistakes_after("\"profile\", \"User.Teams.Read\", ", "\"profile\", "), missing);
-    blamed(mistakes_after("client_secret = \"timerex-client-secret\"", ""), "systems.timerex.oauth.client_secret: is missing");
+    blamed(
+        mistakes_after("client_secret = \"timerex-client-secret\"", ""),
+        "systems.timerex.oauth.client_secret: is missing",
+    );
     let http = "needs an https server.public_url: TimeRex";
     blamed(mistakes_after("public_url = \"https://", "public_url = \"http://"), http);
     blamed(mistakes_after("\nversion = \"2021-07-28\"", "\nversion = \"v3\""), "v3 has other names");
@@ -208,11 +211,13 @@ fn oauth_needs_an_address_to_come_back_to_keys_to_seal_with_and_an_app_of_the_sa
 
 #[test]
 fn a_team_is_reached_by_oauth_where_its_connection_says_so() {
-    let by_oauth = |text: &str| text.replace("api_key = \"timerex-api-key\"\n", "").replacen(
-        "oauth = false\n# \"Security Token",
-        "oauth = true\n# \"Security Token",
-        1,
-    );
+    let by_oauth = |text: &str| {
+        text.replace("api_key = \"timerex-api-key\"\n", "").replacen(
+            "oauth = false\n# \"Security Token",
+            "oauth = true\n# \"Security Token",
+            1,
+        )
+    };
     let text = by_oauth(&whole_example());
     let config = read(&text).unwrap();
     assert!(config.has_team("acme") && !config.has_team("other"));

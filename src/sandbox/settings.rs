@@ -13,6 +13,7 @@ use super::StandIn;
 use super::delivery::DeliverySettings;
 use super::extension::{ExtensionAccount, ExtensionSettings};
 use super::ghl::{CalendarSettings, GhlSettings, LocationSettings, TokenSettings};
+use super::timerex::oauth::OauthSettings;
 use super::timerex::{TimerexCalendar, TimerexSettings, TimerexTeam};
 use super::timify::{Bookable, FieldDefinition, TimifyApp, TimifyCompany, TimifySettings, WebhookBody};
 use crate::model::System;
@@ -262,6 +263,7 @@ fn timerex(workspaces: &[Workspace]) -> TimerexSettings {
         misspelt_new_id: false,
         cancelled_status: 3,
         older_shape: false,
+        oauth: OauthSettings::default(),
     }
 }
 

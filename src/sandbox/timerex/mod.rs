@@ -5,6 +5,7 @@
 //! Vendor source: developers.timerex.net; where it is silent, a setting or a comment says what was chosen.
 
 mod bookings;
+pub mod oauth;
 #[cfg(test)]
 mod tests;
 
@@ -45,6 +46,8 @@ pub struct TimerexSettings {
     pub cancelled_status: i64,
     /// Whether webhooks have the older shape: no `calendar_id`, no word of moving, no `url_params`.
     pub older_shape: bool,
+    /// The app as an OAuth client, and who may let it in.
+    pub oauth: oauth::OauthSettings,
 }
 
 /// A team: the account.
@@ -94,6 +97,7 @@ pub struct Timerex {
     one_time_urls: BTreeMap<String, OneTimeUrl>,
     reads: BTreeMap<String, VecDeque<Millis>>,
     writes: BTreeMap<String, VecDeque<Millis>>,
+    tokens: oauth::Tokens,
 }
 
 /// A call by a team's key.
@@ -112,6 +116,7 @@ impl Timerex {
             one_time_urls: BTreeMap::new(),
             reads: BTreeMap::new(),
             writes: BTreeMap::new(),
+            tokens: oauth::Tokens::default(),
         }
     }
 
@@ -229,6 +234,9 @@ impl Timerex {
 
 impl World for Timerex {
     fn answer(&mut self, request: &Request, turn: &mut Turn<'_>) -> Response {
+        if let Some(response) = self.by_oauth(request, turn) {
+            return response;
+        }
         let key = web::header(request, "x-api-key").unwrap_or("");
         let team = self.settings.teams.iter().find(|team| team.api_key == key).cloned();
         let Some(team) = team else {
@@ -246,7 +254,7 @@ impl World for Timerex {
     }
 
     fn edit(&mut self, edit: &Edit, turn: &mut Turn<'_>) -> Result<String, EditRefused> {
-        self.made_by_person(edit, turn)
+        self.edit_tokens(edit).unwrap_or_else(|| self.made_by_person(edit, turn))
     }
 
     fn state(&self) -> Value {
@@ -260,17 +268,21 @@ impl World for Timerex {
 }
 
 impl Call<'_> {
-    /// One page of `items`; the token of the next page is opaque, and absent on the last.
     fn page(&self, items: &[Value], size: usize) -> Response {
-        let token = self.params.get("nextPageToken").and_then(|token| BASE64.decode(token).ok());
-        let start = token.and_then(|token| String::from_utf8(token).ok()?.strip_prefix("from:")?.parse().ok());
-        let start: usize = start.unwrap_or(0);
-        let mut body = json!({ "items": items.iter().skip(start).take(size).collect::<Vec<_>>() });
-        if start + size < items.len() {
-            body["nextPageToken"] = json!(BASE64.encode(format!("from:{}", start + size)));
-        }
-        web::json(200, &body)
+        offset_page(&self.params, items, size)
     }
+}
+
+/// One page of `items`; the token of the next page is opaque, and absent on the last.
+fn offset_page(params: &Params, items: &[Value], size: usize) -> Response {
+    let token = params.get("nextPageToken").and_then(|token| BASE64.decode(token).ok());
+    let start = token.and_then(|token| String::from_utf8(token).ok()?.strip_prefix("from:")?.parse().ok());
+    let start: usize = start.unwrap_or(0);
+    let mut body = json!({ "items": items.iter().skip(start).take(size).collect::<Vec<_>>() });
+    if start + size < items.len() {
+        body["nextPageToken"] = json!(BASE64.encode(format!("from:{}", start + size)));
+    }
+    web::json(200, &body)
 }
 
 /// What a wrong key gets: not 401 but a redirect to the login page.
