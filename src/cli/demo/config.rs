@@ -28,6 +28,8 @@ pub struct Service {
     pub policy: String,
     /// GHL by OAuth instead of tokens: where people reach the service, and the key that seals what they grant.
     pub oauth: Option<(String, Secret)>,
+    /// TimeRex by OAuth, too.
+    pub timerex_oauth: bool,
 }
 
 impl Default for Service {
@@ -41,6 +43,7 @@ impl Default for Service {
             dispatch: String::new(),
             policy: String::new(),
             oauth: None,
+            timerex_oauth: false,
         }
     }
 }
@@ -91,6 +94,9 @@ webhook_tokens = ["{timify_token}"]
     if service.oauth.is_some() {
         text.push_str(&oauth(settings, base));
     }
+    if service.timerex_oauth {
+        text.push_str(&timerex_oauth(settings, base));
+    }
     for workspace in &settings.workspaces {
         text.push_str(&accounts(settings, workspace, base, service));
     }
@@ -117,6 +123,21 @@ companies = ["{company}"]
     )
 }
 
+/// The same at TimeRex.
+fn timerex_oauth(settings: &SandboxSettings, base: &str) -> String {
+    let client = &settings.timerex.oauth;
+    format!(
+        r#"[systems.timerex.oauth]
+client_id = "{id}"
+client_secret = "{secret}"
+authorize_url = "{base}/timerex/oauth/authorize"
+token_url = "{base}/timerex/oauth/token"
+"#,
+        id = client.client_id,
+        secret = client.client_secret.expose(),
+    )
+}
+
 fn accounts(settings: &SandboxSettings, workspace: &Workspace, base: &str, service: &Service) -> String {
     let name = &workspace.name;
     let mode = service.mode.map_or_else(String::new, |mode| format!("mode = \"{mode}\"\n"));
@@ -129,7 +150,7 @@ system = "ghl"
 {ghl_login}
 [connections.timerex-{name}]
 system = "timerex"
-api_key = "{timerex_key}"
+{timerex_login}
 webhook_header = "{timerex_header}"
 webhook_tokens = ["{timerex_token}"]
 [[workspaces]]
@@ -163,7 +184,11 @@ timerex_url_path = "{calendar_path}"
             .oauth
             .as_ref()
             .map_or_else(|| format!("token = \"{}\"", workspace.ghl_token), |_| "oauth = true".to_owned()),
-        timerex_key = workspace.timerex_key,
+        timerex_login = if service.timerex_oauth {
+            "oauth = true".to_owned()
+        } else {
+            format!("api_key = \"{}\"", workspace.timerex_key)
+        },
         timerex_header = settings.timerex_header,
         timerex_token = workspace.timerex_webhook_token,
         location = workspace.ghl_location,

@@ -16,6 +16,7 @@ mod outcomes;
 mod proving;
 mod task_edits;
 mod tenants;
+mod timerex_oauth;
 
 use lockstep::model::{Origin, System};
 use lockstep::sandbox::StandIn;
