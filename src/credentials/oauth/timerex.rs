@@ -82,7 +82,9 @@ impl Vendor for Timerex {
     async fn exchange(&self, code: &Secret) -> Result<Granted, Refusal> {
         let granted = self.client.exchange(code, None).await?;
         let user = self.read("/user/me", &granted.pair.access).await?;
-        let key = user["id"].as_str().map(InstallKey::user);
+        // Ids are opaque; a number would do as well.
+        let id = user["id"].as_str().map(ToOwned::to_owned).or_else(|| Some(user["id"].as_u64()?.to_string()));
+        let key = id.filter(|id| !id.is_empty()).map(InstallKey::user);
         Ok(Granted { key, scopes: self.granted(granted.scopes), ..granted })
     }
 

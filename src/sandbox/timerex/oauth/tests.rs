@@ -164,14 +164,14 @@ fn tokens_end_in_time_and_a_wrong_one_meets_the_login_page() {
     let mut bench = Bench::new(|oauth| (oauth.access_seconds, oauth.refresh_seconds) = (60, 600));
     let user = first(&bench);
     let tokens = bench.granted(&user, ALL);
-    bench.now = START + Duration::from_secs(60);
+    bench.now = START + Duration::from_mins(1);
     let answer = bench.ask("GET", "/api/beta/user/me", &tokens.access, "");
     assert_eq!(
         (answer.status().as_u16(), answer.headers()["location"].to_str().unwrap()),
         (302, "https://timerex.net/login")
     );
     let tokens = pair(&bench.refresh(&tokens.refresh).1);
-    bench.now = bench.now + Duration::from_secs(600);
+    bench.now = bench.now + Duration::from_mins(10);
     assert_eq!(bench.refresh(&tokens.refresh).0, 400);
     bench.world.settings.oauth.refuses_with_login = false;
     assert_eq!(bench.get("/user/me", "x").0, 401);
