@@ -6,6 +6,7 @@ mod doorway;
 mod grants;
 mod installs;
 mod invitations;
+mod keepers;
 mod ops;
 mod preview;
 mod roster;
@@ -35,7 +36,7 @@ use stages::Stages;
 use crate::clock::Clock;
 use crate::config::{Config, Systems};
 use crate::credentials::logins::{self, Logins};
-use crate::credentials::oauth::{Keeper, OauthApp};
+use crate::credentials::oauth::{Keeper, Means};
 use crate::credentials::seal::Sealer;
 use crate::dispatch::budget::{Budget, Limit};
 use crate::dispatch::lease::Holder;
@@ -87,7 +88,8 @@ pub struct Running {
     clock: Arc<dyn Clock>,
     ids: Arc<Ids>,
     holder: Arc<Holder>,
-    keeper: Option<Arc<Keeper>>,
+    /// Who keeps the installs of our app, by vendor.
+    keepers: BTreeMap<System, Arc<Keeper>>,
     /// Rung when there may be something to do about installs.
     installs: Notify,
     /// An owner has just connected: what waited for that is looked for whatever was known before.
@@ -110,11 +112,18 @@ pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
     if let Some(sealer) = &sealer {
         logins::reseal(store.as_ref(), sealer, clock.now()).await?;
     }
-    let keeper = keeper(config, &store, sealer.clone(), &ground, &owner).await?;
+    let means = sealer.clone().map(|sealer| Means {
+        store: store.clone(),
+        sealer,
+        transport: ground.transport.clone(),
+        clock: clock.clone(),
+        owner: owner.clone(),
+    });
+    let keepers = keepers::keepers(config, means).await?;
     let opened = installs::opened(config, &store.installs().await?);
     let veil = veils::stored(config.store.secret_links, sealer.clone());
     let sealed = sealer.map(|sealer| (store.clone(), sealer));
-    let proofs = sites::Proofs { logins: &logins, sealed, keeper: keeper.clone() };
+    let proofs = sites::Proofs { logins: &logins, sealed, keepers: keepers.clone() };
     let budget = Budget::new(limits(config), clock.clone(), ids.clone());
     let builder = sites::Builder::new(config, &proofs, budget, ground)?;
     let roster = Roster::new(config.opening(opened), builder)?;
@@ -143,7 +152,7 @@ pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
         opening: tokio::sync::Mutex::default(),
         runs: Mutex::default(),
         supervisor,
-        keeper,
+        keepers,
         store,
         roster,
         clock,
@@ -161,41 +170,10 @@ pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
     Ok(running)
 }
 
-/// Who keeps the tokens of installs, if our app is configured. Sealed tokens that no key opens are an error.
-async fn keeper(
-    config: &Config,
-    store: &Arc<dyn Store>,
-    sealer: Option<Arc<Sealer>>,
-    ground: &Ground,
-    owner: &str,
-) -> Result<Option<Arc<Keeper>>> {
-    let (Some(oauth), Some(public), Some(sealer)) = (&config.systems.ghl.oauth, &config.server.public_url, sealer)
-    else {
-        return Ok(None);
-    };
-    let app = OauthApp {
-        base_url: config.systems.ghl.base_url.clone(),
-        authorize_url: oauth.authorize_url.clone(),
-        client_id: oauth.client_id.clone(),
-        client_secret: oauth.client_secret.clone(),
-        version_id: oauth.version_id.clone(),
-        scopes: oauth.scopes.clone(),
-        redirect_url: format!("{public}/oauth/ghl/callback"),
-        version: oauth.version.clone(),
-        reconnect: oauth.reconnect,
-        renew_before: oauth.renew_before,
-    };
-    let Ground { clock, transport, .. } = ground.clone();
-    let keeper = Keeper::new(app, store.clone(), sealer, transport, clock, owner.to_owned())?;
-    keeper.open_all().await?;
-    keeper.reseal().await?;
-    Ok(Some(keeper))
-}
-
 /// The sites of a configuration, for looking at what they can do; nothing is called, and no sealed credential is opened.
 pub fn sites(config: &Config) -> Result<BTreeMap<String, Arc<Site>>> {
     let logins = Logins::for_looking(&config.logins());
-    let proofs = sites::Proofs { logins: &logins, sealed: None, keeper: None };
+    let proofs = sites::Proofs { logins: &logins, sealed: None, keepers: BTreeMap::new() };
     let ground = Ground::real(false)?;
     let budget = Budget::new(limits(config), ground.clock.clone(), ground.ids.clone());
     sites::Builder::new(config, &proofs, budget, ground)?.sites(config)
@@ -319,7 +297,7 @@ impl Running {
     pub async fn stop(&self) -> Result<()> {
         let ended = async {
             let ended = self.supervisor.finish(PATIENCE).await;
-            if let Some(keeper) = &self.keeper {
+            for keeper in self.keepers.values() {
                 keeper.settled().await;
             }
             ended

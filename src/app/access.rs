@@ -25,10 +25,13 @@ pub struct Accounts {
 #[async_trait]
 impl Access for Accounts {
     async fn install(&self, workspace: &Workspace, system: System) -> Result<Option<Install>, StoreError> {
-        let key = location(&self.roster.served().config, workspace).filter(|_| system == System::Ghl);
+        let key = install_key(&self.roster.served().config, workspace, system);
         let Some(key) = key else { return Ok(None) };
-        let stored = self.store.install(&key).await?;
-        Ok(Some(stored.unwrap_or_else(|| Install::awaited(key, self.clock.now()))))
+        let Some(stored) = self.store.install(&key).await? else {
+            return Ok(Some(Install::awaited(key, self.clock.now())));
+        };
+        let bearer = self.store.install(&stored.bearer()).await?;
+        Ok(Some(stored.among(bearer.as_slice())))
     }
 
     fn lacks(&self, workspace: &str, system: System) -> Lacks {
@@ -38,12 +41,12 @@ impl Access for Accounts {
     }
 }
 
-/// The install by which a workspace reaches GHL; `None`: by a token of its own, or not at all.
-pub(super) fn location(config: &Config, workspace: &Workspace) -> Option<InstallKey> {
+/// The install by which a workspace reaches a system; `None`: by a token of its own, or not at all.
+pub(super) fn install_key(config: &Config, workspace: &Workspace, system: System) -> Option<InstallKey> {
     let entry = config.workspaces.iter().find(|entry| entry.name == workspace.name)?;
-    let account = entry.accounts.get(&System::Ghl)?;
+    let account = entry.accounts.get(&system)?;
     let by_install = config.connections.get(&account.connection).is_none_or(|connection| connection.oauth);
-    by_install.then(|| InstallKey::location(&account.id))
+    InstallKey::of_account(system, &account.id).filter(|_| by_install)
 }
 
 /// The scopes that a target needs and is known to lack.

@@ -1,4 +1,4 @@
-//! The owner of an account lets us in: what stands behind `/oauth/ghl/connect` and its callback.
+//! The owner of an account lets us in: what stands behind `/oauth/SYSTEM/connect` and its callback.
 
 use std::error::Error as _;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::Running;
 use super::installs::admits;
 use crate::credentials::oauth::{Keeper, OauthError};
 use crate::http::{Begun, Connect, ConnectError, Connected};
-use crate::model::{Holder, InstallKey};
+use crate::model::{Holder, InstallKey, System};
 use crate::secret::Secret;
 
 /// How long a browser waits for the vendor. Shorter than a public request may take.
@@ -20,19 +20,25 @@ const PATIENCE: Duration = Duration::from_secs(12);
 
 #[async_trait]
 impl Connect for Arc<Running> {
-    async fn begin(&self) -> Result<Begun, ConnectError> {
-        let keeper = self.keeper.as_ref().ok_or(ConnectError::NotConfigured)?;
+    async fn begin(&self, system: System) -> Result<Begun, ConnectError> {
+        let keeper = self.keepers.get(&system).ok_or(ConnectError::NotConfigured)?;
         let begun = keeper.begin().await.map_err(refused)?;
         Ok(Begun { url: begun.url, cookie: begun.cookie })
     }
 
-    async fn finish(&self, state: &str, cookie: &Secret, code: &Secret) -> Result<Connected, ConnectError> {
-        let keeper = self.keeper.clone().ok_or(ConnectError::NotConfigured)?;
+    async fn finish(
+        &self,
+        system: System,
+        state: &str,
+        cookie: &Secret,
+        code: &Secret,
+    ) -> Result<Connected, ConnectError> {
+        let keeper = self.keepers.get(&system).cloned().ok_or(ConnectError::NotConfigured)?;
         let (running, state, cookie, code) = (self.clone(), Secret::new(state), cookie.clone(), code.clone());
         let (tell, told) = oneshot::channel();
         // By itself: the code is good once, and who closes the browser must not lose the tokens that came for it.
         self.supervisor.spawn(async move {
-            let connected = running.connected(&keeper, &state, &cookie, &code).await;
+            let connected = running.connected(system, &keeper, [&state, &cookie, &code]).await;
             if let Err(Err(error)) = tell.send(connected) {
                 let cause = error.source().map(ToString::to_string);
                 tracing::error!(%error, cause, "an account could not be connected, and nobody waits to hear it");
@@ -54,23 +60,23 @@ impl Connect for Arc<Running> {
 impl Running {
     async fn connected(
         self: &Arc<Self>,
+        system: System,
         keeper: &Arc<Keeper>,
-        state: &Secret,
-        cookie: &Secret,
-        code: &Secret,
+        [state, cookie, code]: [&Secret; 3],
     ) -> Result<Connected, ConnectError> {
         let served = self.roster.served();
-        let admits = |location: &str, company: Option<&str>| admits(&served.config, location, company);
+        let admits = |account: &str, company: Option<&str>| admits(&served.config, system, account, company);
         let finished = keeper.finish(state, cookie, code, &admits).await.map_err(refused)?;
         self.open_what_is_installed().await.map_err(|error| ConnectError::Failed(error.into()))?;
         self.just_connected.store(true, Ordering::Relaxed);
         self.installs.notify_one();
         let served = self.roster.served();
-        let locations = finished.connected.iter().filter(|key| key.holder == Holder::Location);
-        let workspace =
-            |key: &InstallKey| Some((key.account.clone(), served.config.workspace_of(&key.account)?.to_owned()));
+        let accounts = finished.connected.iter().filter(|key| matches!(key.holder, Holder::Location | Holder::Team));
+        let workspace = |key: &InstallKey| {
+            Some((key.account.clone(), served.config.workspace_of(system, &key.account)?.to_owned()))
+        };
         Ok(Connected {
-            connected: locations.filter_map(workspace).collect(),
+            connected: accounts.filter_map(workspace).collect(),
             left_out: finished.refused.into_iter().map(|key| key.account).collect(),
         })
     }

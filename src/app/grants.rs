@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::Running;
-use super::access::{lacks, location};
+use super::access::{install_key, lacks};
 use crate::config::Config;
 use crate::http::Lacks;
 use crate::mirror::{CONNECT, GRANT, NOT_CONNECTED, NOT_GRANTED};
@@ -54,10 +54,12 @@ fn lacked(config: &Config, site: &Site, installs: &[Install]) -> Lacked {
         reading.into_iter().chain(writing).map(move |scope| (system, Leave::Scope(scope)))
     };
     let mut lacked: Lacked = site.targets.iter().flat_map(of).collect();
-    let connected = |install: &Install| install.state == InstallState::Connected;
-    let key = location(config, &site.workspace);
-    if key.is_some_and(|key| !installs.iter().any(|install| install.key == key && connected(install))) {
-        lacked.insert((System::Ghl, Leave::Connection));
+    let connected = |install: &Install| install.among(installs).state == InstallState::Connected;
+    for system in site.targets.keys() {
+        let key = install_key(config, &site.workspace, *system);
+        if key.is_some_and(|key| !installs.iter().any(|install| install.key == key && connected(install))) {
+            lacked.insert((*system, Leave::Connection));
+        }
     }
     lacked
 }

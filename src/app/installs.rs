@@ -14,7 +14,7 @@ use super::Running;
 use super::grants::Grants;
 use super::rounds::next;
 use crate::config::Config;
-use crate::model::{Holder, Install, InstallState, Mode};
+use crate::model::{Holder, Install, InstallState, Mode, System};
 
 /// The name under which one process at a time does what installs ask for. No workspace can have it.
 pub(super) const LEASE: &str = "(installs)";
@@ -35,8 +35,17 @@ pub(super) fn opened(config: &Config, installs: &[Install]) -> Vec<String> {
 }
 
 /// Whether tokens of an account are accepted: a workspace has it, or its agency may open workspaces.
-pub(super) fn admits(config: &Config, location: &str, company: Option<&str>) -> bool {
+pub(super) fn admits_location(config: &Config, location: &str, company: Option<&str>) -> bool {
     config.has_location(location) || config.opens_for(company)
+}
+
+/// The same for any vendor. The team of a workspace that shows an api key is not reached by tokens.
+pub(super) fn admits(config: &Config, system: System, account: &str, company: Option<&str>) -> bool {
+    match system {
+        System::Ghl => admits_location(config, account, company),
+        System::Timify => false,
+        System::Timerex => config.has_team(account),
+    }
 }
 
 impl Running {
@@ -72,10 +81,10 @@ impl Running {
         }
         let looked = async {
             let installs = self.store.installs().await?;
-            if let Some(keeper) = &self.keeper {
+            for keeper in self.keepers.values() {
                 keeper.notice(&installs);
-                self.open(&installs).await?;
             }
+            self.open(&installs).await?;
             self.release_what_waited(grants, &installs).await
         };
         if let Err(error) = looked.await {
@@ -85,22 +94,23 @@ impl Running {
 
     /// Renews tokens in time. Should it ever stay away: who needs a token that ends renews it too.
     fn renew_tokens(&self) {
-        let Some(keeper) = self.keeper.clone() else { return };
-        let stop = self.supervisor.stop().clone();
-        self.supervisor.spawn(async move {
-            loop {
-                tokio::select! {
-                    // A renewal that runs is waited for at the end of the stop.
-                    () = stop.cancelled() => return,
-                    renewed = keeper.renew_due() => if let Err(error) = renewed {
-                        tracing::error!(error = %error, "tokens could not be renewed; trying again");
-                    },
+        for keeper in self.keepers.values() {
+            let (keeper, stop) = (keeper.clone(), self.supervisor.stop().clone());
+            self.supervisor.spawn(async move {
+                loop {
+                    tokio::select! {
+                        // A renewal that runs is waited for at the end of the stop.
+                        () = stop.cancelled() => return,
+                        renewed = keeper.renew_due() => if let Err(error) = renewed {
+                            tracing::error!(error = %error, "tokens could not be renewed; trying again");
+                        },
+                    }
+                    if !next(RENEW, &stop).await {
+                        return;
+                    }
                 }
-                if !next(RENEW, &stop).await {
-                    return;
-                }
-            }
-        });
+            });
+        }
     }
 
     /// Opens workspaces for installs of agencies that may, also those that another process took in.

@@ -111,22 +111,23 @@ impl Ops for Arc<Running> {
         let served = self.roster.served();
         let installs = self.store.installs().await.map_err(failed)?;
         let shown = |install: &Install| {
+            let install = install.among(&installs);
             json!({
                 "install": install.key.to_string(), "company": install.company, "state": install.state,
                 "reason": install.reason, "scopes": install.scopes, "expires": install.expires.map(Millis::rfc3339),
-                "workspace": served.config.workspace_of(&install.key.account),
+                "workspace": served.config.workspace_of(install.key.system, &install.key.account),
             })
         };
         Ok(json!({ "installs": installs.iter().map(shown).collect::<Vec<_>>() }))
     }
 
     async fn rotate(&self, install: InstallKey) -> Result<Value, OpsError> {
-        self.keeper()?.rotate(&install).await.map_err(not_done)?;
+        self.keeper(install.system)?.rotate(&install).await.map_err(not_done)?;
         Ok(json!({ "rotated": install.to_string() }))
     }
 
     async fn revoke(&self, install: InstallKey, uninstall: bool) -> Result<Value, OpsError> {
-        let revoked = self.keeper()?.revoke(&install, uninstall).await.map_err(not_done)?;
+        let revoked = self.keeper(install.system)?.revoke(&install, uninstall).await.map_err(not_done)?;
         Ok(json!({ "revoked": revoked.iter().map(ToString::to_string).collect::<Vec<_>>() }))
     }
 
@@ -240,10 +241,9 @@ impl Running {
 }
 
 impl Running {
-    fn keeper(&self) -> Result<&Arc<Keeper>, OpsError> {
-        self.keeper
-            .as_ref()
-            .ok_or_else(|| OpsError::Conflict("no OAuth app is configured ([systems.ghl.oauth])".to_owned()))
+    fn keeper(&self, system: System) -> Result<&Arc<Keeper>, OpsError> {
+        let none = || OpsError::Conflict(format!("no OAuth app is configured ([systems.{system}.oauth])"));
+        self.keepers.get(&system).ok_or_else(none)
     }
 
     fn site(&self, workspace: &str) -> Result<Arc<Site>, OpsError> {
@@ -254,7 +254,7 @@ impl Running {
 
 fn not_done(error: OauthError) -> OpsError {
     match error {
-        OauthError::Unknown(_) | OauthError::Client | OauthError::Vendor(_) => OpsError::Conflict(error.to_string()),
+        OauthError::Unknown(_) | OauthError::Client(_) | OauthError::Vendor(_) => OpsError::Conflict(error.to_string()),
         other => failed(other),
     }
 }

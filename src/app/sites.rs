@@ -16,7 +16,7 @@ use crate::credentials::standard_webhooks::StandardWebhooks;
 use crate::credentials::static_token::StaticToken;
 use crate::credentials::timify_token::{TimifyApp, TimifyToken};
 use crate::dispatch::budget::Budget;
-use crate::model::{System, Workspace};
+use crate::model::{InstallKey, System, Workspace};
 use crate::store::Store;
 use crate::systems::allowance::Unlimited;
 use crate::systems::call::Caller;
@@ -38,10 +38,10 @@ pub fn doors() -> BTreeMap<System, Arc<dyn Door>> {
 /// Builds sites, now and when a workspace opens later.
 pub struct Builder {
     config: Config,
-    /// One credential a connection, so that all its workspaces share one token. Installs have one a location.
+    /// One credential a connection, so that all its workspaces share one token. Installs have one an account.
     credentials: BTreeMap<String, Arc<dyn Credential>>,
     offsets: BTreeMap<System, Arc<ClockOffset>>,
-    keeper: Option<Arc<Keeper>>,
+    keepers: BTreeMap<System, Arc<Keeper>>,
     budget: Budget,
     ground: Ground,
 }
@@ -52,8 +52,8 @@ pub struct Proofs<'a> {
     pub logins: &'a Logins,
     /// Where the sealed ones lie, and what opens them: one that is replaced is noticed.
     pub sealed: Option<(Arc<dyn Store>, Arc<Sealer>)>,
-    /// Who keeps the tokens of installs.
-    pub keeper: Option<Arc<Keeper>>,
+    /// Who keeps the tokens of installs, by vendor.
+    pub keepers: BTreeMap<System, Arc<Keeper>>,
 }
 
 impl Builder {
@@ -65,7 +65,7 @@ impl Builder {
         for (name, _) in config.connections.iter().filter(|(_, connection)| !connection.oauth) {
             credentials.insert(name.clone(), credential(config, proofs, name, &ground)?);
         }
-        Ok(Self { config: config.clone(), credentials, offsets, keeper: proofs.keeper.clone(), budget, ground })
+        Ok(Self { config: config.clone(), credentials, offsets, keepers: proofs.keepers.clone(), budget, ground })
     }
 
     /// A site for each workspace.
@@ -110,12 +110,13 @@ impl Builder {
     }
 
     /// What proves us for an account: the connection's credential, or the tokens of an install.
-    fn credential(&self, account: &Account) -> Result<Arc<dyn Credential>> {
+    fn credential(&self, system: System, account: &Account) -> Result<Arc<dyn Credential>> {
         if let Some(credential) = self.credentials.get(&account.connection) {
             return Ok(credential.clone());
         }
-        Ok(match &self.keeper {
-            Some(keeper) => keeper.credential(&account.id),
+        let key = InstallKey::of_account(system, &account.id);
+        Ok(match self.keepers.get(&system).zip(key) {
+            Some((keeper, key)) => keeper.credential(key),
             // For looking only: nobody is called.
             None => Arc::new(StaticToken::bearer(&crate::secret::Secret::new("-"))?),
         })
@@ -131,7 +132,7 @@ impl Builder {
     }
 
     fn caller(&self, system: System, account: &Account, workspace: &str) -> Result<Caller> {
-        let (credential, offset) = (self.credential(account)?, self.offsets[&system].clone());
+        let (credential, offset) = (self.credential(system, account)?, self.offsets[&system].clone());
         let (url, transport) = (self.base_url(system), self.ground.transport.clone());
         let allowance = self.budget.of(workspace, system);
         Ok(Caller::new(system, url, transport, credential, offset, allowance))

@@ -1,4 +1,4 @@
-//! What the vendor tells of installs of our app, by webhooks that are rows of the change log: each is followed once.
+//! What GHL tells of installs of our app, by webhooks that are rows of the change log: each is followed once.
 //!
 //! In: INSTALL and UNINSTALL. Out: installs with tokens, or wiped. Those of one location are followed in their order, those of
 //! several side by side, those of a company by themselves. One that fails is tried again, ever more seldom, for a day.
@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::Running;
-use super::installs::{LEASE, admits};
+use super::installs::{LEASE, admits_location};
 use crate::clock::Millis;
 use crate::credentials::oauth::{Keeper, OauthError};
 use crate::few::few_at_a_time;
@@ -81,7 +81,8 @@ impl Told {
 impl Running {
     /// Follows what is told, if that is ours to do and does not run already.
     pub(super) fn follow(self: &Arc<Self>, told: &Arc<Mutex<Told>>) {
-        let Some(keeper) = self.keeper.clone().filter(|_| self.holder.lease(LEASE).is_some()) else { return };
+        let keeper = self.keepers.get(&System::Ghl).filter(|_| self.holder.lease(LEASE).is_some());
+        let Some(keeper) = keeper.cloned() else { return };
         let Ok(mut told) = told.clone().try_lock_owned() else { return };
         let (running, stop) = (self.clone(), self.supervisor.stop().clone());
         self.supervisor.spawn(async move {
@@ -164,27 +165,21 @@ impl Running {
         let (location, company) = about(change);
         let (location, company) = (location.as_deref(), company.as_deref());
         if change.said.label == "UNINSTALL" {
-            return if self.is_over(location, company, change.said.at).await? {
-                Ok(())
-            } else {
-                keeper.uninstalled(location, company).await.map(drop)
-            };
+            let key = location.map(InstallKey::location).or_else(|| company.map(InstallKey::company));
+            let Some(key) = key else { return Ok(()) };
+            if !self.is_over(&key, change.said.at).await? {
+                keeper.wipe(&key).await?;
+            }
+            return Ok(());
         }
         let served = self.roster.served();
-        let admits = |location: &str, company: Option<&str>| admits(&served.config, location, company);
+        let admits = |location: &str, company: Option<&str>| admits_location(&served.config, location, company);
         keeper.installed(location, company, &admits).await.map(drop)
     }
 
     /// Whether an uninstalling that was told late is over: tokens that were got or renewed after it are good.
-    async fn is_over(
-        &self,
-        location: Option<&str>,
-        company: Option<&str>,
-        at: Option<Millis>,
-    ) -> Result<bool, OauthError> {
-        let key = location.map(InstallKey::location).or_else(|| company.map(InstallKey::company));
-        let Some(key) = key else { return Ok(true) };
-        let install = self.store.install(&key).await?;
+    async fn is_over(&self, key: &InstallKey, at: Option<Millis>) -> Result<bool, OauthError> {
+        let install = self.store.install(key).await?;
         let since = install.filter(|install| install.state == InstallState::Connected).map(|install| install.changed);
         Ok(since.zip(at).is_some_and(|(since, at)| since > at))
     }

@@ -1,6 +1,6 @@
-//! `lockstep install`: the installs of our app at GoHighLevel; `lockstep ask`: one question to a system.
+//! `lockstep install`: the installs of our app at the vendors; `lockstep ask`: one question to a system.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::{Map, Value, json};
@@ -20,14 +20,15 @@ pub struct Install {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Prints the address at which the owner of an account lets us in.
+    /// Prints the address at which the owner of an account lets us in, one for each vendor.
     Url,
     /// Renews the tokens of an install now; the present refresh token is worth nothing afterwards.
     Rotate {
         /// As `lockstep install` lists it, for example `ghl/location/ve9EPM428h8vShlRW1KT`.
         install: String,
     },
-    /// Gives the tokens of an install up; of an agency's install, those of its locations too.
+    /// Gives the tokens of an install up; of an agency's install, those of its locations too, of a team's those of its user.
+    /// TimeRex is told.
     Revoke {
         /// As `lockstep install` lists it.
         install: String,
@@ -44,9 +45,12 @@ impl Install {
         match self.what {
             None => list(&Operator::of(&config)?).await,
             Some(What::Url) => {
-                config.systems.ghl.oauth.as_ref().context("there is no [systems.ghl.oauth]")?;
+                let systems = config.oauth_apps();
+                ensure!(!systems.is_empty(), "there is no [systems.ghl.oauth], and no [systems.timerex.oauth]");
                 let public = config.server.public_url.context("server.public_url is not set")?;
-                println!("{public}/oauth/ghl/connect");
+                for system in systems {
+                    println!("{public}/oauth/{system}/connect");
+                }
                 Ok(())
             }
             Some(What::Rotate { install }) => {

@@ -29,7 +29,7 @@ pub struct Sandbox {
     /// Prints a configuration that connects the service with it, and ends.
     #[arg(long)]
     print_config: bool,
-    /// The printed configuration reaches GHL by OAuth, with a key made just now to seal the tokens.
+    /// The printed configuration reaches GHL and TimeRex by OAuth, with a key made just now to seal the tokens.
     #[arg(long, requires = "print_config")]
     oauth: bool,
 }
@@ -41,10 +41,18 @@ impl Sandbox {
         if self.print_config {
             let base = format!("http://{}", self.listen);
             let oauth = if self.oauth { Some((self.service, Secret::new(new_key()?))) } else { None };
-            print!("{}", config::text(&settings, &base, &config::Service { oauth, ..config::Service::default() })?);
+            print!(
+                "{}",
+                config::text(
+                    &settings,
+                    &base,
+                    &config::Service { oauth, timerex_oauth: self.oauth, ..config::Service::default() }
+                )?
+            );
             return Ok(());
         }
         settings.ghl.client.redirect_uris = vec![format!("{}/oauth/ghl/callback", self.service)];
+        settings.timerex.oauth.redirect_uris = vec![format!("{}/oauth/timerex/callback", self.service)];
         settings.receivers = config::receivers(&settings, &self.service);
         let listener = TcpListener::bind(self.listen).await?;
         println!("stand-ins on http://{}; control API on http://{}/control", self.listen, self.listen);

@@ -43,21 +43,33 @@ pub(super) fn agree(config: &Config, notes: &Notes) {
 
 /// OAuth needs an address to come back to, and keys to seal the tokens with.
 fn oauth(config: &Config, notes: &Notes) {
-    let wants = config.connections.iter().find(|(_, connection)| connection.oauth);
-    if let (Some((name, _)), None) = (wants, &config.systems.ghl.oauth) {
-        notes.blame(
-            &format!("connections.{name}.oauth"),
-            "needs [systems.ghl.oauth] with the app's client id and secret",
-        );
+    let apps = config.oauth_apps();
+    for (name, connection) in config.connections.iter().filter(|(_, connection)| connection.oauth) {
+        let system = connection.system;
+        if !apps.contains(&system) {
+            let text = format!("needs [systems.{system}.oauth] with the app's client id and secret");
+            notes.blame(&format!("connections.{name}.oauth"), text);
+        }
     }
-    if config.systems.ghl.oauth.is_some() {
-        let key = "systems.ghl.oauth.client_id";
+    for system in apps {
+        let key = format!("systems.{system}.oauth.client_id");
         if config.server.public_url.is_none() {
-            notes.blame(key, "needs server.public_url: GHL sends people back to it");
+            notes.blame(&key, format!("needs server.public_url: {system} sends people back to it"));
         }
         if config.seal.keys.is_empty() {
-            notes.blame(key, "needs [seal] keys: tokens are kept sealed; `lockstep key new` makes a key");
+            notes.blame(&key, "needs [seal] keys: tokens are kept sealed; `lockstep key new` makes a key");
         }
+    }
+    // A stand-in may well be on plain http.
+    let https = |url: &str| url.starts_with("https://");
+    if let (Some(oauth), Some(public)) = (&config.systems.timerex.oauth, &config.server.public_url)
+        && https(&oauth.authorize_url)
+        && !https(public)
+    {
+        notes.blame(
+            "systems.timerex.oauth.client_id",
+            "needs an https server.public_url: TimeRex sends people back to no other",
+        );
     }
 }
 

@@ -19,7 +19,7 @@ pub struct Connection {
     pub system: System,
     /// What we show the vendor; `None`: kept sealed in the store.
     pub login: Option<Login>,
-    /// Whether the tokens come from installs of our app (GHL), one for each location.
+    /// Whether the tokens come from installs of our app: of GHL one for each location, of TimeRex one for each user.
     pub oauth: bool,
     /// The header in which this connection's webhooks carry a token.
     pub webhook_header: Option<HeaderName>,
@@ -52,9 +52,14 @@ impl Connection {
             System::Timify => timify_login(section),
             System::Timerex => section.secret("api_key").map(Login::Timerex),
         };
-        let oauth = system == System::Ghl && section.or("oauth", false);
-        if oauth && login.is_some() {
-            section.mistake("token", "is set besides `oauth`; keep one of them");
+        let key = match system {
+            System::Ghl => Some("token"),
+            System::Timify => None,
+            System::Timerex => Some("api_key"),
+        };
+        let oauth = key.is_some() && section.or("oauth", false);
+        if let Some(key) = key.filter(|_| oauth && login.is_some()) {
+            section.mistake(key, "is set besides `oauth`; keep one of them");
         }
         let (webhook_header, webhook_tokens) = match system {
             System::Ghl => (None, Vec::new()),

@@ -9,6 +9,7 @@ mod agree;
 mod checks;
 mod connections;
 mod dispatch;
+mod oauth;
 mod reconcile;
 mod section;
 mod server;
@@ -30,10 +31,11 @@ use crate::model::{System, Workspace};
 pub use checks::checks;
 pub use connections::Connection;
 pub use dispatch::Dispatch;
+pub use oauth::{GhlOauth, TimerexOauth};
 pub use reconcile::Reconcile;
 pub use section::{Mistake, Mistakes, Shown};
 pub use server::{Ops, Seal, SecretLinks, Server, Store};
-pub use systems::{Ghl, GhlOauth, Systems, Timerex, Timify};
+pub use systems::{Ghl, Systems, Timerex, Timify};
 pub use tree::Source;
 pub use workspaces::{Account, Extension, WorkspaceEntry};
 
@@ -143,7 +145,14 @@ impl Config {
 
     /// Whether a workspace has this GHL location.
     pub fn has_location(&self, location: &str) -> bool {
-        self.workspace_of(location).is_some()
+        self.workspace_of(System::Ghl, location).is_some()
+    }
+
+    /// Whether a workspace has this TimeRex team, and reaches it with the tokens of a user.
+    pub fn has_team(&self, team: &str) -> bool {
+        let by_oauth = |name: &str| self.connections.get(name).is_some_and(|connection| connection.oauth);
+        let accounts = self.workspaces.iter().filter_map(|entry| entry.accounts.get(&System::Timerex));
+        accounts.filter(|account| account.id == team).any(|account| by_oauth(&account.connection))
     }
 
     /// Whether the locations of this agency open workspaces by themselves.
@@ -152,11 +161,17 @@ impl Config {
         oauth.is_some_and(|(oauth, company)| oauth.companies.iter().any(|one| one == company))
     }
 
-    /// The name of the workspace that has this GHL location.
-    pub fn workspace_of(&self, location: &str) -> Option<&str> {
-        let has =
-            |entry: &&WorkspaceEntry| entry.accounts.get(&System::Ghl).is_some_and(|account| account.id == location);
+    /// The name of the workspace that has this account.
+    pub fn workspace_of(&self, system: System, account: &str) -> Option<&str> {
+        let has = |entry: &&WorkspaceEntry| entry.accounts.get(&system).is_some_and(|one| one.id == account);
         self.workspaces.iter().find(has).map(|entry| entry.name.as_str())
+    }
+
+    /// The systems at which our app is an OAuth client.
+    pub fn oauth_apps(&self) -> Vec<System> {
+        let systems =
+            [(System::Ghl, self.systems.ghl.oauth.is_some()), (System::Timerex, self.systems.timerex.oauth.is_some())];
+        systems.into_iter().filter(|(_, there)| *there).map(|(system, _)| system).collect()
     }
 
     /// The connections with a login by name: their systems, and their logins as far as they stand here.

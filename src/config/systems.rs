@@ -4,11 +4,11 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use super::oauth::{GhlOauth, TimerexOauth};
 use super::section::Section;
 use super::setting::HttpUrl;
 use crate::clock::Millis;
 use crate::credentials::login::TokenScheme;
-use crate::secret::Secret;
 use crate::verify::{BadKey, PublicKey};
 
 /// The key that GHL signs `X-GHL-Signature` with, as published in its webhook guide.
@@ -126,90 +126,6 @@ impl Ghl {
     }
 }
 
-/// `[systems.ghl.oauth]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GhlOauth {
-    /// The client id: our app's id, a dash, and a suffix.
-    pub client_id: String,
-    /// The client secret.
-    pub client_secret: Secret,
-    /// The version of a private app, which its owner is asked for by.
-    pub version_id: Option<String>,
-    /// Where the owner of an account is sent to.
-    pub authorize_url: String,
-    /// What we ask for.
-    pub scopes: Vec<String>,
-    /// The `Version` header of OAuth calls.
-    pub version: String,
-    /// Agencies whose locations open a workspace each when the app is installed there.
-    pub companies: Vec<String>,
-    /// Access tokens are renewed this long before they end.
-    pub renew_before: Duration,
-    /// Whether lost tokens are asked for anew with our client secret alone.
-    pub reconnect: bool,
-}
-
-/// What the capability table needs of GHL.
-const GHL_SCOPES: &[&str] = &[
-    "contacts.readonly",
-    "contacts.write",
-    "calendars.readonly",
-    "calendars/events.readonly",
-    "calendars/events.write",
-    "locations.readonly",
-    "locations/tags.readonly",
-    "locations/tasks.readonly",
-    "locations/customFields.readonly",
-    "businesses.readonly",
-    "oauth.readonly",
-    "oauth.write",
-];
-
-/// Tokens that are renewed earlier than this before their end are hardly used.
-const LONGEST_BEFORE: Duration = Duration::from_hours(12);
-
-impl GhlOauth {
-    fn read(section: &Section<'_>) -> Option<Self> {
-        let client_id: Option<String> = section.must("client_id");
-        if client_id.as_ref().is_some_and(|id| !id.contains('-')) {
-            section.mistake("client_id", "is not of the form APP-SUFFIX");
-        }
-        let client_secret = section.secret("client_secret");
-        if client_secret.is_none() {
-            section.mistake("client_secret", "is missing");
-        }
-        let version = section.or("version", "2021-07-28".to_owned());
-        if version == "v3" {
-            section.mistake(
-                "version",
-                "v3 has other names for everything; Lockstep speaks OAuth in the forms of 2021-07-28",
-            );
-        }
-        let renew_before = section.or("renew_before", Duration::from_hours(1));
-        if renew_before > LONGEST_BEFORE {
-            section.mistake("renew_before", "is more than 12h: GHL's tokens live for a day");
-        }
-        let authorize_url = section
-            .or("authorize_url", HttpUrl("https://marketplace.gohighlevel.com/v2/oauth/chooselocation".to_owned()));
-        Some(Self {
-            client_id: client_id?,
-            client_secret: client_secret?,
-            version_id: section.maybe("version_id"),
-            authorize_url: authorize_url.0,
-            scopes: section.or("scopes", GHL_SCOPES.iter().map(ToString::to_string).collect()),
-            version,
-            companies: section.or("companies", Vec::new()),
-            renew_before,
-            reconnect: section.or("reconnect", false),
-        })
-    }
-
-    /// The id of the app that the client is.
-    pub fn app_id(&self) -> &str {
-        self.client_id.split('-').next().unwrap_or_default()
-    }
-}
-
 fn public_keys(
     section: &Section<'_>,
     key: &str,
@@ -260,6 +176,8 @@ pub struct Timerex {
     pub writes_per_hour: NonZeroU32,
     /// How often the upcoming bookings of the mapped calendars are listed; zero: only when reconciling.
     pub poll_bookings: Duration,
+    /// Our app as an OAuth client; `None`: only api keys.
+    pub oauth: Option<TimerexOauth>,
 }
 
 impl Timerex {
@@ -270,6 +188,7 @@ impl Timerex {
             requests_per_minute: requests(section, "requests_per_minute", 55),
             writes_per_hour: requests(section, "writes_per_hour", 90),
             poll_bookings: section.or("poll_bookings", Duration::from_mins(15)),
+            oauth: section.table_if("oauth", TimerexOauth::read).flatten(),
         }
     }
 }

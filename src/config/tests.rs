@@ -198,6 +198,15 @@ fn oauth_needs_an_address_to_come_back_to_keys_to_seal_with_and_an_app_of_the_sa
     blamed(mistakes_after("app_id = \"65f0c0ffee00000000000000\"", "app_id = \"other\""), "is another app than");
     blamed(mistakes_after("oauth = false", "oauth = true"), "is set besides `oauth`");
     blamed(mistakes_after("renew_before = \"1h\"", "renew_before = \"48h\""), "is more than 12h");
+    blamed(mistakes_after("renew_before = \"10m\"", "renew_before = \"1h\""), "is more than 30m");
+    let missing = "systems.timerex.oauth.scopes: lacks `User.Teams.Read`";
+    blamed(mistakes_after("\"profile\", \"User.Teams.Read\", ", "\"profile\", "), missing);
+    blamed(
+        mistakes_after("client_secret = \"timerex-client-secret\"", ""),
+        "systems.timerex.oauth.client_secret: is missing",
+    );
+    let http = "needs an https server.public_url: TimeRex";
+    blamed(mistakes_after("public_url = \"https://", "public_url = \"http://"), http);
     blamed(mistakes_after("\nversion = \"2021-07-28\"", "\nversion = \"v3\""), "v3 has other names");
 }
 
@@ -211,6 +220,25 @@ fn secrets_are_sealed_only_where_there_is_a_key_to_open_them_with() {
     );
     let keys = format!("[seal]\nkeys = [\"{}=\"]\n", "A".repeat(43));
     assert_eq!(read(&format!("{text}{keys}")).unwrap().store.secret_links, SecretLinks::Seal);
+}
+
+#[test]
+fn a_team_is_reached_by_oauth_where_its_connection_says_so() {
+    let by_oauth = |text: &str| {
+        text.replace("api_key = \"timerex-api-key\"\n", "").replacen(
+            "oauth = false\n# \"Security Token",
+            "oauth = true\n# \"Security Token",
+            1,
+        )
+    };
+    let text = by_oauth(&whole_example());
+    let config = read(&text).unwrap();
+    assert!(config.has_team("acme") && !config.has_team("other"));
+    assert!(!read(&whole_example()).unwrap().has_team("acme"), "it shows an api key");
+    assert!(!config.logins().contains_key("scheduling"), "no login is looked for");
+    let mistakes = read(&without_table(&text, "systems.timerex.oauth")).unwrap_err();
+    let text = "connections.scheduling.oauth: needs [systems.timerex.oauth] with the app's client id and secret";
+    assert!(mistakes.0.iter().any(|mistake| mistake.to_string().ends_with(text)), "{mistakes}");
 }
 
 #[test]
@@ -275,7 +303,10 @@ fn a_location_opens_a_workspace_of_its_own_once_and_never_under_the_name_of_anot
     let names = |config: &Config| config.workspaces.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
     let opened = config.opening(["LocB".to_owned(), "LocB".to_owned()]);
     assert_eq!(names(&opened), ["main", "ghl-LocB"]);
-    assert_eq!((opened.workspace_of("LocB"), config.workspace_of("LocB")), (Some("ghl-LocB"), None));
+    assert_eq!(
+        (opened.workspace_of(System::Ghl, "LocB"), config.workspace_of(System::Ghl, "LocB")),
+        (Some("ghl-LocB"), None)
+    );
     let taken = read(&whole_example().replace("name = \"main\"", "name = \"ghl-LocB\"")).unwrap();
     assert_eq!(names(&taken.opening(["LocB".to_owned()])), ["ghl-LocB"], "two customers would share it");
 }

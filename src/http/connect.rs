@@ -1,4 +1,4 @@
-//! `GET /oauth/ghl/connect` and `/oauth/ghl/callback`: the owner of an account lets us in.
+//! `GET /oauth/SYSTEM/connect` and `/oauth/SYSTEM/callback`: the owner of an account lets us in.
 //!
 //! In: a person's browser. Out: redirects and two small pages, without scripts, that tell no secret. A one-time cookie binds
 //! the way back to the browser that began; what the vendor sends with it (a code) is never shown or logged.
@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, State};
 use axum::response::{Html, IntoResponse, Response};
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, LOCATION, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE,
@@ -15,6 +15,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
 
 use super::frame::Page;
+use super::problem::Problem;
+use crate::model::System;
 use crate::secret::Secret;
 
 /// The cookie. Its prefix makes browsers insist on https and on our host; over plain http (a rehearsal) it has none.
@@ -68,10 +70,16 @@ pub enum ConnectError {
 /// What connects accounts.
 #[async_trait]
 pub trait Connect: Send + Sync {
-    /// Begins an authorization.
-    async fn begin(&self) -> Result<Begun, ConnectError>;
+    /// Begins an authorization at a vendor.
+    async fn begin(&self, system: System) -> Result<Begun, ConnectError>;
     /// Ends one: the vendor sent the owner back with `state` and `code`, their browser showed `cookie`.
-    async fn finish(&self, state: &str, cookie: &Secret, code: &Secret) -> Result<Connected, ConnectError>;
+    async fn finish(
+        &self,
+        system: System,
+        state: &str,
+        cookie: &Secret,
+        code: &Secret,
+    ) -> Result<Connected, ConnectError>;
     /// Whether people reach us over https.
     fn is_https(&self) -> bool;
 }
@@ -79,8 +87,9 @@ pub trait Connect: Send + Sync {
 type Behind = State<Arc<dyn Connect>>;
 
 /// Sends the owner to the vendor.
-pub(super) async fn connect(State(connect): Behind) -> Response {
-    let begun = match connect.begin().await {
+pub(super) async fn connect(State(connect): Behind, Path(system): Path<String>) -> Response {
+    let Some(system) = vendor(&system) else { return Problem::of(StatusCode::NOT_FOUND).into_response() };
+    let begun = match connect.begin(system).await {
         Ok(begun) => begun,
         Err(error) => return failed(&error),
     };
@@ -102,10 +111,16 @@ pub(super) struct Back {
 }
 
 /// The owner comes back.
-pub(super) async fn callback(State(connect): Behind, Query(back): Query<Back>, headers: HeaderMap) -> Response {
+pub(super) async fn callback(
+    State(connect): Behind,
+    Path(system): Path<String>,
+    Query(back): Query<Back>,
+    headers: HeaderMap,
+) -> Response {
+    let Some(system) = vendor(&system) else { return Problem::of(StatusCode::NOT_FOUND).into_response() };
     let (name, secure) = cookie_name(connect.is_https());
-    let mut answer = match finished(connect.as_ref(), back, cookie(&headers, &name)).await {
-        Ok(connected) => page(StatusCode::OK, "Connected", &told(&connected)),
+    let mut answer = match finished(connect.as_ref(), system, back, cookie(&headers, &name)).await {
+        Ok(connected) => page(StatusCode::OK, "Connected", &told(system, &connected)),
         Err(error) => failed(&error),
     };
     // Good once, whatever came of it.
@@ -116,15 +131,20 @@ pub(super) async fn callback(State(connect): Behind, Query(back): Query<Back>, h
     answer
 }
 
-async fn finished(connect: &dyn Connect, back: Back, cookie: Option<Secret>) -> Result<Connected, ConnectError> {
+async fn finished(
+    connect: &dyn Connect,
+    system: System,
+    back: Back,
+    cookie: Option<Secret>,
+) -> Result<Connected, ConnectError> {
     if let Some(error) = back.error {
         let word: String = error.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(64).collect();
-        return Err(ConnectError::Refused(format!("GoHighLevel answered `{word}`")));
+        return Err(ConnectError::Refused(format!("{} answered `{word}`", words(system).vendor)));
     }
     let (Some(state), Some(code), Some(cookie)) = (back.state, back.code, cookie) else {
         return Err(ConnectError::NotBegun);
     };
-    connect.finish(&state, &cookie, &Secret::new(code)).await
+    connect.finish(system, &state, &cookie, &Secret::new(code)).await
 }
 
 fn cookie_name(https: bool) -> (String, &'static str) {
@@ -137,13 +157,34 @@ fn cookie(headers: &HeaderMap, name: &str) -> Option<Secret> {
     pairs.find(|(key, _)| *key == name).map(|(_, value)| Secret::new(value))
 }
 
-fn told(connected: &Connected) -> String {
+/// How people call things at a vendor.
+struct Words {
+    vendor: &'static str,
+    account: &'static str,
+}
+
+fn words(system: System) -> Words {
+    let (vendor, account) = match system {
+        System::Ghl => ("GoHighLevel", "Location"),
+        System::Timify => ("TIMIFY", "Company"),
+        System::Timerex => ("TimeRex", "Team"),
+    };
+    Words { vendor, account }
+}
+
+/// The vendor that a path names, if owners connect there.
+fn vendor(path: &str) -> Option<System> {
+    path.parse().ok().filter(|system| matches!(system, System::Ghl | System::Timerex))
+}
+
+fn told(system: System, connected: &Connected) -> String {
+    let noun = words(system).account;
     let joined = |(account, workspace): &(String, String)| {
         let (account, workspace) = (escaped(account), escaped(workspace));
-        format!("<p>Location <code>{account}</code> is connected, as workspace <code>{workspace}</code>.</p>")
+        format!("<p>{noun} <code>{account}</code> is connected, as workspace <code>{workspace}</code>.</p>")
     };
     let left_out = |account: &String| {
-        format!("<p>Location <code>{}</code> was left out: no workspace has it.</p>", escaped(account))
+        format!("<p>{noun} <code>{}</code> was left out: no workspace has it.</p>", escaped(account))
     };
     let mut lines: Vec<String> = connected.connected.iter().map(joined).collect();
     lines.extend(connected.left_out.iter().map(left_out));
@@ -167,7 +208,7 @@ fn failed(error: &ConnectError) -> Response {
         }
     };
     let title = if status.is_success() { "Not connected yet" } else { "Not connected" };
-    let again = r#"<p><a href="connect">Begin here</a>, also after an install from the marketplace.</p>"#;
+    let again = r#"<p><a href="connect">Begin here</a>, also after an install from a marketplace.</p>"#;
     let mut answer = page(status, title, &format!("<p>{}.</p>{again}", escaped(&sentence(error))));
     if status == StatusCode::TOO_MANY_REQUESTS {
         answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("60"));

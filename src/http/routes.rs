@@ -73,8 +73,8 @@ pub fn public(state: Public) -> Router {
         .merge(Router::new().route("/health", get(health)).with_state(state.health))
         .merge(
             Router::new()
-                .route("/oauth/ghl/connect", get(connect::connect))
-                .route("/oauth/ghl/callback", get(connect::callback))
+                .route("/oauth/{system}/connect", get(connect::connect))
+                .route("/oauth/{system}/callback", get(connect::callback))
                 .with_state(state.connect),
         );
     framed(routes, state.frame, PUBLIC_TIME, state.body_limit)

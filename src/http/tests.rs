@@ -113,10 +113,10 @@ struct Owner;
 
 #[async_trait]
 impl Connect for Owner {
-    async fn begin(&self) -> Result<Begun, ConnectError> {
+    async fn begin(&self, _: System) -> Result<Begun, ConnectError> {
         Ok(Begun { url: Secret::new("https://vendor.test/choose?state=s1"), cookie: Secret::new("c1") })
     }
-    async fn finish(&self, state: &str, cookie: &Secret, code: &Secret) -> Result<Connected, ConnectError> {
+    async fn finish(&self, _: System, state: &str, cookie: &Secret, code: &Secret) -> Result<Connected, ConnectError> {
         if state != "s1" || cookie.expose() != "c1" {
             return Err(ConnectError::NotBegun);
         }

@@ -12,6 +12,10 @@ words! {
         Company = "company",
         /// One location.
         Location = "location",
+        /// A person at TimeRex: their tokens serve every team that they see.
+        User = "user",
+        /// One of a user's teams: it has no tokens of its own.
+        Team = "team",
     }
 }
 
@@ -36,7 +40,7 @@ words! {
 pub struct InstallKey {
     /// The vendor.
     pub system: System,
-    /// A company or a location.
+    /// What it is an install of.
     pub holder: Holder,
     /// The vendor's id of it.
     pub account: String,
@@ -52,6 +56,25 @@ impl InstallKey {
     pub fn company(account: impl Into<String>) -> Self {
         Self { system: System::Ghl, holder: Holder::Company, account: account.into() }
     }
+
+    /// What a user of TimeRex granted us.
+    pub fn user(account: impl Into<String>) -> Self {
+        Self { system: System::Timerex, holder: Holder::User, account: account.into() }
+    }
+
+    /// A team of TimeRex, by its url path.
+    pub fn team(account: impl Into<String>) -> Self {
+        Self { system: System::Timerex, holder: Holder::Team, account: account.into() }
+    }
+
+    /// The install by which a workspace reaches its account; `None`: the system has no installs.
+    pub fn of_account(system: System, account: &str) -> Option<Self> {
+        match system {
+            System::Ghl => Some(Self::location(account)),
+            System::Timify => None,
+            System::Timerex => Some(Self::team(account)),
+        }
+    }
 }
 
 impl std::fmt::Display for InstallKey {
@@ -66,7 +89,7 @@ impl std::fmt::Display for InstallKey {
 pub struct Install {
     /// Which.
     pub key: InstallKey,
-    /// The company that a location belongs to, where that is known.
+    /// What it hangs on: the company of a location, where that is known; the user whose tokens serve a team.
     pub company: Option<String>,
     /// How it stands.
     pub state: InstallState,
@@ -98,5 +121,66 @@ impl Install {
             generation: 0,
             changed: now,
         }
+    }
+
+    /// The install whose tokens sign for this one: a team's is its user's, as long as it is connected.
+    pub fn bearer(&self) -> InstallKey {
+        match (self.key.holder, self.state, &self.company) {
+            (Holder::Team, InstallState::Connected, Some(user)) => InstallKey::user(user),
+            _ => self.key.clone(),
+        }
+    }
+
+    /// Whether it comes and goes with another one: a location with its company, a team with its user.
+    pub fn hangs_on(&self, other: &InstallKey) -> bool {
+        let above = match self.key.holder {
+            Holder::Location => Holder::Company,
+            Holder::Team => Holder::User,
+            Holder::Company | Holder::User => return false,
+        };
+        (self.key.system, above, self.company.as_deref()) == (other.system, other.holder, Some(other.account.as_str()))
+    }
+
+    /// How it stands, among others: one without tokens of its own stands no better than the one whose tokens it uses.
+    pub fn among(&self, others: &[Self]) -> Self {
+        let bearer = Some(self.bearer()).filter(|bearer| *bearer != self.key);
+        let bearer = bearer.and_then(|bearer| others.iter().find(|other| other.key == bearer));
+        let stands = |bearer: &Self| Self {
+            key: self.key.clone(),
+            company: self.company.clone(),
+            sealed: None,
+            ..bearer.clone()
+        };
+        bearer.map_or_else(|| self.clone(), stands)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn install(key: InstallKey, company: Option<&str>, state: InstallState) -> Install {
+        Install { company: company.map(ToOwned::to_owned), state, ..Install::awaited(key, Millis(0)) }
+    }
+
+    #[test]
+    fn a_team_stands_as_its_user_does_and_a_location_by_itself() {
+        let (connected, lost) = (InstallState::Connected, InstallState::Lost);
+        let user = install(InstallKey::user("u1"), None, lost);
+        let team = install(InstallKey::team("acme"), Some("u1"), connected);
+        let gone = install(InstallKey::team("old"), Some("u1"), InstallState::Removed);
+        let location = install(InstallKey::location("loc"), Some("comp"), connected);
+        let company = install(InstallKey::company("comp"), None, lost);
+        let all = [user.clone(), team.clone(), gone.clone(), location.clone(), company.clone()];
+        let stands = |one: &Install| (one.among(&all).key, one.among(&all).state);
+        assert_eq!(stands(&team), (team.key.clone(), lost));
+        assert_eq!(stands(&gone), (gone.key.clone(), InstallState::Removed));
+        assert_eq!(stands(&location), (location.key.clone(), connected));
+        assert_eq!(
+            [team.bearer(), gone.bearer(), location.bearer()],
+            [user.key.clone(), gone.key, location.key.clone()]
+        );
+        assert!(team.hangs_on(&user.key) && location.hangs_on(&company.key));
+        assert!(!team.hangs_on(&InstallKey::user("u2")) && !user.hangs_on(&user.key) && !location.hangs_on(&user.key));
     }
 }

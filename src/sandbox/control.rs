@@ -256,7 +256,12 @@ async fn keys(State(shared): Shell) -> Json<Value> {
             "appsecret": app.map(|app| &app.appsecret),
             "header": { "name": name, "value": value },
         },
-        "timerex": { "header": settings.timerex_header },
+        "timerex": {
+            "header": settings.timerex_header,
+            "client_id": settings.timerex.oauth.client_id,
+            "client_secret": settings.timerex.oauth.client_secret.expose(),
+            "redirect_uris": settings.timerex.oauth.redirect_uris,
+        },
         "workspaces": settings.workspaces,
     }))
 }

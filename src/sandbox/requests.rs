@@ -66,7 +66,7 @@ pub struct RequestRow {
 /// is not.
 pub(super) fn means_to_write(request: &Request) -> bool {
     let parts = web::segments(request.uri().path());
-    let asks = parts.iter().any(|part| matches!(*part, "auth" | "oauth" | "marketplace" | "search"));
+    let asks = parts.iter().any(|part| matches!(*part, "auth" | "oauth" | "token" | "marketplace" | "search"));
     !web::reads_only(request.method()) && !asks
 }
 
@@ -105,6 +105,7 @@ mod tests {
     #[case::timify_create("POST", "/v1/customers", true, Some("contact"), Some("made"))]
     #[case::timify_bulk("POST", "/v1/appointments/delete/bulk", true, Some("appointment"), Some("made"))]
     #[case::timerex_cancel("POST", "/api/beta/events/e1/cancel", true, Some("appointment"), Some("e1"))]
+    #[case::timerex_revoke("POST", "/api/beta/token/revoke", false, None, None)]
     #[case::read("GET", "/v1/customers/c1", false, Some("contact"), Some("c1"))]
     fn a_request_is_told_by_its_path(
         #[case] method: &str,

@@ -1,5 +1,7 @@
 //! Small words of HTTP for the stand-ins: answers out of JSON, query parameters, bodies, ids. In and out are values; no IO.
 
+use std::fmt::Write;
+
 use http::{Method, StatusCode, header};
 use serde_json::{Map, Value, json};
 
@@ -127,6 +129,24 @@ pub(super) fn uuid(rng: &mut fastrand::Rng) -> String {
 /// A text member of an object.
 pub(super) fn text<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
     object.get(key)?.as_str()
+}
+
+/// Text within a page.
+pub(super) fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// A value of a query.
+pub(super) fn encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
 }
 
 #[cfg(test)]

@@ -34,6 +34,8 @@ pub struct Caller {
     credential: Arc<dyn Credential>,
     offset: Arc<ClockOffset>,
     allowance: Arc<dyn Allowance>,
+    /// Whether a wrong credential is answered with a login page.
+    behind_login: bool,
 }
 
 /// An answer that the connector may judge: 2xx, or a 4xx that is about this request.
@@ -58,7 +60,13 @@ impl Caller {
         offset: Arc<ClockOffset>,
         allowance: Arc<dyn Allowance>,
     ) -> Self {
-        Self { system, base_url: base_url.trim_end_matches('/').to_owned(), transport, credential, offset, allowance }
+        let base_url = base_url.trim_end_matches('/').to_owned();
+        Self { system, base_url, transport, credential, offset, allowance, behind_login: false }
+    }
+
+    /// Calls a vendor that answers a wrong credential with its login page, or a redirect to it, instead of a 401.
+    pub fn behind_login(self) -> Self {
+        Self { behind_login: true, ..self }
     }
 
     /// The system.
@@ -110,13 +118,20 @@ impl Caller {
     ) -> Result<Reply, SystemError> {
         let body = body.map(|body| Bytes::from(body.to_string()));
         let (mut answer, signed) = self.once(&method, path_and_query, headers, body.clone(), writes).await?;
-        if answer.status() == StatusCode::UNAUTHORIZED {
-            let message = Reply::read(answer.status().as_u16(), answer.body()).message();
+        let reply = Reply::read(answer.status().as_u16(), answer.body());
+        if self.is_refusal(answer.status(), &reply) {
+            let message = reply.message();
             if self.credential.refused(signed, &message).await {
                 (answer, _) = self.once(&method, path_and_query, headers, body, writes).await?;
             }
         }
         self.weigh(&answer, writes)
+    }
+
+    /// Whether our credential is refused.
+    fn is_refusal(&self, status: StatusCode, reply: &Reply) -> bool {
+        let page = status.is_redirection() || (status.is_success() && !reply.readable);
+        status == StatusCode::UNAUTHORIZED || (self.behind_login && page)
     }
 
     async fn once(

@@ -28,6 +28,8 @@ pub struct Service {
     pub policy: String,
     /// GHL by OAuth instead of tokens: where people reach the service, and the key that seals what they grant.
     pub oauth: Option<(String, Secret)>,
+    /// TimeRex by OAuth, too.
+    pub timerex_oauth: bool,
 }
 
 impl Default for Service {
@@ -41,6 +43,7 @@ impl Default for Service {
             dispatch: String::new(),
             policy: String::new(),
             oauth: None,
+            timerex_oauth: false,
         }
     }
 }
@@ -93,6 +96,9 @@ webhook_tokens = ["{timify_token}"]
     if service.oauth.is_some() {
         text.push_str(&oauth(settings, base));
     }
+    if service.timerex_oauth {
+        text.push_str(&timerex_oauth(settings, base));
+    }
     for workspace in &settings.workspaces {
         text.push_str(&accounts(settings, workspace, base, service));
     }
@@ -116,6 +122,21 @@ companies = ["{company}"]
         id = client.id,
         secret = client.secret.expose(),
         company = settings.ghl.company.id,
+    )
+}
+
+/// The same at TimeRex.
+fn timerex_oauth(settings: &SandboxSettings, base: &str) -> String {
+    let client = &settings.timerex.oauth;
+    format!(
+        r#"[systems.timerex.oauth]
+client_id = "{id}"
+client_secret = "{secret}"
+authorize_url = "{base}/timerex/oauth/authorize"
+token_url = "{base}/timerex/oauth/token"
+"#,
+        id = client.client_id,
+        secret = client.client_secret.expose(),
     )
 }
 
@@ -185,20 +206,22 @@ timerex_url_path = "{calendar_path}"
 
 /// The connections that are a workspace's own.
 fn connections(settings: &SandboxSettings, workspace: &Workspace, service: &Service) -> String {
+    let by_oauth = || "oauth = true".to_owned();
     let login = || format!("token = \"{}\"", workspace.ghl_token);
+    let key = || format!("api_key = \"{}\"", workspace.timerex_key);
     format!(
         r#"[connections.ghl-{name}]
 system = "ghl"
 {ghl_login}
 [connections.timerex-{name}]
 system = "timerex"
-api_key = "{timerex_key}"
+{timerex_login}
 webhook_header = "{timerex_header}"
 webhook_tokens = ["{timerex_token}"]
 "#,
         name = workspace.name,
-        ghl_login = service.oauth.as_ref().map_or_else(login, |_| "oauth = true".to_owned()),
-        timerex_key = workspace.timerex_key,
+        ghl_login = service.oauth.as_ref().map_or_else(login, |_| by_oauth()),
+        timerex_login = if service.timerex_oauth { by_oauth() } else { key() },
         timerex_header = settings.timerex_header,
         timerex_token = workspace.timerex_webhook_token,
     )

@@ -3,14 +3,18 @@
 //! In: rows. Out: [`Known`]. Who may write the row is left to `renew` and `connect`.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use super::client::Granted;
 use super::pair::Pair;
-use super::vendor::Granted;
 use super::{Keeper, OauthError, not_connected, unauthorized};
-use crate::clock::Clock;
+use crate::clock::{Clock, Millis};
 use crate::credentials::denied::Denied;
 use crate::model::{Install, InstallKey, InstallState};
 use crate::systems::SystemError;
+
+/// How long refusals that do not tell why are not answered with a renewal after one was.
+const TRY_AGAIN: Duration = Duration::from_mins(1);
 
 /// A row, and its tokens.
 #[derive(Debug, Clone)]
@@ -41,7 +45,8 @@ impl Known {
         };
         let reason = format!("{key}: {what}");
         // A row that says "connected" is not mended by waiting for that.
-        if self.row.state == InstallState::Connected { unauthorized(reason) } else { not_connected(reason) }
+        let of = key.system;
+        if self.row.state == InstallState::Connected { unauthorized(of, reason) } else { not_connected(of, reason) }
     }
 }
 
@@ -55,6 +60,8 @@ pub(super) struct Held {
     unsaved: Mutex<Option<Install>>,
     /// What the vendor said is not granted.
     pub(super) denied: Denied,
+    /// When tokens were last renewed for a refusal whose words did not tell why.
+    tried: Mutex<Option<Millis>>,
 }
 
 impl Held {
@@ -64,6 +71,7 @@ impl Held {
             known: Mutex::default(),
             unsaved: Mutex::default(),
             denied: Denied::new(clock),
+            tried: Mutex::default(),
         }
     }
 
@@ -77,6 +85,17 @@ impl Held {
 
     pub(super) fn set_unsaved(&self, row: Option<Install>) {
         *self.unsaved.lock().unwrap_or_else(PoisonError::into_inner) = row;
+    }
+
+    /// Whether tokens may be renewed for a refusal whose words do not tell why: now and then. Where new tokens are refused
+    /// too, it is not for them.
+    pub(super) fn may_try(&self, now: Millis) -> bool {
+        let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = tried.is_none_or(|at| now.since(at) >= TRY_AGAIN);
+        if may {
+            *tried = Some(now);
+        }
+        may
     }
 
     /// Whether a scope is known to be missing.

@@ -1,16 +1,20 @@
-//! OAuth 2.0 installs of our app at GoHighLevel: how tokens come, how they are kept fresh, and how they go.
+//! OAuth 2.0 installs of our app at a vendor: how tokens come, how they are kept fresh, and how they go.
 //!
 //! In: an owner who comes back from the vendor's page with a code, webhooks that tell of installs, calls to sign. Out:
-//! [`Install`](crate::model::Install) rows with sealed tokens, and a [`Credential`](crate::systems::Credential) for each
-//! location. A refresh token is good once, so a pair is renewed by one task of one replica at a time, and the new one is
-//! stored before anybody uses it. The calls themselves are in `vendor`, the HTTP routes and their pages elsewhere.
+//! [`Install`] rows with sealed tokens, and a [`Credential`](crate::systems::Credential) for each
+//! account. A refresh token is good once, so a pair is renewed by one task of one replica at a time, and the new one is
+//! stored before anybody uses it. What is a vendor's own stands behind `vendor`: a new one is a file beside `timerex` and a
+//! config table. The HTTP routes and their pages are elsewhere.
 
+mod client;
 mod connect;
 mod credential;
+mod ghl;
 mod held;
 mod pair;
 mod renew;
 mod tend;
+mod timerex;
 mod vendor;
 
 #[cfg(test)]
@@ -26,44 +30,89 @@ use self::held::Held;
 use self::vendor::Vendor;
 use super::seal::{SealError, Sealer};
 use crate::clock::Clock;
-use crate::model::{InstallKey, System};
+use crate::model::{Install, InstallKey, System};
 use crate::secret::Secret;
 use crate::store::{Installs, StoreError};
 use crate::systems::{SystemError, Transport};
 
-/// Our app, as the vendor knows it.
+/// Our app, as any vendor knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OauthApp {
-    /// Where its API answers: `https://services.leadconnectorhq.com`.
-    pub base_url: String,
-    /// Where the owner of an account is sent to.
-    pub authorize_url: String,
-    /// The app's id, a dash, and a suffix.
+    /// The vendor.
+    pub system: System,
+    /// The client id.
     pub client_id: String,
     /// The client secret.
     pub client_secret: Secret,
-    /// The version of a private app, which its owner is asked for by.
-    pub version_id: Option<String>,
+    /// Where the owner of an account is sent to.
+    pub authorize_url: String,
+    /// Where codes and refresh tokens are traded.
+    pub token_url: String,
     /// What we ask for.
     pub scopes: Vec<String>,
     /// Where the owner comes back to.
     pub redirect_url: String,
-    /// The `Version` header of OAuth calls.
-    pub version: String,
-    /// Whether lost tokens are asked for anew with our client secret alone.
-    pub reconnect: bool,
     /// Access tokens are renewed this long before they end.
     pub renew_before: Duration,
 }
 
-impl OauthApp {
+/// Our app at GHL. Its client id is the app's id, a dash, and a suffix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GhlApp {
+    /// The client.
+    pub client: OauthApp,
+    /// Where the API answers: `https://services.leadconnectorhq.com`.
+    pub base_url: String,
+    /// The version of a private app, which its owner is asked for by.
+    pub version_id: Option<String>,
+    /// The `Version` header of OAuth calls.
+    pub version: String,
+    /// Whether lost tokens are asked for anew with our client secret alone.
+    pub reconnect: bool,
+}
+
+impl GhlApp {
     /// The id of the app that the client is.
     pub fn app_id(&self) -> &str {
-        self.client_id.split('-').next().unwrap_or_default()
+        self.client.client_id.split('-').next().unwrap_or_default()
     }
 }
 
-/// Tells whether we want an install: at a location (`""`: any of its company), of a company where that is known.
+/// Our app at TimeRex.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimerexApp {
+    /// The client.
+    pub client: OauthApp,
+    /// Where the API answers: `https://timerex.net/api/beta`.
+    pub base_url: String,
+}
+
+/// Our app at one vendor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum App {
+    /// At GHL.
+    Ghl(GhlApp),
+    /// At TimeRex.
+    Timerex(TimerexApp),
+}
+
+/// What a keeper stands on.
+#[derive(Clone)]
+pub struct Means {
+    /// Where installs are kept.
+    pub store: Arc<dyn Installs>,
+    /// Seals their tokens.
+    pub sealer: Arc<Sealer>,
+    /// The way out.
+    pub transport: Arc<dyn Transport>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Names this replica in claims.
+    pub owner: String,
+}
+
+/// Tells whether we want an install: at a location (`""`: any of its company), of a company where that is known; at a team,
+/// of its user.
 pub type Admits<'a> = &'a (dyn Fn(&str, Option<&str>) -> bool + Send + Sync);
 
 /// An authorization that was begun.
@@ -102,8 +151,8 @@ pub enum OauthError {
     #[error("the vendor does not take the code: begin the authorization again ({0})")]
     Code(String),
     /// The vendor does not know our client.
-    #[error("the vendor does not take our client: check client_id and client_secret in [systems.ghl.oauth]")]
-    Client,
+    #[error("the vendor does not take our client: check client_id and client_secret in [systems.{0}.oauth]")]
+    Client(System),
     /// Nobody asked for this account.
     #[error("{0} is not an account of any workspace here; nothing of it was kept")]
     Foreign(InstallKey),
@@ -136,9 +185,9 @@ pub enum OauthError {
     Sealing(#[source] SealError),
 }
 
-/// Keeps the installs of our app.
+/// Keeps the installs of our app at one vendor.
 pub struct Keeper {
-    vendor: Vendor,
+    vendor: Arc<dyn Vendor>,
     store: Arc<dyn Installs>,
     sealer: Arc<Sealer>,
     clock: Arc<dyn Clock>,
@@ -150,22 +199,34 @@ pub struct Keeper {
 
 impl std::fmt::Debug for Keeper {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Keeper({})", self.vendor.app.client_id)
+        write!(f, "Keeper({}, {})", self.system(), self.app().client_id)
     }
 }
 
 impl Keeper {
-    /// Keeps the installs of `app`. `owner` names this replica in claims; nothing is called yet.
-    pub fn new(
-        app: OauthApp,
-        store: Arc<dyn Installs>,
-        sealer: Arc<Sealer>,
-        transport: Arc<dyn Transport>,
-        clock: Arc<dyn Clock>,
-        owner: String,
-    ) -> Result<Arc<Self>, OauthError> {
-        let vendor = Vendor::new(app, transport)?;
+    /// Keeps the installs of an app; nothing is called yet.
+    pub fn new(app: App, means: Means) -> Result<Arc<Self>, OauthError> {
+        let Means { store, sealer, transport, clock, owner } = means;
+        let vendor: Arc<dyn Vendor> = match app {
+            App::Ghl(app) => Arc::new(ghl::Ghl::new(app, transport)?),
+            App::Timerex(app) => Arc::new(timerex::Timerex::new(app, transport)?),
+        };
         Ok(Arc::new(Self { vendor, store, sealer, clock, owner, held: Mutex::default(), renewals: TaskTracker::new() }))
+    }
+
+    fn app(&self) -> &OauthApp {
+        &self.vendor.client().app
+    }
+
+    fn system(&self) -> System {
+        self.app().system
+    }
+
+    /// The rows that are ours.
+    async fn rows(&self) -> Result<Vec<Install>, OauthError> {
+        let mut rows = self.store.installs().await?;
+        rows.retain(|row| row.key.system == self.system());
+        Ok(rows)
     }
 
     /// What is held in memory of an install, if anything is: nothing is made for whatever a webhook may name.
@@ -181,11 +242,11 @@ impl Keeper {
 }
 
 /// The vendor does not let us in; said without asking it again.
-fn unauthorized(reason: impl Into<String>) -> SystemError {
-    SystemError::Unauthorized { system: System::Ghl, status: 401, reason: reason.into() }
+fn unauthorized(system: System, reason: impl Into<String>) -> SystemError {
+    SystemError::Unauthorized { system, status: 401, reason: reason.into() }
 }
 
 /// There are no tokens, and there is nobody to ask for some but the owner of the account.
-fn not_connected(reason: impl Into<String>) -> SystemError {
-    SystemError::NotConnected { system: System::Ghl, reason: reason.into() }
+fn not_connected(system: System, reason: impl Into<String>) -> SystemError {
+    SystemError::NotConnected { system, reason: reason.into() }
 }

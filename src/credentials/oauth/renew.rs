@@ -2,19 +2,19 @@
 //!
 //! In: an install, and the generation of its tokens that is no longer good enough. Out: newer tokens, or why there are none.
 //! Within a process a lock makes all who want them wait for one renewal; between processes a claim on the row does, which
-//! the losers look at until it is over. A spent refresh token is not the end: another replica may have been faster, the
-//! company's token may make a new pair, and the vendor may give one for our client secret.
+//! the losers look at until it is over. A spent refresh token is not the end: another replica may have been faster, and the
+//! vendor may have other ways to a new pair.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::client::{Granted, Refusal};
 use super::held::{Held, Known};
 use super::pair::Pair;
-use super::vendor::{Granted, Refusal};
 use super::{Keeper, OauthError, not_connected, unauthorized};
-use crate::model::{Holder, Install, InstallKey, InstallState, System};
+use crate::model::{Install, InstallKey, InstallState, System};
 use crate::systems::SystemError;
 
 /// Tokens are renewed when they are wanted and have less than this left.
@@ -37,16 +37,8 @@ pub(super) fn lead(row: &Install, wanted: Duration) -> Duration {
     row.expires.map_or(wanted, |end| wanted.min(end.since(row.changed) / 2))
 }
 
-/// A future that renews; boxed, for the tokens of a location may need those of its company renewed first.
+/// A future that renews; boxed, for some tokens may need others renewed first.
 type Renewing = Pin<Box<dyn Future<Output = Result<Known, OauthError>> + Send>>;
-
-/// Whether what a vendor says of a 401 is that the token itself is invalid or has ended. Missing scopes, wrong kinds of
-/// token, foreign locations and missing headers come with the same status (dossier 3.9), and new tokens would not help.
-pub(super) fn tells_of_token(message: &str) -> bool {
-    const WORDS: &[&str] = &["invalid token", "token is invalid", "invalid jwt", "invalid_token", "expired"];
-    let lower = message.to_lowercase();
-    WORDS.iter().any(|words| lower.contains(words))
-}
 
 impl Keeper {
     /// Tokens of an install that are good for a while yet. Renews them if they are about to end.
@@ -69,12 +61,12 @@ impl Keeper {
 
     /// Tokens of an install that are newer than generation `from`.
     pub(super) fn renew(self: &Arc<Self>, key: &InstallKey, from: i64) -> Renewing {
-        let (keeper, key) = (self.clone(), key.clone());
+        let (keeper, key, system) = (self.clone(), key.clone(), self.system());
         Box::pin(async move {
             // A task of its own: one who stops waiting must not stop it between the vendor's answer and the store.
             let renewing = keeper.renewals.clone();
             let renewing = renewing.spawn(async move { keeper.renewed(&key, from).await });
-            renewing.await.unwrap_or_else(|_| Err(later("the renewal was stopped").into()))
+            renewing.await.unwrap_or_else(|_| Err(later(system, "the renewal was stopped").into()))
         })
     }
 
@@ -138,7 +130,7 @@ impl Keeper {
             if there.is_some_and(|there| there.generation != known.row.generation) {
                 return Ok(None);
             }
-            asked = self.recover(&known.row).await;
+            asked = self.vendor.recover(self, &known.row).await;
         }
         match asked {
             Ok(granted) if granted.key.as_ref().is_some_and(|key| *key != known.row.key) => {
@@ -155,40 +147,6 @@ impl Keeper {
     async fn refresh(&self, known: &Known) -> Result<Granted, Refusal> {
         let refresh = known.pair.as_ref().and_then(|pair| pair.refresh.as_ref()).ok_or(Refusal::Spent)?;
         self.vendor.refresh(refresh, known.row.key.holder).await
-    }
-
-    /// The refresh token is spent: makes a pair without it.
-    async fn recover(self: &Arc<Self>, row: &Install) -> Result<Granted, Refusal> {
-        if let (Holder::Location, Some(company)) = (row.key.holder, &row.company) {
-            match self.mint(company, &row.key.account).await {
-                Err(Refusal::Spent | Refusal::Client | Refusal::No { .. }) => {}
-                minted => return minted,
-            }
-        }
-        if !self.vendor.app.reconnect {
-            return Err(Refusal::Spent);
-        }
-        match self.vendor.reconnect(&row.key).await {
-            Err(Refusal::Spent | Refusal::No { .. }) => Err(Refusal::Spent),
-            reconnected => reconnected,
-        }
-    }
-
-    /// Makes tokens of a location with its company's, if we have those.
-    pub(super) async fn mint(self: &Arc<Self>, company: &str, location: &str) -> Result<Granted, Refusal> {
-        let key = InstallKey::company(company);
-        let fresh = |known: Result<Known, OauthError>| known.and_then(Known::usable).map_err(no_company);
-        let mut known = fresh(self.fresh(&key).await)?;
-        for last in [false, true] {
-            let Some(pair) = &known.pair else { break };
-            match self.vendor.location_token(&pair.access, company, location).await {
-                Err(Refusal::No { status: 401, said }) if !last && tells_of_token(&said) => {
-                    known = fresh(self.renew(&key, known.row.generation).await)?;
-                }
-                minted => return minted,
-            }
-        }
-        Err(Refusal::Spent)
     }
 
     /// Stores new tokens in place of `from`, whose refresh token is spent. `None`: there is a newer pair, or none is wanted.
@@ -219,10 +177,13 @@ impl Keeper {
             Refusal::Later(error) => (row.state, row.reason.clone(), error.into()),
             Refusal::Inactive => standing(row, InstallState::Inactive),
             Refusal::Spent => standing(row, InstallState::Lost),
-            Refusal::Client => (row.state, Some(OauthError::Client.to_string()), OauthError::Client),
+            Refusal::Client => {
+                let error = OauthError::Client(self.system());
+                (row.state, Some(error.to_string()), error)
+            }
             Refusal::No { status, said } => {
                 let reason = format!("the vendor does not renew its tokens (HTTP {status}): {said}");
-                let error = SystemError::Unauthorized { system: System::Ghl, status, reason: reason.clone() };
+                let error = SystemError::Unauthorized { system: self.system(), status, reason: reason.clone() };
                 (row.state, Some(reason), error.into())
             }
         };
@@ -250,29 +211,17 @@ fn standing(row: &Install, state: InstallState) -> (InstallState, Option<String>
     (state, Some(reason.clone()), error.into())
 }
 
-/// What a location can make of its company's tokens not being there.
-fn no_company(error: OauthError) -> Refusal {
-    match error {
-        OauthError::Vendor(SystemError::Unauthorized { .. } | SystemError::NotConnected { .. })
-        | OauthError::Unknown(_) => Refusal::Spent,
-        OauthError::Client => Refusal::Client,
-        OauthError::Store(error) => Refusal::Later(later(&error.to_string())),
-        OauthError::Vendor(error) => Refusal::Later(error),
-        _ => Refusal::Spent,
-    }
-}
-
 /// It may work later.
-pub(super) fn later(reason: &str) -> SystemError {
-    SystemError::Unavailable { system: System::Ghl, status: None, reason: reason.to_owned() }
+pub(super) fn later(system: System, reason: &str) -> SystemError {
+    SystemError::Unavailable { system, status: None, reason: reason.to_owned() }
 }
 
 /// What a call makes of it.
-pub(super) fn for_call(error: OauthError) -> SystemError {
+pub(super) fn for_call(system: System, error: OauthError) -> SystemError {
     match error {
         OauthError::Vendor(error) => error,
-        OauthError::Store(error) => later(&error.to_string()),
-        unknown @ OauthError::Unknown(_) => not_connected(unknown.to_string()),
-        other => unauthorized(other.to_string()),
+        OauthError::Store(error) => later(system, &error.to_string()),
+        unknown @ OauthError::Unknown(_) => not_connected(system, unknown.to_string()),
+        other => unauthorized(system, other.to_string()),
     }
 }

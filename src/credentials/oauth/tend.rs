@@ -16,7 +16,7 @@ impl Keeper {
     /// account at which the vendor hangs holds nobody else's tokens up. For a timer, about each minute, on every replica. Gives
     /// how many have new tokens. What fails is written in its row and tried again the next time.
     pub async fn renew_due(self: &Arc<Self>) -> Result<usize, OauthError> {
-        let rows = self.store.installs().await?;
+        let rows = self.rows().await?;
         let tended = few_at_a_time(rows, |row| {
             let keeper = self.clone();
             async move { keeper.tended(row).await }
@@ -39,7 +39,7 @@ impl Keeper {
     /// Takes over what other replicas wrote: new tokens and scopes, and that tokens were wiped. A row that does not open is
     /// left to the timer, which tells of it.
     pub fn notice(&self, rows: &[Install]) {
-        for row in rows {
+        for row in rows.iter().filter(|row| row.key.system == self.system()) {
             let held = self.peek(&row.key).and_then(|held| held.known());
             let seen = |known: Known| (known.row.generation, known.row.changed, known.row.state);
             if held.map(seen) != Some((row.generation, row.changed, row.state)) {
@@ -55,45 +55,58 @@ impl Keeper {
     }
 
     async fn renew_if_due(self: &Arc<Self>, row: &Install) -> Result<bool, OauthError> {
+        if row.bearer() != row.key {
+            // It has no tokens of its own.
+            return Ok(false);
+        }
         let now = self.clock.now();
         let unsaved = self.held(&row.key).unsaved().is_some();
-        let ends_soon = unsaved || row.expires.is_none_or(|end| end <= now + lead(row, self.vendor.app.renew_before));
-        match (row.state, &row.company) {
-            (InstallState::Connected, _) if !ends_soon => Ok(false),
-            (InstallState::Connected | InstallState::Inactive, _) if self.may_ask(row) => {
+        let ends_soon = unsaved || row.expires.is_none_or(|end| end <= now + lead(row, self.app().renew_before));
+        match row.state {
+            InstallState::Connected if !ends_soon => Ok(false),
+            InstallState::Connected | InstallState::Inactive if self.may_ask(row) => {
                 self.renew(&row.key, row.generation).await.map(|_| true)
             }
-            (InstallState::Awaiting, Some(company)) if now.since(row.changed) >= PATIENCE => {
-                Ok(!self.make(&row.key.account, company).await?.connected.is_empty())
+            InstallState::Awaiting if now.since(row.changed) >= PATIENCE => {
+                Ok(!self.vendor.complete(self, row).await?.connected.is_empty())
             }
             _ => Ok(false),
         }
     }
 
-    /// Renews a pair now.
+    /// Renews a pair now; of an account that uses another install's, that one.
     pub async fn rotate(self: &Arc<Self>, key: &InstallKey) -> Result<(), OauthError> {
-        let known = self.read(key).await?.ok_or_else(|| OauthError::Unknown(key.clone()))?;
-        self.renew(key, known.row.generation).await.map(drop)
+        let key = self.bearer_of(key).await?;
+        let known = self.read(&key).await?.ok_or(OauthError::Unknown(key.clone()))?;
+        self.renew(&key, known.row.generation).await.map(drop)
     }
 
-    /// Gives up an install: its tokens (a company's: those of its locations too) are wiped here. With `uninstall` the app is
-    /// uninstalled at the vendor first, and if that fails nothing is wiped. Gives those that were wiped.
-    pub async fn revoke(self: &Arc<Self>, key: &InstallKey, uninstall: bool) -> Result<Vec<InstallKey>, OauthError> {
-        if self.store.install(key).await?.is_none() {
-            return Err(OauthError::Unknown(key.clone()));
-        }
-        if uninstall {
-            let known = self.fresh(key).await?;
+    /// Gives up an install: its tokens, and with them all that hangs on it, are wiped here; of an account that uses another
+    /// install's, that one. With `tell` (and at a vendor that is always told) they are given up at the vendor first, and if
+    /// that fails nothing is wiped. Gives those that were wiped.
+    pub async fn revoke(self: &Arc<Self>, key: &InstallKey, tell: bool) -> Result<Vec<InstallKey>, OauthError> {
+        let key = self.bearer_of(key).await?;
+        let row = self.store.install(&key).await?.ok_or(OauthError::Unknown(key.clone()))?;
+        let there_too = self.vendor.always_tells() && row.state == InstallState::Connected;
+        if tell || there_too {
+            let known = self.fresh(&key).await?;
             let Some(pair) = &known.pair else { return Err(known.refusal().into()) };
-            self.vendor.uninstall(&pair.access, key).await.map_err(not_done)?;
+            let given_up = self.vendor.give_up(pair, &key).await;
+            given_up.map_err(|refusal| not_done(self.system(), refusal))?;
         }
-        self.wipe(key).await
+        self.wipe(&key).await
+    }
+
+    /// The install whose tokens are meant by another one's name.
+    async fn bearer_of(&self, key: &InstallKey) -> Result<InstallKey, OauthError> {
+        let row = self.store.install(key).await?.ok_or_else(|| OauthError::Unknown(key.clone()))?;
+        Ok(row.bearer())
     }
 
     /// Seals with the newest key what was sealed with an older one. Gives how many rows that were.
     pub async fn reseal(&self) -> Result<usize, OauthError> {
         let mut resealed = 0;
-        for row in self.store.installs().await? {
+        for row in self.rows().await? {
             if !row.sealed.as_ref().is_some_and(|sealed| self.sealer.reseal_needed(sealed)) {
                 continue;
             }
@@ -107,7 +120,7 @@ impl Keeper {
 
     /// Opens all sealed tokens, as a check at the start: a lost key must be noticed then. Gives how many installs there are.
     pub async fn open_all(&self) -> Result<usize, OauthError> {
-        let rows = self.store.installs().await?;
+        let rows = self.rows().await?;
         let count = rows.len();
         rows.into_iter().try_for_each(|row| self.learn(row).map(drop))?;
         Ok(count)

@@ -4,6 +4,7 @@ mod connecting;
 mod fake;
 mod renewing;
 mod tending;
+mod timerex;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +13,10 @@ use bytes::Bytes;
 use tempfile::TempDir;
 
 use self::fake::{AGENCY, Fake, HERE};
-use super::{Finished, Keeper, OauthApp, OauthError};
+use super::{App, Finished, GhlApp, Keeper, Means, OauthApp, OauthError};
 use crate::clock::{Clock, ManualClock, Millis};
 use crate::credentials::seal::{Sealer, new_key};
-use crate::model::{Install, InstallKey, InstallState};
+use crate::model::{Install, InstallKey, InstallState, System};
 use crate::secret::Secret;
 use crate::store::{Installs, Store, sql};
 use crate::systems::{Credential, SystemError, Version};
@@ -32,7 +33,7 @@ struct Bench {
     store: Arc<dyn Store>,
     clock: Arc<ManualClock>,
     sealer: Arc<Sealer>,
-    app: OauthApp,
+    app: GhlApp,
     _folder: TempDir,
 }
 
@@ -57,17 +58,22 @@ impl Bench {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("lockstep.db").display());
-        let app = OauthApp {
-            base_url: "https://vendor.test/".to_owned(),
+        let client = OauthApp {
+            system: System::Ghl,
             authorize_url: "https://marketplace.test/v2/oauth/chooselocation".to_owned(),
+            token_url: "https://vendor.test/oauth/token".to_owned(),
             client_id: "app-suffix".to_owned(),
             client_secret: Secret::new("client-secret"),
-            version_id: Some("v1".to_owned()),
             scopes: vec!["contacts.readonly".to_owned(), "calendars/events.write".to_owned()],
             redirect_url: BACK.to_owned(),
+            renew_before: Duration::from_hours(1),
+        };
+        let app = GhlApp {
+            client,
+            base_url: "https://vendor.test/".to_owned(),
+            version_id: Some("v1".to_owned()),
             version: "2021-07-28".to_owned(),
             reconnect: false,
-            renew_before: Duration::from_hours(1),
         };
         Self {
             fake: Arc::new(Fake::new()),
@@ -84,8 +90,9 @@ impl Bench {
     }
 
     fn keeper_over(&self, owner: &str, store: Arc<dyn Installs>) -> Arc<Keeper> {
-        let (app, sealer, clock) = (self.app.clone(), self.sealer.clone(), self.clock.clone());
-        Keeper::new(app, store, sealer, self.fake.clone(), clock, owner.to_owned()).unwrap()
+        let (sealer, clock, owner) = (self.sealer.clone(), self.clock.clone(), owner.to_owned());
+        let means = Means { store, sealer, transport: self.fake.clone(), clock, owner };
+        Keeper::new(App::Ghl(self.app.clone()), means).unwrap()
     }
 
     /// The owner of an account goes through the whole authorization.
@@ -128,7 +135,7 @@ impl Bench {
 
     /// Whether a request signed now is let in.
     async fn works(&self, keeper: &Arc<Keeper>) -> bool {
-        let header = sign(&keeper.credential(HERE)).await.unwrap().0;
+        let header = sign(&keeper.credential(here())).await.unwrap().0;
         self.fake.lets_in(&here(), &header)
     }
 }

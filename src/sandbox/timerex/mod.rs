@@ -5,6 +5,7 @@
 //! Vendor source: developers.timerex.net; where it is silent, a setting or a comment says what was chosen.
 
 mod bookings;
+pub mod oauth;
 mod one_time;
 mod people;
 #[cfg(test)]
@@ -68,6 +69,8 @@ pub struct TimerexSettings {
     pub member_alone: bool,
     /// Whether a move of a booking that came by a one-time URL is pushed: cancelled, then confirmed (the vendor does not say).
     pub push_moves: bool,
+    /// The app as an OAuth client, and who may let it in.
+    pub oauth: oauth::OauthSettings,
 }
 
 impl TimerexSettings {
@@ -91,6 +94,7 @@ impl TimerexSettings {
             lists_cancelled: true,
             member_alone: true,
             push_moves: true,
+            oauth: oauth::OauthSettings::default(),
         }
     }
 }
@@ -149,6 +153,7 @@ pub struct Timerex {
     spent: BTreeMap<(String, &'static str), VecDeque<Millis>>,
     /// By team (`url_path`): the API calls that made the vendor write to a guest, a real person in real life.
     notified: BTreeMap<String, Vec<Value>>,
+    tokens: oauth::Tokens,
 }
 
 /// A call by a team's key.
@@ -168,6 +173,7 @@ impl Timerex {
             one_time_urls: BTreeMap::new(),
             spent: BTreeMap::new(),
             notified: BTreeMap::new(),
+            tokens: oauth::Tokens::default(),
         }
     }
 
@@ -281,6 +287,9 @@ impl Timerex {
 
 impl World for Timerex {
     fn answer(&mut self, request: &Request, turn: &mut Turn<'_>) -> Response {
+        if let Some(response) = self.by_oauth(request, turn) {
+            return response;
+        }
         let key = web::header(request, "x-api-key").unwrap_or("");
         let team = self.settings.teams.iter().find(|team| team.api_key == key).cloned();
         let Some(team) = team else {
@@ -301,7 +310,7 @@ impl World for Timerex {
     }
 
     fn edit(&mut self, edit: &Edit, turn: &mut Turn<'_>) -> Result<String, EditRefused> {
-        self.made_by_person(edit, turn)
+        self.edit_tokens(edit).unwrap_or_else(|| self.made_by_person(edit, turn))
     }
 
     fn state(&self) -> Value {
@@ -318,17 +327,21 @@ impl World for Timerex {
 }
 
 impl Call<'_> {
-    /// One page of `items`; the token of the next page is opaque, and absent on the last.
     fn page(&self, items: &[Value], size: usize) -> Response {
-        let token = self.params.get("nextPageToken").and_then(|token| BASE64.decode(token).ok());
-        let start = token.and_then(|token| String::from_utf8(token).ok()?.strip_prefix("from:")?.parse().ok());
-        let start: usize = start.unwrap_or(0);
-        let mut body = json!({ "items": items.iter().skip(start).take(size).collect::<Vec<_>>() });
-        if start + size < items.len() {
-            body["nextPageToken"] = json!(BASE64.encode(format!("from:{}", start + size)));
-        }
-        web::json(200, &body)
+        offset_page(&self.params, items, size)
     }
+}
+
+/// One page of `items`; the token of the next page is opaque, and absent on the last.
+fn offset_page(params: &Params, items: &[Value], size: usize) -> Response {
+    let token = params.get("nextPageToken").and_then(|token| BASE64.decode(token).ok());
+    let start = token.and_then(|token| String::from_utf8(token).ok()?.strip_prefix("from:")?.parse().ok());
+    let start: usize = start.unwrap_or(0);
+    let mut body = json!({ "items": items.iter().skip(start).take(size).collect::<Vec<_>>() });
+    if start + size < items.len() {
+        body["nextPageToken"] = json!(BASE64.encode(format!("from:{}", start + size)));
+    }
+    web::json(200, &body)
 }
 
 /// What a wrong key gets: not 401 but a redirect to the login page.

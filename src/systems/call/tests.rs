@@ -69,6 +69,20 @@ async fn a_refused_credential_is_renewed_once_and_no_more() {
 }
 
 #[rstest]
+#[case::redirect(told_with(302, &[("location", "https://vendor/login")], "<!DOCTYPE html>"))]
+#[case::page(told_with(200, &[("content-type", "text/html")], "<!DOCTYPE html>"))]
+#[tokio::test]
+async fn a_login_page_is_a_refused_credential_where_the_vendor_has_one(#[case] page: Told) {
+    let (caller, script) = self::caller([page.clone(), told(200, json!({ "id": 1 }))]);
+    let answer = caller.behind_login().call(Method::GET, "/x", &[], None, false).await;
+    assert_eq!(answer.unwrap(), (200, json!({ "id": 1 })));
+    assert_eq!((script.asked().len(), script.header("authorization").as_deref()), (2, Some("token-1")));
+    let (caller, script) = self::caller([page, told(200, json!({}))]);
+    assert!(caller.call(Method::GET, "/x", &[], None, false).await.is_err());
+    assert_eq!(script.asked().len(), 1, "elsewhere a page is no word about the credential");
+}
+
+#[rstest]
 #[case::forbidden(403, false, "refuses our credentials")]
 #[case::gone(404, true, "no longer has it")]
 #[case::refused(422, true, "refuses it")]

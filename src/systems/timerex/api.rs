@@ -21,6 +21,9 @@ const DAYS_BACK: i64 = 31;
 const DAYS_AHEAD: i64 = 366;
 /// The same for those that are still to come: a day back, for today is another day elsewhere.
 const DAYS_BACK_UPCOMING: i64 = 1;
+/// What a user's token needs for reading, and for cancelling and one-time links. An api key has no scopes.
+const READ: &str = "User.Teams.Calendars.Read";
+const READ_WRITE: &str = "User.Teams.Calendars.ReadWrite";
 const NO_SUCH: &str = "TimeRex has bookings only";
 
 impl Timerex {
@@ -101,7 +104,11 @@ impl Timerex {
 }
 
 fn login(system: crate::model::System, status: u16) -> SystemError {
-    SystemError::Unauthorized { system, status, reason: "it shows its login page: the api key is not taken".to_owned() }
+    SystemError::Unauthorized {
+        system,
+        status,
+        reason: "it shows its login page: our key or token is not taken".to_owned(),
+    }
 }
 
 fn path(id: &ExternalId) -> String {
@@ -146,8 +153,14 @@ impl Target for Timerex {
         }
     }
 
-    fn granted(&self, _kind: Kind, _action: Action) -> Result<(), SystemError> {
-        Ok(())
+    fn granted(&self, kind: Kind, action: Action) -> Result<(), SystemError> {
+        match (kind, action) {
+            (Kind::Appointment, Action::Read | Action::Find) => {
+                self.caller.granted(READ).or_else(|lacking| self.caller.granted(READ_WRITE).map_err(|_| lacking))
+            }
+            (Kind::Appointment, _) => self.caller.granted(READ_WRITE),
+            _ => Ok(()),
+        }
     }
 
     /// The bookings around today; lists know no filter by the time of a change.
@@ -158,5 +171,66 @@ impl Target for Timerex {
     /// The bookings that are still to come: a webhook is repeated for less than a minute, and then never told again.
     async fn untold(&self, kind: Kind, page: Option<&str>) -> Result<Page, SystemError> {
         self.listed(kind, DAYS_BACK_UPCOMING, page).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use rstest::rstest;
+
+    use super::super::Team;
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::model::{System, Workspace};
+    use crate::systems::allowance::Unlimited;
+    use crate::systems::call::Caller;
+    use crate::systems::offset::ClockOffset;
+    use crate::systems::testing::Script;
+    use crate::systems::{Credential, Version};
+
+    /// A user's token with these scopes.
+    struct Scopes(&'static [&'static str]);
+
+    #[async_trait]
+    impl Credential for Scopes {
+        async fn sign(&self, _: &mut http::Request<Bytes>) -> Result<Version, SystemError> {
+            Ok(Version(1))
+        }
+        async fn refused(&self, _: Version, _: &str) -> bool {
+            false
+        }
+        fn lacks(&self, scope: &str) -> bool {
+            !self.0.contains(&scope)
+        }
+        fn denied(&self, _: &str) {}
+    }
+
+    #[rstest]
+    #[case::none(&[], Some(READ), Some(READ_WRITE))]
+    #[case::read(&[READ], None, Some(READ_WRITE))]
+    #[case::write_is_read_too(&[READ_WRITE], None, None)]
+    fn a_users_scopes_tell_what_may_be_done(
+        #[case] scopes: &'static [&'static str],
+        #[case] reading: Option<&str>,
+        #[case] writing: Option<&str>,
+    ) {
+        let offset = Arc::new(ClockOffset::new(Arc::new(ManualClock::at(Millis(0)))));
+        let (script, scopes) = (Arc::new(Script::new([])), Arc::new(Scopes(scopes)));
+        let caller = Caller::new(System::Timerex, "https://x.test", script, scopes, offset, Arc::new(Unlimited));
+        let accounts = [(System::Timerex, "acme".to_owned())].into();
+        let team = Team::of(&Workspace { accounts, ..Workspace::default() }).unwrap();
+        let timerex = Timerex::new(caller, team);
+        let lacking = |action| match timerex.granted(Kind::Appointment, action) {
+            Err(SystemError::NotGranted { scope, .. }) => Some(scope),
+            other => other.err().map(|error| error.to_string()),
+        };
+        for action in Action::ALL {
+            let wanted = if matches!(action, Action::Read | Action::Find) { reading } else { writing };
+            assert_eq!(lacking(*action).as_deref(), wanted, "{action}");
+        }
+        assert!(timerex.granted(Kind::Contact, Action::Create).is_ok(), "others are the extension's");
     }
 }

@@ -63,8 +63,9 @@ pub struct Timerex {
 }
 
 impl Timerex {
-    /// `caller`: base url `https://timerex.net/api/beta`, with the team's key in the header `x-api-key`.
+    /// `caller`: base url `https://timerex.net/api/beta`, with the team's key in the header `x-api-key`, or the token of a user
+    /// who sees the team.
     pub fn new(caller: Caller, team: Team) -> Self {
-        Self { caller, team }
+        Self { caller: caller.behind_login(), team }
     }
 }

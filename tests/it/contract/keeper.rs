@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use lockstep::clock::{Clock, ManualClock, Millis};
-use lockstep::credentials::oauth::{Finished, Keeper, OauthApp};
+use lockstep::credentials::oauth::{App, Finished, GhlApp, Keeper, Means, OauthApp};
 use lockstep::credentials::seal::{Sealer, new_key};
 use lockstep::model::{InstallKey, System};
 use lockstep::sandbox::{Edit, Sandbox, SandboxSettings, StandIn};
@@ -72,20 +72,26 @@ impl Agency {
         let noting = Arc::new(Noting { core: core.clone(), calls: Mutex::default() });
         let database = Database::sqlite().await;
         let client = &settings.ghl.client;
-        let app = OauthApp {
-            base_url: "http://sandbox.test/ghl".to_owned(),
+        let client = OauthApp {
+            system: System::Ghl,
             authorize_url: "http://sandbox.test/ghl/v2/oauth/chooselocation".to_owned(),
+            token_url: "http://sandbox.test/ghl/oauth/token".to_owned(),
             client_id: client.id.clone(),
             client_secret: client.secret.clone(),
-            version_id: None,
             scopes: client.scopes.clone(),
             redirect_url: client.redirect_uris[0].clone(),
-            version: "2021-07-28".to_owned(),
-            reconnect: false,
             renew_before: Duration::from_hours(1),
         };
+        let app = GhlApp {
+            client,
+            base_url: "http://sandbox.test/ghl".to_owned(),
+            version_id: None,
+            version: "2021-07-28".to_owned(),
+            reconnect: false,
+        };
         let sealer = Arc::new(Sealer::new(&[Secret::new(new_key().unwrap())]).unwrap());
-        let keeper = Keeper::new(app, database.store.clone(), sealer, noting.clone(), clock, "one".to_owned()).unwrap();
+        let (store, transport, owner) = (database.store.clone(), noting.clone(), "one".to_owned());
+        let keeper = Keeper::new(App::Ghl(app), Means { store, sealer, transport, clock, owner }).unwrap();
         Self { core, noting, keeper, settings, _database: database }
     }
 

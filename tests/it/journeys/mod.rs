@@ -22,6 +22,7 @@ mod secret_links;
 mod task_edits;
 mod tenants;
 mod time_zones;
+mod timerex_oauth;
 
 use lockstep::model::{Origin, System};
 use lockstep::sandbox::StandIn;

@@ -4,19 +4,26 @@ use std::net::SocketAddr;
 
 use http::header::{COOKIE, LOCATION, SET_COOKIE};
 use http::{HeaderName, StatusCode};
+use lockstep::model::System;
 
 /// A browser that connects at one service.
 pub struct Browser {
     pub client: reqwest::Client,
     service: SocketAddr,
     public: String,
+    system: System,
 }
 
 impl Browser {
-    /// For the service that listens at `service`, and to which the vendor sends people back at `public`.
+    /// For the service that listens at `service`, and to which GHL sends people back at `public`.
     pub fn at(service: SocketAddr, public: &str) -> Self {
+        Self::to(System::Ghl, service, public)
+    }
+
+    /// The same for any vendor.
+    pub fn to(system: System, service: SocketAddr, public: &str) -> Self {
         let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-        Self { client: builder.build().unwrap(), service, public: public.to_owned() }
+        Self { client: builder.build().unwrap(), service, public: public.to_owned(), system }
     }
 
     /// Where a page sends the browser, and the cookie that it sets.
@@ -32,10 +39,10 @@ impl Browser {
 
     /// Begins to connect and chooses; gives the way back, to where the service listens, and the cookie.
     pub async fn choose(&self, choice: &str) -> (String, String) {
-        let (page, cookie) = self.sent_on(&format!("http://{}/oauth/ghl/connect", self.service)).await;
+        let (page, cookie) = self.sent_on(&format!("http://{}/oauth/{}/connect", self.service, self.system)).await;
         assert!(self.client.get(&page).send().await.unwrap().status().is_success());
-        let (back, _) =
-            self.sent_on(&format!("{}&{choice}", page.replace("chooselocation?", "chooselocation/choose?"))).await;
+        let (page, wish) = page.split_once('?').unwrap();
+        let (back, _) = self.sent_on(&format!("{page}/choose?{wish}&{choice}")).await;
         let back = back.strip_prefix(&self.public).unwrap();
         (format!("http://{}{back}", self.service), cookie)
     }

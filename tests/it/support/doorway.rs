@@ -146,10 +146,10 @@ impl Access for Nobody {
 
 #[async_trait]
 impl Connect for Nobody {
-    async fn begin(&self) -> Result<Begun, ConnectError> {
+    async fn begin(&self, _: System) -> Result<Begun, ConnectError> {
         Err(ConnectError::NotConfigured)
     }
-    async fn finish(&self, _: &str, _: &Secret, _: &Secret) -> Result<Connected, ConnectError> {
+    async fn finish(&self, _: System, _: &str, _: &Secret, _: &Secret) -> Result<Connected, ConnectError> {
         Err(ConnectError::NotConfigured)
     }
     fn is_https(&self) -> bool {

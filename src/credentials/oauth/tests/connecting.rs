@@ -35,7 +35,7 @@ async fn a_location_is_connected_by_its_code() {
     let sealed = row.sealed.unwrap();
     assert!(!sealed.windows(6).any(|window| window == b"secret"), "it is sealed");
     assert!(bench.works(&keeper).await);
-    let credential = keeper.credential(HERE);
+    let credential = keeper.credential(here());
     assert!(credential.lacks("locations.readonly") && !credential.lacks("contacts.write"));
 }
 
@@ -68,7 +68,7 @@ async fn a_code_that_the_vendor_does_not_know_says_so() {
     let said = keeper.finish(&state_of(&begun.url), &begun.cookie, &code, &only_here).await.unwrap_err();
     assert!(matches!(&said, OauthError::Code(said) if said.contains("Authorization code not found")), "{said}");
     bench.fake.ground().wrong_client = true;
-    assert!(matches!(bench.connect(&keeper, &here()).await, Err(OauthError::Client)));
+    assert!(matches!(bench.connect(&keeper, &here()).await, Err(OauthError::Client(System::Ghl))));
 }
 
 #[tokio::test]
@@ -113,7 +113,7 @@ async fn a_location_whose_token_could_not_be_made_awaits_it_and_gets_it_later() 
     bench.fake.fail_after(4, Fault::Status(503));
     let done = bench.connect(&keeper, &agency()).await.unwrap();
     assert_eq!((done.connected, done.awaiting), (vec![agency()], vec![here()]));
-    assert!(unauthorized(&keeper.credential(HERE)).await.contains("did not come yet"));
+    assert!(unauthorized(&keeper.credential(here())).await.contains("did not come yet"));
     assert_eq!(keeper.renew_due().await.unwrap(), 0, "not at once");
     bench.clock.advance(Duration::from_mins(15));
     assert_eq!(keeper.renew_due().await.unwrap(), 1);
@@ -129,7 +129,7 @@ async fn a_webhook_before_the_owner_is_back_is_awaited_and_told_twice_changes_no
         assert_eq!(done, Finished { awaiting: vec![here()], ..Finished::default() });
         assert_eq!(bench.state(&here()).await, Some(InstallState::Awaiting));
     }
-    assert!(unauthorized(&keeper.credential(HERE)).await.contains("did not come yet"));
+    assert!(unauthorized(&keeper.credential(here())).await.contains("did not come yet"));
     bench.connect(&keeper, &here()).await.unwrap();
     assert!(bench.works(&keeper).await);
     let row = bench.row(&here()).await;
@@ -145,7 +145,7 @@ async fn a_webhook_of_an_agency_whose_token_is_here_makes_the_tokens_of_new_loca
     let there = InstallKey::location(THERE);
     let done = keeper.installed(Some(THERE), Some(AGENCY), &any).await.unwrap();
     assert_eq!(done.connected, std::slice::from_ref(&there));
-    keeper.uninstalled(Some(THERE), None).await.unwrap();
+    keeper.wipe(&InstallKey::location(THERE)).await.unwrap();
     let done = keeper.installed(None, Some(AGENCY), &any).await.unwrap();
     assert_eq!(done.connected, [here(), there, agency()]);
     assert_eq!(bench.fake.count("locationToken"), 3, "the one that is connected is left alone");
@@ -157,13 +157,13 @@ async fn a_webhook_of_an_agency_whose_token_is_here_makes_the_tokens_of_new_loca
 async fn an_uninstall_wipes_the_tokens_and_an_agencys_those_of_its_locations() {
     let bench = Bench::new().await;
     let keeper = bench.agency_connected().await;
-    assert_eq!(keeper.uninstalled(Some("elsewhere"), None).await.unwrap(), []);
-    assert_eq!(keeper.uninstalled(None, Some(AGENCY)).await.unwrap(), [agency(), here()]);
-    assert_eq!(keeper.uninstalled(None, Some(AGENCY)).await.unwrap(), []);
+    assert_eq!(keeper.wipe(&InstallKey::location("elsewhere")).await.unwrap(), []);
+    assert_eq!(keeper.wipe(&agency()).await.unwrap(), [agency(), here()]);
+    assert_eq!(keeper.wipe(&agency()).await.unwrap(), []);
     let row = bench.row(&here()).await.unwrap();
     assert_eq!((row.state, row.sealed, row.expires), (InstallState::Removed, None, None));
-    assert!(unauthorized(&keeper.credential(HERE)).await.contains("uninstalled"));
-    assert!(!keeper.credential(HERE).refused(Version(1), "Invalid token").await);
+    assert!(unauthorized(&keeper.credential(here())).await.contains("uninstalled"));
+    assert!(!keeper.credential(here()).refused(Version(1), "Invalid token").await);
     assert_eq!(bench.refreshes(), 0);
     bench.connect(&keeper, &here()).await.unwrap();
     assert!(bench.works(&keeper).await, "it can come back");

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::fake::Fault;
 use super::*;
-use crate::credentials::oauth::renew::tells_of_token;
+use crate::credentials::oauth::ghl::tells_of_token;
 use crate::store;
 
 const INVALID: &str = "Invalid token: access token is invalid";
@@ -18,13 +18,13 @@ async fn fifty_tasks_that_need_a_token_at_once_make_one_renewal() {
     let bench = Bench::new().await;
     let keeper = bench.connected().await;
     bench.clock.advance(Duration::from_secs(86_339));
-    let credential = keeper.credential(HERE);
+    let credential = keeper.credential(here());
     assert_eq!(sign(&credential).await.unwrap().1, Version(1));
     assert_eq!(bench.refreshes(), 0, "a minute is left");
     bench.clock.advance(Duration::from_secs(1));
     let mut tasks = JoinSet::new();
     for _ in 0..50 {
-        let credential = keeper.credential(HERE);
+        let credential = keeper.credential(here());
         tasks.spawn(async move { sign(&credential).await.unwrap() });
     }
     let signed = tasks.join_all().await;
@@ -42,7 +42,7 @@ async fn two_replicas_make_one_renewal() {
     bench.clock.advance(NEARLY_A_DAY);
     let mut tasks = JoinSet::new();
     for keeper in [&one, &two, &one, &two] {
-        let credential = keeper.credential(HERE);
+        let credential = keeper.credential(here());
         tasks.spawn(async move { sign(&credential).await.unwrap() });
     }
     let signed = tasks.join_all().await;
@@ -57,7 +57,7 @@ async fn a_replica_that_died_over_it_is_not_waited_for_longer_than_its_claim() {
     let (now, until) = (bench.clock.now(), bench.clock.now() + Duration::from_secs(30));
     assert!(bench.store.claim_install(&here(), 1, "dead", now, until).await.unwrap());
     let renewing = tokio::spawn({
-        let credential = keeper.credential(HERE);
+        let credential = keeper.credential(here());
         async move { credential.refused(Version(1), INVALID).await }
     });
     bench.clock.advance(Duration::from_secs(30));
@@ -70,7 +70,7 @@ async fn tokens_that_live_shortly_are_not_renewed_for_each_call() {
     let bench = Bench::new().await;
     bench.fake.ground().life = Some(8);
     let keeper = bench.connected().await;
-    let credential = keeper.credential(HERE);
+    let credential = keeper.credential(here());
     bench.clock.advance(Duration::from_secs(3));
     assert_eq!(sign(&credential).await.unwrap().1, Version(1));
     assert_eq!((keeper.renew_due().await.unwrap(), bench.refreshes()), (0, 0), "more than half their life is left");
@@ -110,7 +110,7 @@ async fn one_who_stops_waiting_does_not_stop_the_renewal() {
     let keeper = bench.connected().await;
     bench.clock.advance(NEARLY_A_DAY);
     bench.fake.fail(Fault::Held);
-    let credential = keeper.credential(HERE);
+    let credential = keeper.credential(here());
     let asking = tokio::spawn(async move { sign(&credential).await });
     while bench.refreshes() == 0 {
         tokio::task::yield_now().await;
@@ -128,7 +128,7 @@ async fn an_answer_that_was_lost_is_recovered_with_the_companys_token() {
     let keeper = bench.agency_connected().await;
     bench.clock.advance(Duration::from_hours(23));
     bench.fake.fail(Fault::Cut);
-    let credential = keeper.credential(HERE);
+    let credential = keeper.credential(here());
     bench.clock.advance(Duration::from_hours(1));
     assert!(matches!(sign(&credential).await, Err(SystemError::Unavailable { .. })));
     assert_eq!(bench.state(&here()).await, Some(InstallState::Connected), "nobody knows yet");
@@ -143,7 +143,7 @@ async fn an_answer_that_was_lost_without_a_company_ends_lost_with_the_reason() {
     let keeper = bench.connected().await;
     bench.clock.advance(NEARLY_A_DAY);
     bench.fake.fail(Fault::Cut);
-    let credential = keeper.credential(HERE);
+    let credential = keeper.credential(here());
     assert!(matches!(sign(&credential).await, Err(SystemError::Unavailable { .. })));
     assert!(unauthorized(&credential).await.contains("connect it again"));
     let row = bench.row(&here()).await.unwrap();
@@ -176,7 +176,7 @@ async fn lost_tokens_are_asked_for_anew_where_that_is_wanted() {
 async fn an_invalid_token_is_renewed_once_however_many_calls_it_was_refused_to() {
     let bench = Bench::new().await;
     let keeper = bench.connected().await;
-    let credential = keeper.credential(HERE);
+    let credential = keeper.credential(here());
     let (_, first) = sign(&credential).await.unwrap();
     assert!(credential.refused(first, INVALID).await);
     assert!(credential.refused(first, INVALID).await, "another call that used the first one");
@@ -202,7 +202,7 @@ fn only_words_about_the_token_itself_renew_it(#[case] message: &str, #[case] ren
 async fn a_missing_scope_renews_nothing_and_is_remembered() {
     let bench = Bench::new().await;
     let keeper = bench.connected().await;
-    let credential = keeper.credential(HERE);
+    let credential = keeper.credential(here());
     assert!(!credential.refused(Version(1), "The token is not authorized for this scope.").await);
     assert_eq!(bench.refreshes(), 0);
     assert!(!credential.lacks("contacts.write"));
@@ -216,7 +216,7 @@ async fn a_missing_scope_renews_nothing_and_is_remembered() {
 async fn scopes_that_another_replica_was_granted_are_noticed() {
     let bench = Bench::new().await;
     let keeper = bench.connected().await;
-    let credential = keeper.credential(HERE);
+    let credential = keeper.credential(here());
     credential.denied("contacts.write");
     assert!(credential.lacks("businesses.readonly"));
     bench.fake.ground().scope = Some("contacts.write businesses.readonly".to_owned());
@@ -232,7 +232,7 @@ async fn an_inactive_location_keeps_its_tokens_and_works_again_later() {
     let keeper = bench.connected().await;
     bench.fake.ground().inactive.insert(HERE.to_owned());
     bench.clock.advance(NEARLY_A_DAY);
-    let credential = keeper.credential(HERE);
+    let credential = keeper.credential(here());
     for _ in 0..3 {
         assert!(unauthorized(&credential).await.contains("not active"));
     }
@@ -256,7 +256,7 @@ async fn invalid_because_another_replica_was_faster_uses_the_newer_pair() {
     let one = bench.agency_connected().await;
     bench.fake.fail(Fault::Late);
     let slow = tokio::spawn({
-        let credential = one.credential(HERE);
+        let credential = one.credential(here());
         async move { credential.refused(Version(1), INVALID).await }
     });
     while !bench.fake.ground().faults.is_empty() {
@@ -279,7 +279,7 @@ async fn a_renewal_that_took_longer_than_its_claim_is_stored_though_another_foun
     let bench = Bench::new().await;
     let keeper = bench.connected().await;
     bench.fake.fail(Fault::Held);
-    let credential = keeper.credential(HERE);
+    let credential = keeper.credential(here());
     let slow = tokio::spawn(async move { credential.refused(Version(1), INVALID).await });
     while bench.refreshes() == 0 {
         tokio::task::yield_now().await;
@@ -296,7 +296,7 @@ async fn a_renewal_that_took_longer_than_its_claim_is_stored_though_another_foun
 /// Runs `meanwhile` while the vendor is being asked for a new pair of the location.
 async fn during_a_renewal(bench: &Bench, keeper: &Arc<Keeper>, meanwhile: impl AsyncFnOnce()) -> bool {
     bench.fake.fail(Fault::Held);
-    let credential = keeper.credential(HERE);
+    let credential = keeper.credential(here());
     let renewing = tokio::spawn(async move { credential.refused(Version(1), INVALID).await });
     while bench.refreshes() == 0 {
         tokio::task::yield_now().await;
@@ -324,10 +324,10 @@ async fn a_new_pair_is_stored_though_the_old_one_was_counted_up_meanwhile() {
 async fn an_uninstall_during_a_renewal_leaves_no_tokens() {
     let bench = Bench::new().await;
     let keeper = bench.connected().await;
-    let uninstall = async || drop(keeper.uninstalled(Some(HERE), None).await.unwrap());
+    let uninstall = async || drop(keeper.wipe(&InstallKey::location(HERE)).await.unwrap());
     assert!(!during_a_renewal(&bench, &keeper, uninstall).await);
     assert_eq!(bench.row(&here()).await.unwrap().sealed, None);
-    assert!(unauthorized(&keeper.credential(HERE)).await.contains("uninstalled"));
+    assert!(unauthorized(&keeper.credential(here())).await.contains("uninstalled"));
 }
 
 #[tokio::test]
@@ -336,7 +336,7 @@ async fn a_wrong_client_secret_keeps_everything_and_names_the_keys() {
     let keeper = bench.connected().await;
     bench.fake.ground().wrong_client = true;
     bench.clock.advance(NEARLY_A_DAY);
-    let credential = keeper.credential(HERE);
+    let credential = keeper.credential(here());
     assert!(unauthorized(&credential).await.contains("client_secret in [systems.ghl.oauth]"));
     let row = bench.row(&here()).await.unwrap();
     assert_eq!((row.state, row.generation), (InstallState::Connected, 1));
@@ -356,14 +356,14 @@ async fn a_vendor_that_fails_is_asked_again(#[case] status: u16) {
     let keeper = bench.connected().await;
     bench.clock.advance(NEARLY_A_DAY);
     bench.fake.fail(Fault::Status(status));
-    let said = sign(&keeper.credential(HERE)).await.unwrap_err();
+    let said = sign(&keeper.credential(here())).await.unwrap_err();
     assert!(matches!(said, SystemError::Wait { .. } | SystemError::Unavailable { .. }), "{said}");
     assert!(bench.works(&bench.keeper("two")).await, "the claim is given back at once");
     assert_eq!(bench.refreshes(), 1);
 }
 
 /// A store that can be told to take no installs, and counts claims.
-struct Broken(Arc<dyn Store>, AtomicBool, AtomicUsize);
+pub(super) struct Broken(pub(super) Arc<dyn Store>, pub(super) AtomicBool, pub(super) AtomicUsize);
 
 #[async_trait]
 impl Installs for Broken {
@@ -415,7 +415,7 @@ async fn a_pair_that_the_store_did_not_take_is_not_used_and_stored_as_soon_as_it
     bench.connected().await;
     let broken = Arc::new(Broken(bench.store.clone(), AtomicBool::new(true), AtomicUsize::new(0)));
     let keeper = bench.keeper_over("two", broken.clone());
-    let credential = keeper.credential(HERE);
+    let credential = keeper.credential(here());
     assert!(!credential.refused(Version(1), INVALID).await);
     assert_eq!(sign(&credential).await.unwrap().1, Version(1), "the new one is nobody's before it is stored");
     broken.1.store(false, Ordering::SeqCst);

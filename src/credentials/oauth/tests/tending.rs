@@ -87,7 +87,7 @@ async fn a_lost_key_is_noticed_at_the_start() {
     bench.sealer = Arc::new(Sealer::new(&[Secret::new(new_key().unwrap())]).unwrap());
     let said = bench.keeper("two").open_all().await.unwrap_err();
     assert!(matches!(&said, OauthError::Sealed { key, .. } if *key == here()), "{said}");
-    assert!(unauthorized(&bench.keeper("three").credential(HERE)).await.contains("[seal] keys"));
+    assert!(unauthorized(&bench.keeper("three").credential(here())).await.contains("[seal] keys"));
 }
 
 #[tokio::test]
@@ -156,7 +156,7 @@ async fn a_failed_renewal_does_not_make_tokens_look_newer_than_an_uninstalling()
 #[tokio::test]
 async fn tokens_that_live_shorter_than_renew_before_are_renewed_at_half_their_life() {
     let mut bench = Bench::new().await;
-    bench.app.renew_before = Duration::from_hours(48);
+    bench.app.client.renew_before = Duration::from_hours(48);
     let keeper = bench.connected().await;
     assert_eq!(keeper.renew_due().await.unwrap(), 0, "not each time anew");
     bench.clock.advance(Duration::from_hours(12));
@@ -170,5 +170,5 @@ async fn tokens_that_another_replica_wiped_are_used_no_longer() {
     assert!(bench.works(&two).await);
     one.revoke(&here(), false).await.unwrap();
     two.notice(&bench.store.installs().await.unwrap());
-    assert!(unauthorized(&two.credential(HERE)).await.contains("given up here"));
+    assert!(unauthorized(&two.credential(here())).await.contains("given up here"));
 }

@@ -11,7 +11,7 @@ use super::{Ask, Outcome, Said};
 use crate::sandbox::Turn;
 use crate::sandbox::ghl::Ghl;
 use crate::sandbox::ghl::rate::Meter;
-use crate::sandbox::web::Params;
+use crate::sandbox::web::{self, Params};
 
 /// What an authorize URL carries on to the choice.
 const CARRIED: &[&str] = &["response_type", "redirect_uri", "client_id", "scope", "state", "version_id"];
@@ -51,7 +51,7 @@ pub(super) fn choose(ghl: &mut Ghl, ask: &Ask<'_>, turn: &mut Turn<'_>, _: &mut 
     let code = ghl.tokens.code(grant, Some(wish.redirect.clone()), until, turn);
     let mut back = format!("{}{}code={code}", wish.redirect, if wish.redirect.contains('?') { '&' } else { '?' });
     if let Some(state) = wish.state {
-        let _ = write!(back, "&state={}", encoded(&state));
+        let _ = write!(back, "&state={}", web::encoded(&state));
     }
     Ok(Said::Redirect(back))
 }
@@ -77,7 +77,7 @@ fn wish(ghl: &Ghl, params: &Params) -> Result<Wish, Said> {
 }
 
 fn sorry(what: &str) -> Said {
-    Said::Page(400, format!("<!doctype html><title>Not possible</title><p>{}</p>", escaped(what)))
+    Said::Page(400, format!("<!doctype html><title>Not possible</title><p>{}</p>", web::escaped(what)))
 }
 
 /// One form for each location, one for the agency. Links are relative: the stand-in may stand below any path.
@@ -91,7 +91,7 @@ fn choices(ghl: &Ghl, params: &Params) -> String {
         format!(
             "<form action=\"chooselocation/choose\" method=\"get\">{hidden}{}{inner}<button>{}</button></form>\n",
             input("hidden", "account", account),
-            escaped(name)
+            web::escaped(name)
         )
     };
     let mut page = "<!doctype html><title>Choose a location</title><h1>Where to install the app?</h1>\n".to_owned();
@@ -101,29 +101,12 @@ fn choices(ghl: &Ghl, params: &Params) -> String {
         }
     }
     let choice =
-        |id: &str, name: &str| format!("<label>{}{}</label>", input("checkbox", "location", id), escaped(name));
+        |id: &str, name: &str| format!("<label>{}{}</label>", input("checkbox", "location", id), web::escaped(name));
     let choices: String = ghl.settings.locations.iter().map(|location| choice(&location.id, &location.name)).collect();
     page.push_str(&form(&ghl.settings.company.id, &ghl.settings.company.name, &choices));
     page
 }
 
 fn input(kind: &str, name: &str, value: &str) -> String {
-    format!("<input type=\"{kind}\" name=\"{name}\" value=\"{}\">", escaped(value))
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-/// A value of a query.
-fn encoded(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-        out
-    })
+    format!("<input type=\"{kind}\" name=\"{name}\" value=\"{}\">", web::escaped(value))
 }
