@@ -40,9 +40,9 @@ const NAMES: [(&str, &str); 6] = [
     ("Luca", "Rossi"),
 ];
 
-/// The steps, in order, each with the most reads that it owes.
+/// The steps, in order, each with the most reads that it owes; the first with the polls that a start makes of GHL and TimeRex.
 pub const STEPS: [(&str, usize); 15] = [
-    ("contact", 6),
+    ("contact", 8),
     ("booking", 13),
     ("both", 9),
     ("clash", 6),
