@@ -2,7 +2,7 @@
 //!
 //! In: an operator's order. Out: a row that says how it stands, from before the vendor is asked; the link in a field, a note
 //! or a task of the contact, as an operator's change that goes the way of every change. Following the link is left to
-//! `reconcile`. The link itself is kept nowhere but there: whoever has it can book.
+//! `reconcile`. The row does not have the link; the contact's fields, and the change that wrote it there, do.
 
 use std::collections::BTreeMap;
 

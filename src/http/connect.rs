@@ -184,7 +184,10 @@ fn told(system: System, connected: &Connected) -> String {
         format!("<p>{noun} <code>{account}</code> is connected, as workspace <code>{workspace}</code>.</p>")
     };
     let left_out = |account: &String| {
-        format!("<p>{noun} <code>{}</code> was left out: no workspace has it.</p>", escaped(account))
+        format!(
+            "<p>{noun} <code>{}</code> was left out: no workspace has it, or somebody else has connected it.</p>",
+            escaped(account)
+        )
     };
     let mut lines: Vec<String> = connected.connected.iter().map(joined).collect();
     lines.extend(connected.left_out.iter().map(left_out));

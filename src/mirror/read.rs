@@ -212,8 +212,7 @@ impl Lane<'_> {
     /// contact itself was not there.
     async fn is_orphaned(&self, case: &Case, reading: &Reading) -> Result<bool> {
         let contact = self.parent(case).await?;
-        let outer = reading.observation.id.within().filter(|_| matches!(reading.status, 404 | 410));
-        if outer.is_some() && parent_id(contact.as_ref(), self.system) == outer.as_ref() {
+        if reading.orphaned {
             return Ok(true);
         }
         Ok(contact.is_some_and(|contact| {

@@ -63,6 +63,9 @@ fields! {
     STATUS = "status",
 }
 
+/// The status of an appointment that does not take place.
+pub const CANCELLED: &str = "cancelled";
+
 impl Field {
     /// The boolean field of one tag; tags compare in lower case.
     pub fn tag(name: &str) -> Self {

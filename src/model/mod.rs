@@ -19,7 +19,7 @@ mod workspace;
 pub use change::{Appended, Change, ChangeId, Conflict, Finding, NewChange, Origin, Outcome, Standing, VerdictRow};
 pub use correction::Correction;
 pub use entity::{Entity, EntityId, Life, Stamped};
-pub use field::{Field, Fields, Value};
+pub use field::{CANCELLED, Field, Fields, Value};
 pub use install::{Holder, Install, InstallKey, InstallState};
 pub use invitation::{Invitation, InvitationState, WrittenTo};
 pub use link::{ExternalId, Known, Link, LinkState, Sent, Snapshot};

@@ -5,6 +5,7 @@
 //! no webhook tells of is polled (`poll`).
 
 mod invitations;
+mod marks;
 mod poll;
 
 use std::collections::BTreeSet;
@@ -21,6 +22,7 @@ use crate::store::{ChangeLog, Entities, StoreError, Workspaces};
 use crate::systems::{Decision, Site, SystemError, Target, trail};
 
 pub use invitations::Follower;
+use marks::Marks;
 pub use poll::Poll;
 
 /// Listings start this much before the last run, for clocks and search indexes that lag.
@@ -158,9 +160,9 @@ impl Reconciler {
         let since = if scope.full { None } else { self.since(workspace, &cursor).await? };
         let mut listing = Listing::new(system, kind);
         let mut seen_ids = BTreeSet::new();
-        let mut page: Option<String> = None;
+        let mut marks = Marks::default();
         loop {
-            let answer = match self.page(target, kind, since, page.as_deref()).await {
+            let answer = match self.page(target, kind, since, marks.last()).await {
                 Ok(answer) => answer,
                 Err(error) => {
                     listing.ended(&error);
@@ -182,9 +184,13 @@ impl Reconciler {
                 }
             }
             self.feed(scope, &changes).await?;
-            page = answer.next;
-            if page.is_none() {
-                break;
+            match marks.go_on(system, answer.next) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(endless) => {
+                    listing.ended(&endless);
+                    break;
+                }
             }
         }
         if since.is_none() && listing.is_whole() && scope.full {

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Reconciler;
+use super::marks::Marks;
 use crate::clock::Millis;
 use crate::model::{ExternalId, Kind, NewChange, Observation, Shape, System};
 use crate::resolve::claim;
@@ -84,9 +85,9 @@ impl Reconciler {
         let workspace = &site.workspace.name;
         let started = self.clock.now();
         poll.begun = Some(started);
-        let (mut differing, mut rows, mut page) = (BTreeMap::new(), 0, None);
+        let (mut differing, mut rows, mut marks) = (BTreeMap::new(), 0, Marks::default());
         let ended = loop {
-            let listed = match self.untold_page(workspace, target.as_ref(), poll, page.as_deref()).await {
+            let listed = match self.untold_page(workspace, target.as_ref(), poll, marks.last()).await {
                 Ok(Some(listed)) => listed,
                 Ok(None) => break false,
                 Err(error) => {
@@ -106,9 +107,13 @@ impl Reconciler {
                 self.log.append(&changes).await?;
                 rows += changes.len();
             }
-            page = listed.next;
-            if page.is_none() {
-                break true;
+            match marks.go_on(poll.system, listed.next) {
+                Ok(true) => {}
+                Ok(false) => break true,
+                Err(endless) => {
+                    poll.failed(workspace, &endless);
+                    break false;
+                }
             }
         };
         if ended {

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::clock::Millis;
 use crate::model::{
-    Author, Change, Class, Conflict, Evidence, Field, Fields, Finding, Kind, Link, LinkState, NewChange, Observation,
-    Origin, Shape, Snapshot, Stamp, Standing, System, Terms, Unreadable, Value,
+    Author, CANCELLED, Change, Class, Conflict, Evidence, Field, Fields, Finding, Kind, Link, LinkState, NewChange,
+    Observation, Origin, Shape, Snapshot, Stamp, Standing, System, Terms, Unreadable, Value,
 };
 
 /// How an observation is to be taken.
@@ -85,15 +85,13 @@ pub fn weigh(link: &Link, observation: &Observation) -> Weight {
 
 /// Whether another object stands now where a former one is gone from: an id within another object is only a place.
 pub fn is_another(former: &Link, observation: &Observation) -> bool {
-    former.state == LinkState::Gone && former.id.within().is_some() && observation.fields().is_some()
+    let shown = observation.class == Class::Claim && observation.fields().is_some();
+    shown && former.state == LinkState::Gone && former.id.within().is_some()
 }
 
 fn proof_of_absence(observation: &Observation) -> Weight {
     if observation.class == Class::Current { Weight::Proves } else { Weight::Doubt }
 }
-
-/// What a booking is called that does not take place.
-pub const CANCELLED: &str = "cancelled";
 
 /// Whether what the system is known to hold in a field cannot change again: a booking in TimeRex that is cancelled stays so,
 /// whatever comes late and says otherwise.

@@ -289,7 +289,7 @@ fn memory_id(guest: &Guest, seen: &Observation) -> ExternalId {
 
 /// The id under which the comment of a booking is remembered.
 fn comment_id(booking: &ExternalId) -> ExternalId {
-    ExternalId(format!("{booking}#comment"))
+    ExternalId(format!("{booking}/comment"))
 }
 
 /// The other ids of a booking that was moved.

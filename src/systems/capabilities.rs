@@ -9,9 +9,8 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::clock::Millis;
-use crate::model::{Entity, EntityId, Expressed, Field, Home, Kind, Stamp, System, Terms, Value};
+use crate::model::{CANCELLED, Entity, EntityId, Expressed, Field, Home, Kind, Stamp, System, Terms, Value};
 
-const CANCELLED: &str = "cancelled";
 const NO_CANCEL: &str = "it has no call that cancels an appointment";
 
 /// A column of the table: a kind of object, or the tags of contacts.

@@ -97,6 +97,8 @@ pub struct Reading {
     /// claims: one that is known and not among them is gone. Their ids are this one's, [`Reading::WITHIN`] and a key.
     /// `None`: the answer does not tell.
     pub within: Option<Vec<Observation>>,
+    /// It is gone because the object that it stands within is: that says nothing of it elsewhere.
+    pub orphaned: bool,
     /// The HTTP status.
     pub status: u16,
 }
@@ -107,7 +109,7 @@ impl Reading {
 
     /// A reading of an object that holds no others.
     pub fn new(observation: Observation, status: u16) -> Self {
-        Self { observation, within: None, status }
+        Self { observation, within: None, orphaned: false, status }
     }
 }
 

@@ -154,7 +154,9 @@ pub enum OauthError {
     #[error("the vendor does not take our client: check client_id and client_secret in [systems.{0}.oauth]")]
     Client(System),
     /// Nobody asked for this account.
-    #[error("{0} is not an account of any workspace here; nothing of it was kept")]
+    #[error(
+        "{0} is, or sees, no account that a workspace here has and nobody else has connected; nothing of it was kept"
+    )]
     Foreign(InstallKey),
     /// There is no such install.
     #[error("there is no install {0}")]

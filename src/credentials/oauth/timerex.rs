@@ -15,7 +15,7 @@ use super::connect::not_done;
 use super::pair::Pair;
 use super::vendor::Vendor;
 use super::{Admits, Finished, Keeper, OauthError, TimerexApp};
-use crate::model::{Holder, Install, InstallKey, System};
+use crate::model::{Holder, Install, InstallKey, InstallState, System};
 use crate::secret::Secret;
 use crate::systems::Transport;
 use crate::systems::call::encode;
@@ -52,8 +52,12 @@ impl Timerex {
             let teams = page["items"].as_array().ok_or_else(|| self.client.garbled("it has no teams"))?;
             let before = found.len();
             found.extend(teams.iter().filter_map(|team| team["url_path"].as_str().map(ToOwned::to_owned)));
-            let next = page["nextPageToken"].as_str().filter(|token| !token.is_empty() && found.len() > before);
+            let next = page["nextPageToken"].as_str().filter(|token| !token.is_empty());
             let Some(next) = next else { return Ok(found) };
+            // Half a list would give up the teams of the other half.
+            if found.len() == before {
+                return Err(self.client.garbled("its list of teams does not end"));
+            }
             path = format!("/user/me/teams?nextPageToken={}", encode(next));
         }
     }
@@ -92,7 +96,8 @@ impl Vendor for Timerex {
         self.client.refresh(refresh, None).await
     }
 
-    /// Each wanted team goes over to this user. Teams that the user does not see any more are given up.
+    /// Each wanted team is this user's from now on, unless it is well connected by another one: anybody on a team can come here,
+    /// and must not take it from who connected it. Teams that the user does not see any more are given up.
     async fn take_in(
         &self,
         keeper: &Arc<Keeper>,
@@ -102,7 +107,13 @@ impl Vendor for Timerex {
     ) -> Result<Finished, OauthError> {
         let listed = self.teams(&granted.pair.access).await;
         let listed = listed.map_err(|refusal| not_done(System::Timerex, refusal))?;
-        let (wanted, others): (Vec<_>, Vec<_>) = listed.into_iter().partition(|team| admits(team, Some(&key.account)));
+        let rows = keeper.rows().await?;
+        let is_free = |team: &str| {
+            let row = rows.iter().find(|row| row.key == InstallKey::team(team));
+            row.is_none_or(|row| row.hangs_on(&key) || row.among(&rows).state != InstallState::Connected)
+        };
+        let (wanted, others): (Vec<_>, Vec<_>) =
+            listed.into_iter().partition(|team| admits(team, Some(&key.account)) && is_free(team));
         if wanted.is_empty() {
             return Err(OauthError::Foreign(key));
         }
@@ -112,7 +123,7 @@ impl Vendor for Timerex {
         for team in &wanted {
             keeper.keep_without_tokens(team, &key).await?;
         }
-        for gone in keeper.rows().await?.iter().filter(|row| row.hangs_on(&key) && !wanted.contains(&row.key)) {
+        for gone in rows.iter().filter(|row| row.hangs_on(&key) && !wanted.contains(&row.key)) {
             keeper.wipe(&gone.key).await?;
         }
         let refused = others.into_iter().map(InstallKey::team).collect();

@@ -83,8 +83,8 @@ impl<N: Target> Combined<N> {
     /// What stands within an object, where that is its home. Only notes stand within contacts.
     fn own_within(&self, reading: Reading) -> Reading {
         let apart = reading.observation.kind == Kind::Contact && self.beside(Kind::Note).is_some();
-        let within = reading.within.filter(|_| !apart);
-        Reading { observation: self.own(reading.observation), within, status: reading.status }
+        let Reading { observation, within, .. } = reading;
+        Reading { observation: self.own(observation), within: within.filter(|_| !apart), ..reading }
     }
 
     /// The extension, if the vendor has the contacts and the extension their tags.

@@ -21,7 +21,7 @@ mod wire;
 
 use std::collections::BTreeMap;
 
-use crate::model::{Action, CalendarRow, Change, Entity, Field, Kind, Observation, System, Value, normal};
+use crate::model::{Action, CANCELLED, CalendarRow, Change, Entity, Field, Kind, Observation, System, Value, normal};
 use crate::systems::call::Caller;
 use crate::systems::{Expressed, Home, Terms, Unreadable};
 
@@ -110,6 +110,10 @@ impl Terms for Ghl {
             (Some(_), _) if value.is_set() => &[Action::AddTags],
             (Some(_), _) => &[Action::RemoveTags],
             (None, Kind::Task) if *field == Field::COMPLETED => &[Action::Complete, Action::Update],
+            // A call of its own, so that the brake sees many of them.
+            (None, Kind::Appointment) if *field == Field::STATUS && value.as_text() == Some(CANCELLED) => {
+                &[Action::Cancel, Action::Update]
+            }
             (None, _) => &[Action::Update],
         }
     }

@@ -368,7 +368,8 @@ async fn changed_appointments_are_paged_by_calendar_and_old_ones_left_out() {
 #[case(Kind::Contact, Field::PHONE, Value::text("+0"), &[])]
 #[case(Kind::Task, Field::BUSINESS, Value::text("x"), &[])]
 #[case(Kind::Task, Field::COMPLETED, Value::Flag(true), &[Action::Complete, Action::Update])]
-#[case(Kind::Appointment, Field::STATUS, Value::text("cancelled"), &[Action::Update])]
+#[case(Kind::Appointment, Field::STATUS, Value::text("cancelled"), &[Action::Cancel, Action::Update])]
+#[case(Kind::Appointment, Field::STATUS, Value::text("showed"), &[Action::Update])]
 #[case(Kind::Note, Field::TITLE, Value::text("x"), &[])]
 fn each_field_has_its_calls(#[case] kind: Kind, #[case] field: Field, #[case] value: Value, #[case] calls: &[Action]) {
     let (ghl, _) = ghl([]);

@@ -8,10 +8,10 @@ use http::Method;
 use serde_json::Value as Json;
 
 use super::Timerex;
-use super::bookings::{self, CANCELLED};
+use super::bookings;
 use super::terms::{NO_BOOKING, NO_MOVE, TELLS_GUEST};
 use crate::clock::Millis;
-use crate::model::{Action, ExternalId, Field, Kind, Observation, Place, Step, Value};
+use crate::model::{Action, CANCELLED, ExternalId, Field, Kind, Observation, Place, Step, Value};
 use crate::systems::call::encode;
 use crate::systems::{Answer, Page, Reading, SystemError, Target, Terms, Wanted, wire};
 

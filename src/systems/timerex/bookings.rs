@@ -9,12 +9,10 @@ use serde_json::Value as Json;
 
 use super::{Team, guests};
 use crate::clock::Millis;
-use crate::model::{Class, Field, Fields, Kind, Moved, Observation, Shape, Value};
+use crate::model::{CANCELLED, Class, Field, Fields, Kind, Moved, Observation, Shape, Value};
 use crate::systems::wire;
 
 pub(super) const CONFIRMED: &str = "confirmed";
-pub(super) const CANCELLED: &str = "cancelled";
-
 /// The second spelling is the vendor's own, in its example of a moved booking.
 const NEW_IDS: &[&str] = &["/new_event_id", "/new_evnet_id"];
 

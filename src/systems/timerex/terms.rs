@@ -1,8 +1,8 @@
 //! What TimeRex can hold: bookings, which only guests make and move, and which we can cancel.
 
-use super::bookings::{CANCELLED, CONFIRMED};
+use super::bookings::CONFIRMED;
 use super::{Timerex, door};
-use crate::model::{Action, Change, Entity, Field, Kind, Observation, System, Value};
+use crate::model::{Action, CANCELLED, Change, Entity, Field, Kind, Observation, System, Value};
 use crate::systems::{Expressed, Home, Terms, Unreadable};
 
 pub(super) const NO_BOOKING: &str =

@@ -93,7 +93,7 @@ impl Timify {
         let observation = self.current(kind, record);
         let observation = observation.ok_or_else(|| self.garbled(status, "no record with an id and fields"))?;
         let within = self.all_within(kind, &observation.id, record);
-        Ok(Reading { observation, within, status })
+        Ok(Reading { within, ..Reading::new(observation, status) })
     }
 
     async fn read_whole(&self, place: &Place) -> Result<Reading, SystemError> {

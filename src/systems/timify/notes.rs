@@ -88,7 +88,9 @@ impl Timify {
         let gone = |status| Ok(Reading::new(wire::gone(place), status));
         let open = match self.open(&customer).await {
             Ok(open) => open,
-            Err(SystemError::Gone { status, .. }) => return gone(status),
+            Err(SystemError::Gone { status, .. }) => {
+                return gone(status).map(|reading| Reading { orphaned: true, ..reading });
+            }
             Err(error) => return Err(error),
         };
         let own = open.book.own();

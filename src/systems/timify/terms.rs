@@ -1,7 +1,7 @@
 //! What TIMIFY can hold.
 
 use super::{Timify, appointments, door};
-use crate::model::{Action, Change, Entity, Field, Kind, Observation, System, Value};
+use crate::model::{Action, CANCELLED, Change, Entity, Field, Kind, Observation, System, Value};
 use crate::systems::{Expressed, Home, Terms, Unreadable};
 
 const NO_TASKS: &str = "TIMIFY has no tasks: they need an extension endpoint, `[workspaces.extensions.timify]`";
@@ -12,9 +12,6 @@ const NO_TAGS: &str = "TIMIFY's API has no tags of customers: name a customer fi
                        `[workspaces.timify]`";
 const NO_TAGS_FIELD: &str = "the company's customers in TIMIFY have no field of the name that `tags_field` in \
                              `[workspaces.timify]` says: make it in TIMIFY, or set `make_tags_field = true`";
-/// What a deletion of an appointment is elsewhere, and what is not kept here.
-const CANCELLED: &str = "cancelled";
-
 impl Timify {
     fn express_tag(&self, value: &Value) -> Expressed {
         if self.tags().holds() {

@@ -28,7 +28,7 @@ async fn a_guest_becomes_a_contact_with_an_appointment_and_the_comment_as_a_note
     assert_eq!(desk.booked().len(), 1);
     assert_eq!(desk.notes(), [COMMENT]);
     let booking = desk.whole(Kind::Appointment, "b1").await.unwrap();
-    let note = desk.whole(Kind::Note, "b1#comment").await.unwrap();
+    let note = desk.whole(Kind::Note, "b1/comment").await.unwrap();
     assert_eq!((booking.entity.parent.is_some(), note.entity.parent), (true, booking.entity.parent));
 }
 
@@ -64,7 +64,7 @@ async fn a_comment_whose_note_was_deleted_in_ghl_is_not_made_again() {
 async fn a_comment_goes_to_an_extension_that_holds_notes_too() {
     let desk = Desk::with(|_| {}, true).await;
     desk.tell_each(&[&desk.confirmed("b1", |_| {})]).await;
-    let note = desk.whole(Kind::Note, "b1#comment").await.unwrap();
+    let note = desk.whole(Kind::Note, "b1/comment").await.unwrap();
     let live: Vec<System> = note.links.iter().filter(|link| link.is_live()).map(|link| link.system).collect();
     assert_eq!(live.len(), 2, "{live:?}");
     assert_eq!(desk.notes(), [COMMENT]);

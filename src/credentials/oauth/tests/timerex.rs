@@ -409,30 +409,29 @@ async fn a_renewal_that_nobody_waits_for_any_more_is_stored() {
 }
 
 #[tokio::test]
-async fn a_team_goes_over_to_the_user_who_connected_last() {
+async fn a_team_that_is_connected_stays_with_its_user_and_goes_over_once_it_is_given_up() {
     let desk = Desk::new().await;
-    let (one, two) = (desk.connected().await, desk.keeper("two"));
-    assert_eq!(desk.signer(&two, acme()).await.as_deref(), Some("ann"));
-    {
+    let keeper = desk.connected().await;
+    let comes = |user: &str| {
         let mut ground = desk.fake.ground();
-        (ground.user, ground.teams) = ("bob".to_owned(), vec!["acme".to_owned()]);
-    }
-    desk.connect(&one).await.unwrap();
-    let signers = [desk.signer(&one, acme()).await, desk.signer(&one, beta()).await];
-    assert_eq!(signers, [Some("bob".to_owned()), Some("ann".to_owned())]);
-    two.notice(&desk.bench.store.installs().await.unwrap());
-    assert_eq!(desk.signer(&two, acme()).await.as_deref(), Some("bob"));
+        (ground.user, ground.teams) = (user.to_owned(), vec!["acme".to_owned()]);
+    };
+    comes("bob");
+    let bob = InstallKey::user("bob");
+    assert!(matches!(desk.connect(&keeper).await, Err(OauthError::Foreign(key)) if key == bob));
+    assert_eq!(desk.signer(&keeper, acme()).await.as_deref(), Some("ann"));
+    assert!(desk.bench.row(&bob).await.is_none(), "nothing of it is kept");
 
-    // What a user sees no longer goes with the next authorization, and what went over stays.
-    {
-        let mut ground = desk.fake.ground();
-        (ground.user, ground.teams) = ("ann".to_owned(), vec!["acme".to_owned()]);
-    }
-    desk.connect(&one).await.unwrap();
+    // What a user sees no longer goes with the next authorization.
+    comes("ann");
+    desk.connect(&keeper).await.unwrap();
     assert_eq!(desk.bench.state(&beta()).await, Some(InstallState::Removed));
-    assert!(unauthorized(&one.credential(beta())).await.contains("connect it again"));
-    assert_eq!(desk.signer(&one, acme()).await.as_deref(), Some("ann"));
-    assert_eq!(one.wipe(&InstallKey::user("bob")).await.unwrap(), [InstallKey::user("bob")]);
+    assert!(unauthorized(&keeper.credential(beta())).await.contains("connect it again"));
+
+    keeper.wipe(&ann()).await.unwrap();
+    comes("bob");
+    desk.connect(&keeper).await.unwrap();
+    assert_eq!(desk.signer(&keeper, acme()).await.as_deref(), Some("bob"));
 }
 
 #[tokio::test]
