@@ -85,6 +85,33 @@ async fn the_brake_holds_deletes(place: &mut Place) {
     world.stop().await;
 }
 
+/// An app that loses its access may show every booking as gone: nobody's appointments are all cancelled for that.
+async fn the_brake_holds_cancelling(place: &mut Place) {
+    let world = limited(place, "deletes_per_hour = 1").await;
+    let fields = json!({ "fields": contact("timify", "Pia") });
+    let customer = world.edit(0, "timify", "create contact", fields).await;
+    let account = world.account(0).clone();
+    let mut booked = Vec::new();
+    for hour in 9..12 {
+        let fields = json!({
+            "startDate": format!("2031-05-06T{hour:02}:00:00Z"), "duration": 30, "title": "Consultation", "customer_id": customer,
+            "service_id": account.timify_service, "resource_ids": [account.timify_resource],
+        });
+        booked.push(world.edit(0, "timify", "create appointment", json!({ "fields": fields })).await);
+    }
+    world.settle().await;
+    for one in &booked {
+        world.edit(0, "timify", "delete appointment", json!({ "id": one })).await;
+    }
+    world.settle().await;
+    let appointments = world.state().await["ghl"]["appointments"].clone();
+    let appointments = appointments.as_object().unwrap();
+    let cancelled = appointments.values().filter(|one| one["appointmentStatus"] == "cancelled");
+    assert_eq!((appointments.len(), cancelled.count()), (3, 1));
+    assert_eq!(reviews(&world).await, ["brake/ghl/cancel"]);
+    world.stop().await;
+}
+
 /// Calls to GHL itself, in the order in which they came.
 async fn to_ghl(world: &World) -> Vec<Call> {
     world.calls(0).await.into_iter().filter(|call| call.system() == "ghl").collect()
@@ -245,4 +272,5 @@ on_both!(
     a_cancel_that_waits_for_the_hour_of_timerex_is_put_off_and_reads_go_on,
     the_brake_holds_creates_until_they_are_approved,
     the_brake_holds_deletes,
+    the_brake_holds_cancelling,
 );
