@@ -5,6 +5,7 @@
 //! in `booking_examples`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use insta::assert_snapshot;
 use lockstep::app::{self, veils};
@@ -223,4 +224,34 @@ async fn the_token_of_a_push_stands_in_its_body_so_a_changed_byte_of_that_is_ref
         }
     }
     assert!(door.newest().await.is_none());
+}
+
+#[tokio::test]
+async fn a_captured_request_proves_itself_for_ever_and_is_the_same_row_for_ever() {
+    let database = Database::sqlite().await;
+    let door = open(&database, TIMEREX_HEADERS[0]).await;
+    let deliveries = deliveries(TIMEREX_HEADERS[0]);
+    let one = deliveries.iter().find(|one| one.name == "event_confirmed").unwrap();
+    let deliver = || door.intake.accept(arrival(one.system, &one.headers, one.body.as_bytes()));
+    assert_eq!(deliver().await, Ok(Receipt::Recorded));
+    for _ in 0..3 {
+        door.clock.advance(Duration::from_hours(24 * 365));
+        assert_eq!(deliver().await, Ok(Receipt::Duplicate));
+    }
+}
+
+#[tokio::test]
+async fn what_is_taken_is_answered_with_200_also_when_it_is_repeated_or_not_understood() {
+    let database = Database::sqlite().await;
+    let door = open(&database, TIMEREX_HEADERS[0]).await;
+    for one in deliveries(TIMEREX_HEADERS[0]) {
+        let mut bodies = vec![one.body.clone(), one.body.clone()];
+        if !one.is_push() {
+            bodies.extend(["{".to_owned(), r#"{"webhook_type":"event_moved","event":"moved"}"#.to_owned()]);
+        }
+        for body in bodies {
+            let (status, _) = door.post_to(one.system, &one.headers, &body).await;
+            assert_eq!(status, 200, "{}: a 4xx would be repeated, a 3xx is not documented", one.name);
+        }
+    }
 }

@@ -58,10 +58,10 @@ pub fn observed(seen: &Observation) -> String {
     let mut text = format!("\n{} {}, {class}\n", seen.kind, seen.id.as_str());
     let parent = seen.parent.as_ref().map(ExternalId::as_str);
     let _ = writeln!(text, "of: {}, not after: {}", or_none(parent), moment(seen.at));
-    match &seen.moved {
-        Some(Moved::From(other)) => text += &format!("moved from: {}\n", other.as_str()),
-        Some(Moved::To(other)) => text += &format!("moved to: {}\n", other.as_str()),
-        None => {}
+    if let Some(moved) = &seen.moved {
+        let (way, Moved::From(other) | Moved::To(other)) =
+            (if matches!(moved, Moved::From(_)) { "from" } else { "to" }, moved);
+        let _ = writeln!(text, "moved {way}: {}", other.as_str());
     }
     let (shape, fields) = match &seen.shape {
         Shape::Full(fields) => ("all of it", Some(fields)),
@@ -82,7 +82,7 @@ fn booked_by(guest: &Guest) -> String {
 }
 
 fn listed(fields: &Fields) -> String {
-    fields.iter().map(|(field, value)| format!("  {field} = {value:?}\n")).collect()
+    fields.iter().fold(String::new(), |text, (field, value)| format!("{text}  {field} = {value:?}\n"))
 }
 
 fn moment(at: Option<Millis>) -> String {
