@@ -121,7 +121,7 @@ fn fitted(config: &mut Config, timerex: &str) {
     workspace.calendars = vec![calendar()];
     for (system, id) in [(System::Timify, COMPANY), (System::Timerex, TEAM)] {
         let account = workspace.accounts.get_mut(&system).unwrap();
-        account.id = id.to_owned();
+        id.clone_into(&mut account.id);
         account.fields.clear();
     }
     let questions = QUESTIONS.map(|(field, label)| (field.to_owned(), label.to_owned()));
@@ -135,7 +135,7 @@ async fn open(database: &Database, timerex: &str) -> Doorway {
 /// A row, as a snapshot shows it: a key that nothing tells is another one each time.
 fn shown(door: &Doorway, change: &mut Change, again: Receipt) -> String {
     if again == Receipt::Recorded {
-        change.said.dedup = "its own".to_owned();
+        "its own".clone_into(&mut change.said.dedup);
     }
     let site = &app::sites(&door.config).unwrap()[&door.config.workspaces[0].name];
     let terms = site.terms(change.said.system).unwrap();
