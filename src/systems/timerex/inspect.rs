@@ -111,7 +111,7 @@ impl Timerex {
             match (row.timerex.as_deref(), calendars.iter().find(by_path)) {
                 (Some(wanted), _) => match listed(wanted) {
                     Some(calendar) => found.push(inspect_row(row, calendar)),
-                    None => found.push(self.stranger(row, wanted).await),
+                    None => found.push(self.stranger(team, row, wanted).await),
                 },
                 (None, Some(calendar)) => found.push(only_path(row, calendar)),
                 (None, None) => found.extend(row.timerex_url_path.as_ref().map(|path| {
@@ -131,10 +131,13 @@ impl Timerex {
         found.extend(strangers.map(|one| Inspected::fine(format!("not mapped: calendar {}", named(one)))));
     }
 
-    /// What a calendar is that a row names and the team does not have.
-    async fn stranger(&self, row: &CalendarRow, id: &str) -> Inspected {
+    /// What a calendar is that a row names and the team's list does not.
+    async fn stranger(&self, team: &str, row: &CalendarRow, id: &str) -> Inspected {
         let name = &row.name;
         Inspected::problem(match self.call(Method::GET, &format!("/calendars/{}", encode(id))).await {
+            Ok((_, calendar)) if calendar["team_id"] == team => {
+                format!("calendar `{name}`: {} is the team's, and not in its list of calendars", named(&calendar))
+            }
             Ok((_, calendar)) => format!("calendar `{name}`: {} is another team's", named(&calendar)),
             Err(SystemError::Gone { .. }) => format!("calendar `{name}`: TimeRex has no calendar {id}"),
             Err(error) => format!("calendar `{name}`: {id} is not among the team's: {error}"),

@@ -14,6 +14,8 @@ use crate::clock::Millis;
 use crate::model::{Action, CalendarRow, ExternalId, Field, Fields, Step, Value};
 use crate::systems::{Expressed, wire};
 
+const UNTITLED: &str = "TIMIFY holds an appointment without a title only where a service names it: give it a title, or set \
+                        timify_service in the calendar's row";
 const MINUTE: i64 = 60_000;
 /// Starts stand on this grid.
 const GRID: i64 = 5 * MINUTE;
@@ -166,6 +168,9 @@ pub(super) fn body(step: &Step, company: &Company) -> Result<Json, &'static str>
         let row = row.ok_or("no row of `calendars` has the appointment's calendar")?;
         out.insert("resource_ids".to_owned(), row.timify_resource.iter().cloned().collect());
         out.extend(row.timify_service.as_ref().map(|service| ("service_id".to_owned(), json!(service))));
+    }
+    if step.action == Action::Create && value(&Field::TITLE).is_blank() && !out.contains_key("service_id") {
+        return Err(UNTITLED);
     }
     // An appointment made without a title shows the service's name.
     let title = step.fields.get(&Field::TITLE).filter(|title| !(title.is_blank() && step.action == Action::Create));

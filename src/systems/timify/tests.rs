@@ -22,6 +22,7 @@ mod booked;
 mod hints;
 mod known;
 mod projected;
+mod traps;
 
 const COMPANY: &str = "65a0000000000000000000b1";
 const CUSTOMER: &str = fixture!("assumed/timify_customer_get_response");

@@ -4,20 +4,18 @@
 //! row that the real way in records in a real store, and of the observations that are read from it.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
-use insta::{Settings, assert_snapshot};
+use insta::assert_snapshot;
 use lockstep::app;
-use lockstep::clock::{Clock, Millis};
-use lockstep::model::{Change, Class, ExternalId, Kind, Observation, Shape, Standing, System};
-use lockstep::receive::{Arrival, Receipt, Rejected};
+use lockstep::clock::Clock;
+use lockstep::model::{Standing, System};
+use lockstep::receive::{Receipt, Rejected};
 use lockstep::secret::digest;
 use lockstep::verify::Refusal;
 use serde_json::{Map, Value, json};
 
+use super::telling::{arrival, here, names, snapshots, told};
 use crate::support::databases::Database;
 use crate::support::doorway::Doorway;
 
@@ -26,16 +24,6 @@ const SENT: &str = "2026-08-30T10:00:00.000Z";
 
 /// The body of this name is of another product of the vendor, which signs nothing.
 const UNSIGNED: &str = "observed-workflow-custom-webhook-unsigned";
-
-fn here(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(path)
-}
-
-/// The names of the files in a folder that end so, without the ending.
-fn names(folder: &Path, ending: &str) -> BTreeSet<String> {
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    entries.filter_map(|name| name.strip_suffix(ending).map(str::to_owned)).collect()
-}
 
 /// Name and body of each file; beside the bodies stand the documents' schemas of them.
 fn bodies() -> Vec<(String, Value)> {
@@ -83,67 +71,16 @@ fn webhook_id(name: &str) -> String {
     format!("{}-{}-4{}-8{}-{}", &digits[..8], &digits[8..12], &digits[12..15], &digits[15..18], &digits[18..30])
 }
 
-fn arrival(headers: &[(String, String)], body: &[u8]) -> Arrival {
-    let header = |(name, value): &(String, String)| -> (HeaderName, HeaderValue) {
-        (name.parse().unwrap(), value.parse().unwrap())
-    };
-    let headers: HeaderMap = headers.iter().map(header).collect();
-    Arrival { system: System::Ghl, workspace: None, headers, body: Bytes::copy_from_slice(body) }
-}
-
-fn told(change: &Change, observations: &[Observation]) -> String {
-    let said = &change.said;
-    let or_none = |text: Option<&str>| text.unwrap_or("none").to_owned();
-    let mut text = format!("{} ({})\n", said.label, said.standing);
-    let object = said.object.as_ref().map(ExternalId::as_str);
-    let _ = writeln!(text, "workspace: {}", or_none(said.workspace.as_deref()));
-    let _ = writeln!(text, "about: {} {}", or_none(said.kind.map(Kind::word)), or_none(object));
-    let _ = writeln!(text, "at: {}", or_none(said.at.map(Millis::rfc3339).as_deref()));
-    let _ = writeln!(text, "key: {}", said.dedup);
-    if let Some(reason) = &said.reason {
-        let _ = writeln!(text, "because: {reason}");
-    }
-    for seen in observations {
-        let class = match seen.class {
-            Class::Current => "current".to_owned(),
-            Class::Versioned(version) => format!("of version {version}"),
-            Class::Claim => "a claim".to_owned(),
-        };
-        let (parent, at) = (seen.parent.as_ref().map(ExternalId::as_str), seen.at.map(Millis::rfc3339));
-        let _ = writeln!(text, "\n{} {}, {class}", seen.kind, seen.id.as_str());
-        let _ = writeln!(text, "of: {}, not after: {}", or_none(parent), or_none(at.as_deref()));
-        let (shape, fields) = match &seen.shape {
-            Shape::Full(fields) => ("all of it", Some(fields)),
-            Shape::Partial(fields) => ("only", Some(fields)),
-            Shape::Gone => ("it is gone", None),
-            Shape::Hint => ("to be read", None),
-        };
-        let _ = writeln!(text, "{shape}");
-        for (field, value) in fields.into_iter().flatten() {
-            let _ = writeln!(text, "  {field} = {value:?}");
-        }
-    }
-    text
-}
-
-fn snapshots() -> Settings {
-    let mut settings = Settings::clone_current();
-    settings.set_snapshot_path("snapshots/catalogue");
-    settings.set_prepend_module_to_snapshot(false);
-    settings.set_omit_expression(true);
-    settings
-}
-
 #[tokio::test]
 async fn every_known_body_is_recorded_and_read_as_its_documents_say() {
     let database = Database::sqlite().await;
     let door = Doorway::open(&database.store, SENT, false, |_| {}).await;
     let sites = app::sites(&door.config).unwrap();
-    let settings = snapshots();
+    let settings = snapshots("catalogue");
     for (name, body) in bodies() {
         let body = delivered(&name, &body, &door);
         let headers = if name == UNSIGNED { Vec::new() } else { door.signed(body.as_bytes()) };
-        let receipt = door.intake.accept(arrival(&headers, body.as_bytes())).await;
+        let receipt = door.intake.accept(arrival(System::Ghl, &headers, body.as_bytes())).await;
         let text = match receipt {
             Err(rejected) => format!("rejected: {rejected}\n"),
             Ok(receipt) => {
@@ -154,7 +91,7 @@ async fn every_known_body_is_recorded_and_read_as_its_documents_say() {
                 let workspace = change.said.workspace.as_deref().filter(|_| change.said.standing == Standing::Routed);
                 let terms = workspace.and_then(|workspace| sites[workspace].terms(System::Ghl));
                 let observations = terms.map(|terms| terms.observe(&change).unwrap()).unwrap_or_default();
-                let again = door.intake.accept(arrival(&headers, body.as_bytes())).await;
+                let again = door.intake.accept(arrival(System::Ghl, &headers, body.as_bytes())).await;
                 assert_eq!(again, Ok(Receipt::Duplicate), "{name}");
                 told(&change, &observations)
             }
@@ -181,7 +118,7 @@ async fn a_changed_byte_of_any_known_body_is_refused() {
         for change in 0..CHANGED {
             let mut changed = body.clone();
             changed[change * (body.len() - 1) / (CHANGED - 1)] ^= 1 << (change % 8);
-            let answer = door.intake.accept(arrival(&headers, &changed)).await;
+            let answer = door.intake.accept(arrival(System::Ghl, &headers, &changed)).await;
             assert_eq!(answer, Err(Rejected::Refused(Refusal::Bad)), "{name}");
         }
     }

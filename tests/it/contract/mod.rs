@@ -8,6 +8,8 @@ pub mod openapi;
 
 mod asked;
 mod bench;
+mod booking_catalogue;
+mod booking_examples;
 mod bookings;
 mod catalogue;
 mod checker;
@@ -27,6 +29,7 @@ mod rows;
 mod scopes;
 mod semantics;
 mod stand;
+mod telling;
 mod tokens;
 mod traps;
 mod v3;

@@ -15,13 +15,16 @@ use lockstep::sandbox::signing::Signer;
 use lockstep::sandbox::{SandboxSettings, StandIn};
 use lockstep::secret::Secret;
 use lockstep::store::{Store, StoreError};
+use lockstep::systems::Door;
 use lockstep::systems::ghl::GhlDoor;
+use lockstep::systems::timerex::TimerexDoor;
+use lockstep::systems::timify::TimifyDoor;
 use lockstep::verify::PublicKey;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
-/// The way in for GHL.
+/// The way in for all systems.
 pub struct Doorway {
     /// Where it is kept.
     pub store: Arc<dyn Store>,
@@ -76,8 +79,13 @@ impl Doorway {
         let (recorder, writer) = Recorder::new(store.clone(), Waiting::default());
         tokio::spawn(writer.run(std::future::pending()));
         let (checks, workspaces) = (checks(&config), config.workspaces());
-        let gate = Gate { checks: checks[&System::Ghl].clone(), door: Arc::new(GhlDoor) };
-        let gates = [(System::Ghl, gate)].into();
+        let doors: [(System, Arc<dyn Door>); 3] = [
+            (System::Ghl, Arc::new(GhlDoor)),
+            (System::Timify, Arc::new(TimifyDoor)),
+            (System::Timerex, Arc::new(TimerexDoor)),
+        ];
+        let gates = doors.into_iter().map(|(system, door)| (system, Gate { checks: checks[&system].clone(), door }));
+        let gates = gates.collect();
         let directory = Directory::of(&workspaces);
         let intake = Intake::new(gates, directory, recorder, Arc::new(|_, _| None), time.clone(), ids.clone());
         let intake = Arc::new(intake);
@@ -103,9 +111,14 @@ impl Doorway {
         self.signer.headers(StandIn::vendor(System::Ghl), "", "", self.clock.now(), body)
     }
 
-    /// Posts a webhook over HTTP: the status, and `status` or `code` of the answer.
+    /// Posts a webhook of GHL over HTTP: the status, and `status` or `code` of the answer.
     pub async fn post(&self, headers: &[(String, String)], body: &str) -> (u16, String) {
-        let request = self.client.post(format!("{}/webhooks/ghl", self.base)).body(body.to_owned());
+        self.post_to(System::Ghl, headers, body).await
+    }
+
+    /// The same for any system.
+    pub async fn post_to(&self, system: System, headers: &[(String, String)], body: &str) -> (u16, String) {
+        let request = self.client.post(format!("{}/webhooks/{system}", self.base)).body(body.to_owned());
         let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
         let answer = request.send().await.unwrap();
         let status = answer.status().as_u16();

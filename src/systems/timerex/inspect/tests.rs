@@ -70,14 +70,21 @@ async fn a_team_that_is_not_as_configured_says_where() {
     let rows = vec![
         row("intro", Some("c1"), Some("p9")),
         row("foreign", Some("c7"), None),
+        row("unlisted", Some("c6"), None),
         row("gone", Some("c8"), None),
         row("path", None, Some("p8")),
     ];
     let workspace = workspace(rows);
+    let of = |team: &str, id: &str| {
+        let mut calendar = calendar(id, "p7");
+        calendar["team_id"] = json!(team);
+        told(200, calendar)
+    };
     let answers = [
         told(200, team("t1", "salon")),
         told(200, json!({ "items": [calendar("c1", "p1")] })),
-        told(200, calendar("c7", "p7")),
+        of("t9", "c7"),
+        of("t1", "c6"),
         told(404, json!({})),
     ];
     let (timerex, _) = timerex(&workspace, answers);
@@ -85,6 +92,7 @@ async fn a_team_that_is_not_as_configured_says_where() {
     let problems = [
         "calendar `intro` is c1 (\"Talk\"), whose url path is `p1`: set timerex_url_path, which says `p9`",
         "calendar `foreign`: c7 (\"Talk\") is another team's",
+        "calendar `unlisted`: c6 (\"Talk\") is the team's, and not in its list of calendars",
         "calendar `gone`: TimeRex has no calendar c8",
         "calendar `path`: the team has no calendar with the url path `p8`",
     ];

@@ -219,3 +219,103 @@ fn each_documented_body_names_a_booking_with_its_guest(#[case] body: &str, #[cas
     let guest = one.guest.unwrap();
     assert_eq!((guest.fields.len(), guest.comment.as_deref()), (fields, Some("よろしくお願いします")));
 }
+
+#[test]
+fn the_url_path_of_the_calendar_stands_beside_the_booking_and_not_in_it() {
+    let body = changed_body(CONFIRMED, |json| {
+        json["event"].as_object_mut().unwrap().remove("calendar_id");
+        json["event"]["calendar_url_path"] = json!("path2");
+    });
+    assert_eq!(seen(&body), seen(CONFIRMED));
+}
+
+#[test]
+fn the_zone_of_the_guest_may_be_missing() {
+    let body = changed_body(CONFIRMED, |json| drop(json["event"].as_object_mut().unwrap().remove("guest_timezone")));
+    assert_eq!(seen(&body), seen(CONFIRMED));
+}
+
+#[test]
+fn where_the_locale_is_missing_the_whole_name_is_kept_all_the_same() {
+    let body = changed_body(CONFIRMED, |json| drop(json["event"].as_object_mut().unwrap().remove("guest_locale")));
+    let fields = seen(&body).guest.unwrap().fields;
+    let mut words = [Field::FIRST_NAME, Field::LAST_NAME].map(|field| fields[&field].as_text().unwrap().to_owned());
+    words.sort();
+    assert_eq!(words, ["山田", "花子"].map(str::to_owned));
+}
+
+#[rstest]
+#[case::empty(json!(""))]
+#[case::none(json!(null))]
+#[case::some(json!("風邪をひきました"))]
+fn the_reason_for_cancelling_may_be_empty_and_is_only_a_word_to_people(#[case] reason: Json) {
+    let body = changed_body(fixture!("event_cancelled"), |json| json["event"]["cancellation_reason"] = reason);
+    assert_eq!(seen(&body), seen(fixture!("event_cancelled")));
+}
+
+#[rstest]
+#[case::number(json!({ "meeting_id": 80_000_000_001_i64 }))]
+#[case::text(json!({ "meeting_id": "800 0000 0001" }))]
+#[case::none(json!(null))]
+fn a_meeting_in_any_shape_changes_nothing_of_the_booking(#[case] meeting: Json) {
+    let body = changed_body(CONFIRMED, |json| {
+        let event = json["event"].as_object_mut().unwrap();
+        event.insert("online_meeting_provider".to_owned(), Json::Null);
+        for key in ["zoom_meeting", "google_meet_meeting", "microsoft_teams_meeting"] {
+            event.insert(key.to_owned(), meeting.clone());
+        }
+        event.insert("hosts".to_owned(), json!([{ "name": "Host One", "email": "host.one@example.test" }]));
+    });
+    assert_eq!(seen(&body), seen(CONFIRMED));
+}
+
+#[rstest]
+#[case::an_object(json!({ "url": "https://x.test/f.pdf" }))]
+#[case::objects(json!([{ "name": "f.pdf" }]))]
+#[case::nothing(json!(null))]
+fn how_a_file_is_answered_is_not_documented_so_what_is_no_text_is_no_answer(#[case] value: Json) {
+    let body = changed_body(CONFIRMED, |json| {
+        let file = json!({ "field_type": "file", "label": "地域", "value": value });
+        json["event"]["form"].as_array_mut().unwrap().insert(0, file);
+    });
+    let team = Team { questions: vec![(Field::CITY, "地域".to_owned())], ..team() };
+    let guest = observe(body.as_bytes(), &team, |at| at).unwrap().guest.unwrap();
+    assert_eq!(guest.fields[&Field::CITY], Value::text("東京"));
+}
+
+#[test]
+fn is_changed_says_less_than_the_ids_and_is_not_asked() {
+    let body = changed_body(fixture!("reschedule_2_new_confirmed"), |json| json["event"]["is_changed"] = json!(false));
+    assert_eq!(seen(&body), seen(fixture!("reschedule_2_new_confirmed")));
+    let alone = changed_body(CONFIRMED, |json| json["event"]["is_changed"] = json!(true));
+    assert_eq!(seen(&alone).moved, None);
+}
+
+#[tokio::test]
+async fn the_page_token_is_opaque_and_goes_back_as_it_came() {
+    let token = "a/b+c=&d 0/";
+    let page = json!({ "items": [], "nextPageToken": token });
+    let (timerex, script) = timerex([told(200, page), told(200, json!({ "items": [] }))]);
+    let first = timerex.changed(Kind::Appointment, None, None).await.unwrap();
+    timerex.changed(Kind::Appointment, None, first.next.as_deref()).await.unwrap();
+    let asked = script.asked().pop().unwrap().0;
+    assert!(asked.starts_with("GET /calendars/0c1d2e3f405162738495/events?"), "{asked}");
+    assert!(asked.ends_with("&nextPageToken=a%2Fb%2Bc%3D%26d%200%2F"), "{asked}");
+    assert!(!asked.contains("limit=") && !asked.contains("page="), "the vendor has no such words: {asked}");
+}
+
+#[rstest]
+#[case(fixture!("event_confirmed"))]
+#[case(fixture!("event_confirmed_google_meet"))]
+#[case(fixture!("push_one_time_url_confirmed"))]
+fn links_with_which_anyone_can_act_are_kept_out(#[case] body: &str) {
+    use crate::systems::Door;
+    let veiled =
+        crate::systems::secrets::veiled(body.as_bytes(), TimerexDoor.secrets(), |_, _| Some("\"-\"".to_owned()));
+    let kept = String::from_utf8(veiled.unwrap()).unwrap();
+    for secret in ["schedule/host_cancel", "schedule/cancel", "schedule/change", "example.test/j/", "my-channel-token"]
+    {
+        assert!(!kept.contains(secret), "{secret}");
+    }
+    assert!(!kept.contains("meet.google") && !kept.contains("pwd="), "{kept}");
+}
