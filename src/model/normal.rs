@@ -63,11 +63,15 @@ pub fn birthday(text: &str) -> Value {
     read.map_or_else(|| Value::text(text), |date| Value::text(date.to_string()))
 }
 
-/// One guest name into given and family name. `ja`, `ko` and `zh` write the family name first.
+/// One guest name into given and family name. `ja`, `ko` and `zh` write the family name first, and so does everybody who
+/// writes in their letters (katakana is also for names from elsewhere, and tells nothing).
 pub fn split_name(name: &str, locale: Option<&str>) -> (Value, Value) {
     let name = name.replace('\u{3000}', " ");
     let words: Vec<&str> = name.split_whitespace().collect();
-    let family_first = locale.is_some_and(|locale| ["ja", "ko", "zh"].iter().any(|tongue| locale.starts_with(tongue)));
+    let eastern =
+        |letter: char| matches!(letter, '\u{3040}'..='\u{309f}' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}');
+    let family_first = name.chars().any(eastern)
+        || locale.is_some_and(|locale| ["ja", "ko", "zh"].iter().any(|tongue| locale.starts_with(tongue)));
     match words.as_slice() {
         [] => (Value::Blank, Value::Blank),
         [only] => (Value::text(only), Value::Blank),
@@ -118,6 +122,9 @@ mod tests {
     #[test]
     fn a_japanese_guest_writes_the_family_name_first() {
         assert_eq!(split_name("山田　花子", Some("ja")), (Value::text("花子"), Value::text("山田")));
+        assert_eq!(split_name("山田 花子", None), (Value::text("花子"), Value::text("山田")));
+        assert_eq!(split_name("김 민수", Some("en")), (Value::text("민수"), Value::text("김")));
+        assert_eq!(split_name("ジョン スミス", Some("en")), (Value::text("ジョン"), Value::text("スミス")));
         assert_eq!(split_name("Mary Ann Smith", Some("en")), (Value::text("Mary Ann"), Value::text("Smith")));
         assert_eq!(split_name("Cher", None), (Value::text("Cher"), Value::Blank));
     }
