@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::Running;
-use super::ops::failed;
 use crate::clock::Millis;
 use crate::http::{Invite, OpsError};
 use crate::model::{
@@ -38,7 +37,7 @@ impl Running {
     pub(super) async fn invited(&self, site: &Site, order: &Invite) -> Result<Json, OpsError> {
         let workspace = &site.workspace.name;
         let refused = |why: String| Err(OpsError::Conflict(why));
-        if self.store.mode(workspace).await.map_err(failed)? != Some(Mode::Live) {
+        if self.store.mode(workspace).await.map_err(OpsError::failed)? != Some(Mode::Live) {
             return refused(format!(
                 "workspace `{workspace}` is in shadow mode: no link is made and nothing is written"
             ));
@@ -68,7 +67,7 @@ impl Running {
     }
 
     async fn put(&self, one: &mut Invitation, changes: &[NewChange]) -> Result<(), OpsError> {
-        if !self.store.put_invitation(one, changes).await.map_err(failed)? {
+        if !self.store.put_invitation(one, changes).await.map_err(OpsError::failed)? {
             return Err(OpsError::Conflict("the invitation was given up meanwhile; invite again".to_owned()));
         }
         one.rev += 1;
@@ -93,10 +92,10 @@ impl Running {
     /// The one live contact that a text names.
     async fn contact(&self, workspace: &str, text: &str) -> Result<Whole, OpsError> {
         let mut found: BTreeMap<EntityId, Whole> = BTreeMap::new();
-        for id in self.store.named(text).await.map_err(failed)? {
+        for id in self.store.named(text).await.map_err(OpsError::failed)? {
             let mut next = Some(id);
             while let Some(id) = next.take() {
-                let Some(whole) = self.store.whole(id).await.map_err(failed)? else { break };
+                let Some(whole) = self.store.whole(id).await.map_err(OpsError::failed)? else { break };
                 if let Life::Merged(other) = whole.entity.life {
                     next = Some(other);
                 } else if whole.entity.kind == Kind::Contact && whole.entity.is_live() {
@@ -161,7 +160,7 @@ impl Running {
             at: Some(now),
             received: now,
             headers: BTreeMap::new(),
-            body: serde_json::to_vec(&correction).map_err(failed)?.into(),
+            body: serde_json::to_vec(&correction).map_err(OpsError::failed)?.into(),
         })
     }
 

@@ -61,12 +61,12 @@ impl Ops for Arc<Running> {
     async fn status(&self) -> Result<Value, OpsError> {
         let mut workspaces = Vec::new();
         for name in self.roster.served().sites.keys() {
-            let load = self.store.load(name).await.map_err(failed)?;
-            let mode = self.store.mode(name).await.map_err(failed)?.map(Mode::word);
-            let outcomes = self.store.outcomes(name).await.map_err(failed)?;
+            let load = self.store.load(name).await.map_err(OpsError::failed)?;
+            let mode = self.store.mode(name).await.map_err(OpsError::failed)?.map(Mode::word);
+            let outcomes = self.store.outcomes(name).await.map_err(OpsError::failed)?;
             let outcomes: serde_json::Map<String, Value> =
                 outcomes.into_iter().map(|(outcome, count)| (outcome.word().to_owned(), count.into())).collect();
-            let reviews = self.store.reviews(name).await.map_err(failed)?;
+            let reviews = self.store.reviews(name).await.map_err(OpsError::failed)?;
             let reviews: Vec<Value> = reviews
                 .iter()
                 .map(|review| json!({ "subject": review.subject, "text": review.text, "since": review.at.rfc3339() }))
@@ -94,7 +94,7 @@ impl Ops for Arc<Running> {
 
     async fn preview(&self, workspace: &str) -> Result<Value, OpsError> {
         let preview = Running::preview(self, workspace).await.map_err(refused)?;
-        serde_json::to_value(preview).map_err(failed)
+        serde_json::to_value(preview).map_err(OpsError::failed)
     }
 
     async fn go_live(&self, workspace: &str, code: &str) -> Result<Value, OpsError> {
@@ -109,7 +109,7 @@ impl Ops for Arc<Running> {
 
     async fn installs(&self) -> Result<Value, OpsError> {
         let served = self.roster.served();
-        let installs = self.store.installs().await.map_err(failed)?;
+        let installs = self.store.installs().await.map_err(OpsError::failed)?;
         let shown = |install: &Install| {
             let install = install.among(&installs);
             json!({
@@ -179,12 +179,13 @@ impl Ops for Arc<Running> {
                 tracing::warn!(workspace = %site.workspace.name, "somebody was invited, and nobody waits to hear it");
             }
         });
-        told.await.map_err(failed)?
+        told.await.map_err(OpsError::failed)?
     }
 
     async fn invitations(&self, workspace: &str) -> Result<Value, OpsError> {
         let site = self.site(workspace)?;
-        let invitations = self.store.invitations(&site.workspace.name, invitations::MOST).await.map_err(failed)?;
+        let invitations =
+            self.store.invitations(&site.workspace.name, invitations::MOST).await.map_err(OpsError::failed)?;
         Ok(json!({ "workspace": workspace, "invitations": invitations.iter().map(shown).collect::<Vec<_>>() }))
     }
 }
@@ -255,18 +256,14 @@ impl Running {
 fn not_done(error: OauthError) -> OpsError {
     match error {
         OauthError::Unknown(_) | OauthError::Client(_) | OauthError::Vendor(_) => OpsError::Conflict(error.to_string()),
-        other => failed(other),
+        other => OpsError::failed(other),
     }
-}
-
-pub(super) fn failed(error: impl std::error::Error + Send + Sync + 'static) -> OpsError {
-    OpsError::Failed(Box::new(error))
 }
 
 fn refused(error: NotLive) -> OpsError {
     match error {
         NotLive::Unknown(name) => OpsError::UnknownWorkspace(name),
-        NotLive::Store(error) => failed(error),
+        NotLive::Store(error) => OpsError::failed(error),
         other => OpsError::Conflict(other.to_string()),
     }
 }

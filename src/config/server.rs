@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::section::Section;
-use super::setting::{HttpUrl, Size};
+use super::setting::{HttpUrl, Size, Word};
 use crate::model::words;
 use crate::secret::Secret;
 
@@ -44,6 +44,10 @@ words! {
         /// They are stored as they came.
         Keep = "keep",
     }
+}
+
+impl Word for SecretLinks {
+    const WORDS: &'static [Self] = Self::ALL;
 }
 
 /// `[store]`.

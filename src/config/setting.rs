@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use http::{HeaderName, Uri};
 
-use super::server::SecretLinks;
 use super::tree::{Node, Tree, quoted};
 use crate::clock::Millis;
 use crate::credentials::login::TokenScheme;
@@ -189,7 +188,7 @@ pub(super) trait Word: Copy + fmt::Display + FromStr + 'static {
 macro_rules! word_settings {
     ($($name:ty),+) => { $(impl Word for $name { const WORDS: &'static [Self] = Self::ALL; })+ };
 }
-word_settings!(System, Mode, CreateRule, OnDelete, ReadBeforeWrite, TokenScheme, SecretLinks);
+word_settings!(System, Mode, CreateRule, OnDelete, ReadBeforeWrite, TokenScheme);
 
 impl<T: Word> Setting for T {
     fn read(node: &Node) -> Result<Self, String> {

@@ -46,6 +46,13 @@ pub enum OpsError {
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+impl OpsError {
+    /// Something failed.
+    pub fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Failed(Box::new(error))
+    }
+}
+
 /// What the ops listener needs of the running service.
 #[async_trait]
 pub trait Ops: Send + Sync {
