@@ -12,8 +12,8 @@ use super::lookup::Lookup;
 use crate::clock::Millis;
 use crate::ids::Ids;
 use crate::model::{
-    Author, ChangeId, Class, Conflict, Entity, EntityId, ExternalId, Field, Fields, Guest, Kind, Life, Link, LinkState, Moved,
-    Observation, Shape, Stamp, System, Value, Whole,
+    Author, ChangeId, Class, Conflict, Entity, EntityId, ExternalId, Field, Fields, Guest, Kind, Life, Link, LinkState,
+    Moved, Observation, Shape, Stamp, System, Value, Whole,
 };
 use crate::store::{Keys, Result, Settlement};
 use crate::systems::Site;
@@ -50,8 +50,8 @@ pub enum Booker {
 enum Whose {
     /// One that we have, and what tells so.
     Known(Box<Case>, By),
-    /// A new one, and why a person has to look at it: several have the same e-mail or phone.
-    New(Box<Case>, Option<String>),
+    /// A new one, or one that was not read yet; and why a person has to look at it: several have the same e-mail or phone.
+    New(Box<Case>, By, Option<String>),
     Nobody,
     Unread(Option<Box<Case>>),
 }
@@ -61,6 +61,8 @@ enum Whose {
 enum By {
     /// The booking, or the link that led to it.
     Booking,
+    /// The link that led to it, and the contact was not read yet.
+    Unread,
     /// What was typed.
     Address,
 }
@@ -80,7 +82,7 @@ impl Reception<'_> {
         let booking = former.as_ref().or(booking);
         let (case, by, ambiguous) = match self.whose(guest, seen, booking, wait).await? {
             Whose::Known(case, by) => (*case, by, None),
-            Whose::New(case, ambiguous) => (*case, By::Address, ambiguous),
+            Whose::New(case, by, ambiguous) => (*case, by, ambiguous),
             Whose::Nobody => return Ok(Booker::Nobody),
             Whose::Unread(placeholder) => return Ok(Booker::Unread(placeholder)),
         };
@@ -143,9 +145,9 @@ impl Reception<'_> {
             }
         }
         Ok(match unread {
-            Some(placeholder) => Whose::New(placeholder, None),
+            Some(placeholder) => Whose::New(placeholder, By::Unread, None),
             None if guest.fields.is_empty() => Whose::Nobody,
-            None => Whose::New(Box::new(self.fresh(Kind::Contact)), ambiguous),
+            None => Whose::New(Box::new(self.fresh(Kind::Contact)), By::Address, ambiguous),
         })
     }
 
@@ -195,8 +197,7 @@ impl Reception<'_> {
         if let Some(terms) = self.site.terms(self.system).filter(|_| !told) {
             let mut fields = guest.fields.clone();
             if by == By::Booking {
-                let stamp =
-                    Stamp::new(guest.typed.or(seen.at).unwrap_or(self.now), Author::from(self.system));
+                let stamp = Stamp::new(guest.typed.or(seen.at).unwrap_or(self.now), Author::from(self.system));
                 case.keep(withhold(&mut fields, &mut memory, &case.whole.entity, stamp), self.change);
             }
             let (class, shape) = (Class::Versioned(version), Shape::Partial(fields));
@@ -205,6 +206,9 @@ impl Reception<'_> {
             let frame = Frame::of(&self.site.workspace.policy, terms, self.now);
             let verdict = decide(&case.whole.entity, &memory, &typed, &frame);
             case.accept(verdict, self.change);
+            if by == By::Unread {
+                yield_to_all(&mut case.whole.entity, self.system);
+            }
         }
         case.spread(self.site, true, self.due, self.now);
         if let Some(reason) = ambiguous {
@@ -328,6 +332,16 @@ fn withhold(fields: &mut Fields, memory: &mut Link, entity: &Entity, stamp: Stam
     kept
 }
 
+/// The contact's own e-mail and phone, which nobody has read yet, are to win over those that the guest typed.
+fn yield_to_all(entity: &mut Entity, system: System) {
+    for field in [Field::EMAIL, Field::PHONE] {
+        let typed = entity.value(&field).clone();
+        if !typed.is_blank() {
+            entity.set(field, typed, Stamp::new(Millis(0), Author::from(system)));
+        }
+    }
+}
+
 /// The id under which a guest's typing is remembered.
 fn memory_id(guest: &Guest, seen: &Observation) -> ExternalId {
     let key =
@@ -381,19 +395,25 @@ mod tests {
         entity.set(Field::EMAIL, Value::text("own@example.com"), ghl);
         let mut memory = Link::new("w", entity.id, System::Timerex, Kind::Contact, ExternalId::new("guest:x"));
         let stamp = Stamp::new(Millis(9), Author::Timerex);
-        let all =
-            typed([(Field::EMAIL, "other@example.com"), (Field::PHONE, "+81"), (Field::FIRST_NAME, "Jo")]).fields;
+        let all = typed([(Field::EMAIL, "other@example.com"), (Field::PHONE, "+81"), (Field::FIRST_NAME, "Jo")]).fields;
         let mut fields = all.clone();
         let kept = withhold(&mut fields, &mut memory, &entity, stamp);
         assert_eq!(fields.keys().collect::<Vec<_>>(), [&Field::FIRST_NAME, &Field::PHONE], "a blank is filled");
         let [conflict] = &kept[..] else { panic!("{kept:?}") };
-        assert_eq!((conflict.lost.as_text(), conflict.won.as_text()), (Some("other@example.com"), Some("own@example.com")));
+        assert_eq!(
+            (conflict.lost.as_text(), conflict.won.as_text()),
+            (Some("other@example.com"), Some("own@example.com"))
+        );
         assert_eq!((conflict.rule.as_str(), conflict.lost_stamp, conflict.won_stamp), ("guest", stamp, ghl));
 
         entity.set(Field::PHONE, Value::text("+49"), ghl);
         let mut again = all.clone();
         let kept = withhold(&mut again, &mut memory, &entity, stamp);
-        assert_eq!(kept.iter().map(|one| &one.field).collect::<Vec<_>>(), [&Field::PHONE], "the e-mail is kept already");
+        assert_eq!(
+            kept.iter().map(|one| &one.field).collect::<Vec<_>>(),
+            [&Field::PHONE],
+            "the e-mail is kept already"
+        );
         assert_eq!(again.keys().collect::<Vec<_>>(), [&Field::FIRST_NAME]);
         let mut own = typed([(Field::EMAIL, "own@example.com")]).fields;
         assert_eq!(withhold(&mut own, &mut memory, &entity, stamp), []);

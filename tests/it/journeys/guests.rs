@@ -58,7 +58,9 @@ async fn a_guests_comment_is_one_note_in_ghl(place: &mut Place) {
     let note = only(&world, "ghl", "notes").await;
     let person = only(&world, "ghl", "contacts").await;
     assert_eq!((&note["body"], &note["contactId"]), (&json!(comment), &person["id"]));
-    world.edit(0, "timerex", "move appointment", json!({ "id": booking, "fields": { "start_datetime": slot(4).0 } })).await;
+    world
+        .edit(0, "timerex", "move appointment", json!({ "id": booking, "fields": { "start_datetime": slot(4).0 } }))
+        .await;
     world.settle().await;
     world.reconcile().await;
     world.settle().await;
@@ -109,10 +111,8 @@ async fn a_guest_by_a_contacts_link_is_the_contact_and_changes_neither_its_email
         ours.sort();
         ours
     };
-    let mut kept = vec![
-        (Field::EMAIL, "wes.at.work@example.test".to_owned()),
-        (Field::PHONE, "+4915199999999".to_owned()),
-    ];
+    let mut kept =
+        vec![(Field::EMAIL, "wes.at.work@example.test".to_owned()), (Field::PHONE, "+4915199999999".to_owned())];
     kept.sort();
     assert_eq!(typed().await, kept, "what was typed is kept");
 
@@ -141,10 +141,46 @@ async fn a_guest_by_a_contacts_link_fills_in_what_the_contact_lacks(place: &mut 
     world.stop().await;
 }
 
+/// GHL cannot be asked for longer than a booking waits for its contact.
+async fn a_contact_that_could_not_be_read_in_time_keeps_its_email_and_phone_too(place: &mut Place) {
+    let mut plan = Plan::of(1);
+    plan.service.policy.insert_str(0, "join_window = \"300ms\"\n");
+    plan.connected = false;
+    let world = plan.start(place).await;
+    let id = world.edit(0, "ghl", "create contact", json!({ "fields": contact("ghl", "Yui") })).await;
+    world.settle().await;
+    let before = in_ghl(&world, &id).await;
+    world.connect().await;
+    world.fault(json!({ "system": "ghl", "kind": "down", "path": "/contacts" })).await;
+    let booking = json!({
+        "calendar": world.account(0).timerex_calendar, "start_datetime": slot(3).0, "name": "Yui Mori",
+        "email": "yui.at.work@example.test", "phone": "+4915177777777", "params": { "contact_ref": id },
+    });
+    world.edit(0, "timerex", "create appointment", json!({ "fields": booking })).await;
+    let held_up = async || world.app.load("main").await.unwrap().undecided == 0;
+    world.until("the booking waits no longer", held_up).await;
+    world.heal().await;
+    world.settle().await;
+    let after = in_ghl(&world, &id).await;
+    assert_eq!((&after["email"], &after["phone"]), (&before["email"], &before["phone"]));
+    assert_eq!(
+        (only(&world, "ghl", "appointments").await["contactId"].clone(), world.people(0, "ghl").await.len()),
+        (json!(id), 1)
+    );
+    let lost = world.app.store.conflicts("main", None).await.unwrap();
+    let lost: Vec<_> = lost.iter().filter_map(|(_, one)| one.lost.as_text()).collect();
+    assert!(
+        lost.contains(&"yui.at.work@example.test") && lost.contains(&"+4915177777777"),
+        "what was typed is kept: {lost:?}"
+    );
+    world.stop().await;
+}
+
 on_both!(
     Place: ghl_cancels_a_booking_in_timerex,
     a_guests_comment_is_one_note_in_ghl,
     answers_reach_ghl_by_the_label_of_their_question,
     a_guest_by_a_contacts_link_is_the_contact_and_changes_neither_its_email_nor_its_phone,
     a_guest_by_a_contacts_link_fills_in_what_the_contact_lacks,
+    a_contact_that_could_not_be_read_in_time_keeps_its_email_and_phone_too,
 );

@@ -128,7 +128,10 @@ async fn what_ghl_does_to_one_of_a_series_waits_for_a_person(place: &mut Place) 
     world.settle().await;
     assert_eq!(world.writes(mark).await, Vec::<String>::new());
     let reviews = world.app.store.reviews("main").await.unwrap();
-    assert!(reviews.len() == 3 && reviews.iter().all(|one| one.text.contains("one of a series in TIMIFY")), "{reviews:?}");
+    assert!(
+        reviews.len() == 3 && reviews.iter().all(|one| one.text.contains("one of a series in TIMIFY")),
+        "{reviews:?}"
+    );
     assert_eq!(world.app.load("main").await.unwrap().parked, 3);
     let held = held(&world, "timify", "appointments").await;
     assert_eq!(held[0]["bookings"].as_array().unwrap().len(), 4, "{held:?}");
