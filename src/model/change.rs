@@ -175,6 +175,6 @@ pub struct Conflict {
     pub won: Value,
     /// Its stamp.
     pub won_stamp: Stamp,
-    /// The rule that decided, as a short word: `newer`, `overwritten_unseen`, `linking`, `deleted_unseen`.
+    /// The rule that decided, as a short word: `newer`, `overwritten_unseen`, `linking`, `deleted_unseen`, `guest`.
     pub rule: String,
 }

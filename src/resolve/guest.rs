@@ -2,8 +2,9 @@
 //!
 //! In: a booking as it was seen. Out: the contact that its guest is, what the guest typed decided, and the comment as a note.
 //! A guest is the contact of the booking, if that is known; else the contact in GHL that the booking link named; else the one
-//! with the e-mail, or the phone; never "the latest". Several with the same one: a new contact that waits for a person. What was
-//! typed is remembered in a retired link, so that typing it again is no edit; so is a comment, which becomes a note once.
+//! with the e-mail, or the phone; never "the latest". Several with the same one: a new contact that waits for a person. One who
+//! is known by booking or link and typed another e-mail or phone than the contact has does not change these: they may book
+//! with another address, or for somebody else; what was typed is kept as a conflict. What was typed is remembered in a retired link, so that typing it again is no edit; so is a comment, which becomes a note once.
 
 use super::Case;
 use super::decide::{Frame, decide};
@@ -11,8 +12,8 @@ use super::lookup::Lookup;
 use crate::clock::Millis;
 use crate::ids::Ids;
 use crate::model::{
-    Author, ChangeId, Class, Entity, EntityId, ExternalId, Field, Guest, Kind, Life, Link, LinkState, Moved,
-    Observation, Shape, Stamp, System, Value, Whole,
+    Author, ChangeId, Class, Conflict, Entity, EntityId, ExternalId, Field, Fields, Guest, Kind, Life, Link, LinkState,
+    Moved, Observation, Shape, Stamp, System, Value, Whole,
 };
 use crate::store::{Keys, Result, Settlement};
 use crate::systems::Site;
@@ -47,11 +48,23 @@ pub enum Booker {
 
 /// Who a guest could be.
 enum Whose {
-    Known(Box<Case>),
-    /// A new one, and why a person has to look at it: several have the same e-mail or phone.
-    New(Box<Case>, Option<String>),
+    /// One that we have, and what tells so.
+    Known(Box<Case>, By),
+    /// A new one, or one that was not read yet; and why a person has to look at it: several have the same e-mail or phone.
+    New(Box<Case>, By, Option<String>),
     Nobody,
     Unread(Option<Box<Case>>),
+}
+
+/// What tells who a guest is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// The booking, or the link that led to it.
+    Booking,
+    /// The link that led to it, and the contact was not read yet.
+    Unread,
+    /// What was typed.
+    Address,
 }
 
 impl Reception<'_> {
@@ -67,15 +80,15 @@ impl Reception<'_> {
         let Some(guest) = seen.guest.as_deref() else { return Ok(Booker::Nobody) };
         let former = self.former(seen, booking).await?;
         let booking = former.as_ref().or(booking);
-        let (case, ambiguous) = match self.whose(guest, seen, booking, wait).await? {
-            Whose::Known(case) => (*case, None),
-            Whose::New(case, ambiguous) => (*case, ambiguous),
+        let (case, by, ambiguous) = match self.whose(guest, seen, booking, wait).await? {
+            Whose::Known(case, by) => (*case, by, None),
+            Whose::New(case, by, ambiguous) => (*case, by, ambiguous),
             Whose::Nobody => return Ok(Booker::Nobody),
             Whose::Unread(placeholder) => return Ok(Booker::Unread(placeholder)),
         };
         let contact = case.whole.entity.id;
         if case.whole.entity.is_live() {
-            self.typed(case, guest, seen, ambiguous, settlement).await?;
+            self.typed(case, by, guest, seen, ambiguous, settlement).await?;
             self.said(guest, seen, booking, contact, settlement).await?;
         }
         Ok(Booker::Contact(contact))
@@ -94,12 +107,12 @@ impl Reception<'_> {
     async fn whose(&self, guest: &Guest, seen: &Observation, booking: Option<&Whole>, wait: bool) -> Result<Whose> {
         let contact = booking.and_then(|booking| booking.entity.parent);
         if let Some(case) = self.case(contact).await? {
-            return Ok(Whose::Known(Box::new(case)));
+            return Ok(Whose::Known(Box::new(case), By::Booking));
         }
         let mut unread = None;
         if let Some(id) = self.named(guest) {
             match self.in_ghl(&id).await? {
-                InGhl::Read(case) => return Ok(Whose::Known(case)),
+                InGhl::Read(case) => return Ok(Whose::Known(case, By::Booking)),
                 InGhl::Unread(_) if wait => return Ok(Whose::Unread(None)),
                 InGhl::Unknown(placeholder) if wait => return Ok(Whose::Unread(Some(placeholder))),
                 InGhl::Unread(case) | InGhl::Unknown(case) => unread = Some(case),
@@ -111,7 +124,9 @@ impl Reception<'_> {
         let memory = self.link(Kind::Contact, &memory_id(guest, seen)).await?;
         if let Some(case) = self.case(memory.map(|link| link.entity)).await?.filter(|case| case.whole.entity.is_live())
         {
-            return Ok(Whose::Known(Box::new(case)));
+            // It may be remembered from a booking whose link named the contact.
+            let own = email.is_none() || case.whole.entity.value(&Field::EMAIL).as_text() == email.as_deref();
+            return Ok(Whose::Known(Box::new(case), if own { By::Address } else { By::Booking }));
         }
         let mut ambiguous = None;
         for (word, keys) in [
@@ -122,14 +137,17 @@ impl Reception<'_> {
             found.retain(|whole| is_same_person(whole, email.as_deref()));
             match found.len() {
                 0 => {}
-                1 => return Ok(found.pop().map_or(Whose::Nobody, |only| Whose::Known(Box::new(Case::of(only))))),
+                1 => {
+                    let known = |only| Whose::Known(Box::new(Case::of(only)), By::Address);
+                    return Ok(found.pop().map_or(Whose::Nobody, known));
+                }
                 _ => ambiguous = ambiguous.or(Some(several(word, &found))),
             }
         }
         Ok(match unread {
-            Some(placeholder) => Whose::New(placeholder, None),
+            Some(placeholder) => Whose::New(placeholder, By::Unread, None),
             None if guest.fields.is_empty() => Whose::Nobody,
-            None => Whose::New(Box::new(self.fresh(Kind::Contact)), ambiguous),
+            None => Whose::New(Box::new(self.fresh(Kind::Contact)), By::Address, ambiguous),
         })
     }
 
@@ -162,13 +180,14 @@ impl Reception<'_> {
     async fn typed(
         &self,
         mut case: Case,
+        by: By,
         guest: &Guest,
         seen: &Observation,
         ambiguous: Option<String>,
         settlement: &mut Settlement,
     ) -> Result<()> {
         let is_new = case.whole.entity.rev == 0;
-        let memory = self.memory(&case, guest, seen).await?;
+        let mut memory = self.memory(&case, guest, seen).await?;
         // A body that does not say when it was typed is the oldest: it never replaces what a later one told.
         let version = guest.typed.unwrap_or(Millis(0));
         let told = guest.fields.is_empty() || memory.version.is_some_and(|known| known >= version);
@@ -176,12 +195,20 @@ impl Reception<'_> {
             return Ok(());
         }
         if let Some(terms) = self.site.terms(self.system).filter(|_| !told) {
-            let (class, shape) = (Class::Versioned(version), Shape::Partial(guest.fields.clone()));
+            let mut fields = guest.fields.clone();
+            if by == By::Booking {
+                let stamp = Stamp::new(guest.typed.or(seen.at).unwrap_or(self.now), Author::from(self.system));
+                case.keep(withhold(&mut fields, &mut memory, &case.whole.entity, stamp), self.change);
+            }
+            let (class, shape) = (Class::Versioned(version), Shape::Partial(fields));
             let mut typed = Observation::new(Kind::Contact, memory.id.clone(), class, shape);
             typed.at = guest.typed.or(seen.at);
             let frame = Frame::of(&self.site.workspace.policy, terms, self.now);
             let verdict = decide(&case.whole.entity, &memory, &typed, &frame);
             case.accept(verdict, self.change);
+            if by == By::Unread {
+                yield_to_all(&mut case.whole.entity, self.system);
+            }
         }
         case.spread(self.site, true, self.due, self.now);
         if let Some(reason) = ambiguous {
@@ -280,6 +307,41 @@ fn is_same_person(whole: &Whole, email: Option<&str>) -> bool {
     known.is_none() || email.is_none() || known == email
 }
 
+/// Takes an e-mail and a phone out of what was typed that are not the contact's own; gives those that were not typed before.
+fn withhold(fields: &mut Fields, memory: &mut Link, entity: &Entity, stamp: Stamp) -> Vec<Conflict> {
+    let mut kept = Vec::new();
+    for field in [Field::EMAIL, Field::PHONE] {
+        let held = entity.value(&field);
+        let is_other = |typed: &&Value| !held.is_blank() && *typed != held;
+        let Some(typed) = fields.get(&field).filter(is_other).cloned() else { continue };
+        fields.remove(&field);
+        if memory.known(&field).value == typed {
+            continue;
+        }
+        memory.snapshot.entry(field.clone()).or_default().move_to(typed.clone(), stamp);
+        kept.push(Conflict {
+            system: memory.system,
+            lost: typed,
+            lost_stamp: stamp,
+            won: held.clone(),
+            won_stamp: entity.stamp(&field),
+            rule: "guest".to_owned(),
+            field,
+        });
+    }
+    kept
+}
+
+/// The contact's own e-mail and phone, which nobody has read yet, are to win over those that the guest typed.
+fn yield_to_all(entity: &mut Entity, system: System) {
+    for field in [Field::EMAIL, Field::PHONE] {
+        let typed = entity.value(&field).clone();
+        if !typed.is_blank() {
+            entity.set(field, typed, Stamp::new(Millis(0), Author::from(system)));
+        }
+    }
+}
+
 /// The id under which a guest's typing is remembered.
 fn memory_id(guest: &Guest, seen: &Observation) -> ExternalId {
     let key =
@@ -309,7 +371,6 @@ fn former_ids<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Fields;
 
     fn typed<const N: usize>(fields: [(Field, &str); N]) -> Guest {
         let fields: Fields = fields.map(|(field, value)| (field, Value::text(value))).into();
@@ -325,6 +386,38 @@ mod tests {
         whole.entity.set(Field::EMAIL, mother, Stamp::new(Millis(1), Author::Ghl));
         assert!(!is_same_person(&whole, Some("child@example.com")));
         assert!(is_same_person(&whole, Some("mother@example.com")) && is_same_person(&whole, None));
+    }
+
+    #[test]
+    fn another_email_or_phone_of_a_known_guest_is_kept_once_and_changes_neither() {
+        let ghl = Stamp::new(Millis(1), Author::Ghl);
+        let mut entity = Entity::new(EntityId(uuid::Uuid::nil()), "w", Kind::Contact, Millis(0));
+        entity.set(Field::EMAIL, Value::text("own@example.com"), ghl);
+        let mut memory = Link::new("w", entity.id, System::Timerex, Kind::Contact, ExternalId::new("guest:x"));
+        let stamp = Stamp::new(Millis(9), Author::Timerex);
+        let all = typed([(Field::EMAIL, "other@example.com"), (Field::PHONE, "+81"), (Field::FIRST_NAME, "Jo")]).fields;
+        let mut fields = all.clone();
+        let kept = withhold(&mut fields, &mut memory, &entity, stamp);
+        assert_eq!(fields.keys().collect::<Vec<_>>(), [&Field::FIRST_NAME, &Field::PHONE], "a blank is filled");
+        let [conflict] = &kept[..] else { panic!("{kept:?}") };
+        assert_eq!(
+            (conflict.lost.as_text(), conflict.won.as_text()),
+            (Some("other@example.com"), Some("own@example.com"))
+        );
+        assert_eq!((conflict.rule.as_str(), conflict.lost_stamp, conflict.won_stamp), ("guest", stamp, ghl));
+
+        entity.set(Field::PHONE, Value::text("+49"), ghl);
+        let mut again = all.clone();
+        let kept = withhold(&mut again, &mut memory, &entity, stamp);
+        assert_eq!(
+            kept.iter().map(|one| &one.field).collect::<Vec<_>>(),
+            [&Field::PHONE],
+            "the e-mail is kept already"
+        );
+        assert_eq!(again.keys().collect::<Vec<_>>(), [&Field::FIRST_NAME]);
+        let mut own = typed([(Field::EMAIL, "own@example.com")]).fields;
+        assert_eq!(withhold(&mut own, &mut memory, &entity, stamp), []);
+        assert_eq!(own.len(), 1);
     }
 
     #[test]

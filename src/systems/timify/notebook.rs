@@ -3,7 +3,7 @@
 //!
 //! In: the text as TIMIFY holds it, or notes by key. Out: the notes, or the text. Laws: a person's own text is never changed,
 //! byte for byte; once the last note is gone the block goes, together with the blank line above it; what is printed parses to
-//! what it was. Staff edit the whole text, so the parser forgives: a missing end line, own text below the block, other line
+//! what it was, and a block that lost its end line has none until a person puts it back. Staff edit the whole text, so the parser forgives: a missing end line, own text below the block, other line
 //! ends, blanks around, a block that was moved or pasted twice, the same key twice, lines without a key.
 
 use crate::model::Value;
@@ -52,10 +52,12 @@ impl Notebook {
 
     /// The whole text.
     pub(super) fn print(&self) -> String {
-        if self.items.is_empty() {
+        if self.items.is_empty() && self.whole {
             return self.own();
         }
-        let mut text = self.above.clone();
+        // Without its end the text stays one that may have been cut: else what is missing would be taken for deleted. Nothing
+        // may follow it then.
+        let (mut text, below) = if self.whole { (self.above.clone(), self.below.as_str()) } else { (self.own(), "") };
         if !text.is_empty() {
             text.push_str("\n\n");
         }
@@ -73,11 +75,13 @@ impl Notebook {
                 text.push_str(line);
             }
         }
-        text.push('\n');
-        text.push_str(END_LINE);
-        if !self.below.is_empty() {
+        if self.whole {
             text.push('\n');
-            text.push_str(&self.below);
+            text.push_str(END_LINE);
+        }
+        if !below.is_empty() {
+            text.push('\n');
+            text.push_str(below);
         }
         text
     }
@@ -114,7 +118,7 @@ impl Notebook {
     /// Takes a note out; with the last one the block goes.
     pub(super) fn remove(&mut self, key: &str) {
         self.items.retain(|item| item.key != key);
-        if self.items.is_empty() {
+        if self.items.is_empty() && self.whole {
             *self = Self { above: self.own(), items: Vec::new(), below: String::new(), whole: true };
         }
     }

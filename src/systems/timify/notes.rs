@@ -22,7 +22,7 @@ const OWN: &str = "own";
 const ITS_AUTHOR: &str = "it was typed into the customer's notes in TIMIFY, and is only changed there";
 const ELSEWHERE: &str = "the note is not one of a TIMIFY customer's notes text: it was kept somewhere else before";
 const CUT: &str = "Lockstep's part of the customer's notes in TIMIFY has no end line: it may have been cut, so what is missing \
-                   there is not taken for deleted; put the last line back, or add a note elsewhere";
+                   there is not taken for deleted; put the last line back";
 
 /// The key of a note that a step makes: the end of the create's id, so that a second try finds the first one's.
 fn key_of(step: &Step, text: &str) -> String {

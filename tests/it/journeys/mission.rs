@@ -7,7 +7,7 @@ use crate::support::databases::{Place, on_both};
 use crate::support::world::{Call, Plan, World, now, world};
 
 /// All objects of a kind that a system's account holds, as its stand-in says: `ghl`, `timify`, `timerex`, `timerex+`.
-async fn held(world: &World, system: &str, kind: &str) -> Vec<Value> {
+pub(super) async fn held(world: &World, system: &str, kind: &str) -> Vec<Value> {
     let (state, account) = (world.state().await, world.account(0));
     let all = match system {
         "ghl" => &state["ghl"][kind],
@@ -23,14 +23,14 @@ async fn held(world: &World, system: &str, kind: &str) -> Vec<Value> {
 }
 
 /// The only object of a kind that a system holds.
-async fn only(world: &World, system: &str, kind: &str) -> Value {
+pub(super) async fn only(world: &World, system: &str, kind: &str) -> Value {
     let mut all = held(world, system, kind).await;
     assert_eq!(all.len(), 1, "{kind} in {system}: {all:?}");
     all.remove(0)
 }
 
 /// The start of a day's ninth hour, some days from now, and the half hour after it.
-fn slot(days: i64) -> (String, String) {
+pub(super) fn slot(days: i64) -> (String, String) {
     use lockstep::clock::Millis;
     const MINUTE: i64 = 60_000;
     let midnight = now().0 / (1_440 * MINUTE) * (1_440 * MINUTE);
@@ -86,11 +86,11 @@ async fn timify_appointments_are_made_moved_and_cancelled_in_ghl(place: &mut Pla
     world.stop().await;
 }
 
-fn instant(value: &Value) -> i64 {
+pub(super) fn instant(value: &Value) -> i64 {
     at(value.as_str().unwrap())
 }
 
-fn at(text: &str) -> i64 {
+pub(super) fn at(text: &str) -> i64 {
     lockstep::clock::Millis::parse(text).unwrap_or_else(|| panic!("{text}")).0
 }
 

@@ -86,7 +86,7 @@ fn staff_may_edit_the_block(
     let mut mended = read.clone();
     mended.put(B, "new");
     let mended = Notebook::parse(&mended.print());
-    assert_eq!((mended.own().as_str(), mended.is_whole(), mended.get(B)), (own, true, Some("new")));
+    assert_eq!((mended.own().as_str(), mended.is_whole(), mended.get(B)), (own, whole, Some("new")));
 }
 
 #[test]
@@ -137,7 +137,8 @@ proptest! {
                 Edit::Remove(key) => book.remove(key),
             }
             let printed = Notebook::parse(&book.print());
-            prop_assert_eq!(&printed, &Notebook { whole: true, ..book.clone() });
+            let own = Notebook { above: book.own(), below: String::new(), ..book.clone() };
+            prop_assert_eq!(&printed, if book.is_whole() { &book } else { &own });
         }
     }
 
@@ -159,7 +160,9 @@ proptest! {
             book.remove(key);
             held = book.print();
         }
-        prop_assert_eq!(held, own);
+        let left = Notebook::parse(&held);
+        prop_assert!(left.own() == own && left.items().is_empty());
+        prop_assert!(!left.is_whole() || held == own, "with the last note the block goes");
     }
 
     #[test]
