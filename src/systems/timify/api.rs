@@ -11,7 +11,7 @@ use super::within::apart;
 use super::{Timify, appointments, customers};
 use crate::clock::Millis;
 use crate::model::{Action, Class, ExternalId, Field, Kind, Observation, Place, Shape, Step, Value};
-use crate::systems::call::encode;
+use crate::systems::call::{encode, short_line};
 use crate::systems::{Answer, Page, Reading, SystemError, Target, Terms, Wanted, wire};
 
 impl Timify {
@@ -31,8 +31,8 @@ impl Timify {
         if answer.1["status"].as_i64() != Some(0) {
             return Ok(answer);
         }
-        let said = wire::text(wire::first(&answer.1, &["/message", "/error"]));
-        let reason = said.as_text().unwrap_or("it answers `status: 0`, and says no more").to_owned();
+        let said = short_line(wire::first(&answer.1, &["/message", "/error"]));
+        let reason = said.unwrap_or_else(|| "it answers `status: 0`, and says no more".to_owned());
         Err(SystemError::Refused { system: self.system(), status: answer.0, reason })
     }
 

@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 use super::Timify;
 use super::customers::{self, Card};
-use super::notebook::{KEY, Notebook};
+use super::notebook::{KEY, Notebook, is_key};
 use super::terms::NO_NOTES_FIELD;
 use super::within::{apart, within};
 use crate::model::{Action, Class, ExternalId, Field, Kind, Observation, Place, Shape, Step, System, Value};
@@ -28,6 +28,11 @@ const CUT: &str = "Lockstep's part of the customer's notes in TIMIFY has no end 
 fn key_of(step: &Step, text: &str) -> String {
     let whole = step.key.map_or_else(|| hex::encode(digest(text.as_bytes())), |key| key.simple().to_string());
     whole.chars().skip(whole.len().saturating_sub(KEY)).collect()
+}
+
+/// The customer and the key of a note within it. `None`: by its form, the id is another home's, which may use the same sign.
+fn placed(id: &ExternalId) -> Option<(ExternalId, &str)> {
+    apart(id).filter(|(_, key)| *key == OWN || is_key(key))
 }
 
 /// A customer's record with its notes.
@@ -84,7 +89,7 @@ impl Timify {
     }
 
     pub(super) async fn read_note(&self, place: &Place) -> Result<Reading, SystemError> {
-        let (customer, key) = apart(&place.id).ok_or_else(|| self.refused(ELSEWHERE))?;
+        let (customer, key) = placed(&place.id).ok_or_else(|| self.refused(ELSEWHERE))?;
         let gone = |status| Ok(Reading::new(wire::gone(place), status));
         let open = match self.open(&customer).await {
             Ok(open) => open,
@@ -130,7 +135,7 @@ impl Timify {
             (None, Some(customer)) => (customer.clone(), key_of(step, text)),
             (None, None) => return Err(self.refused("a note in TIMIFY stands in its customer, and none is named")),
             (Some(id), _) => {
-                let (customer, key) = apart(id).ok_or_else(|| self.refused(ELSEWHERE))?;
+                let (customer, key) = placed(id).ok_or_else(|| self.refused(ELSEWHERE))?;
                 (customer, key.to_owned())
             }
         };

@@ -1,7 +1,7 @@
 //! What TIMIFY has no objects for: notes within the customer's one notes text, tags in a custom field.
 
 use super::*;
-use crate::model::Projection;
+use crate::model::{Place, Projection};
 
 const NOTES: &str = "65c00000000000000000009a";
 const A: &str = "00000000aa";
@@ -168,11 +168,20 @@ async fn a_note_that_is_not_there_any_more_is_gone(#[case] action: Action) {
 #[rstest]
 #[case::own("c1#own", "typed into the customer's notes in TIMIFY")]
 #[case::another_homes("n1", "kept somewhere else before")]
+#[case::another_homes_with_the_same_sign("c1#7", "kept somewhere else before")]
 #[tokio::test]
 async fn a_write_to_what_is_not_ours_is_refused_with_a_reason(#[case] id: &str, #[case] said: &str) {
     let (timify, script) = known([]);
     let refused = timify.apply(&note(Action::Update, Some(id), "x")).await.unwrap_err();
     assert!(matches!(&refused, SystemError::Refused { reason, .. } if reason.contains(said)), "{refused}");
+    assert!(script.asked().is_empty());
+}
+
+#[tokio::test]
+async fn an_id_of_another_home_is_not_looked_for_here() {
+    let (timify, script) = known([]);
+    let place = Place { parent: Some(ExternalId::new("c1")), ..place(Kind::Note, "n#7") };
+    assert!(matches!(timify.read(&place).await, Err(SystemError::Refused { status: 0, .. })));
     assert!(script.asked().is_empty());
 }
 
