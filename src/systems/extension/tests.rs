@@ -463,7 +463,7 @@ fn tags_follow_a_native_contact_and_go_along_with_one_of_the_extension() {
 }
 
 fn customers() -> Json {
-    json!({ "data": [{ "id": "c1", "fields": [{ "defaultId": "email", "value": "a@b.c" }] }], "status": 1 })
+    json!({ "data": [{ "id": "c1", "fields": [{ "defaultId": "email", "value": "a@b.c" }] }], "total": 1, "status": 1 })
 }
 
 fn definitions() -> Told {
@@ -620,7 +620,7 @@ async fn what_the_extension_holds_is_not_read_out_of_the_vendors_contact() {
 
 #[tokio::test]
 async fn a_page_without_an_extension_lists_what_stands_within_whole() {
-    let (bare, ..) = projecting(vec![told(200, json!({ "data": [noted()] }))], None);
+    let (bare, ..) = projecting(vec![told(200, json!({ "data": [noted()], "total": 1 }))], None);
     let page = bare.changed(Kind::Contact, None, None).await.unwrap();
     let kinds: Vec<_> = page.observations.iter().map(|one| (one.kind, one.all_tags)).collect();
     assert_eq!((kinds, page.next), (vec![(Kind::Contact, true), (Kind::Note, false)], None));

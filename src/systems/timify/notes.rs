@@ -21,6 +21,8 @@ const OWN: &str = "own";
 
 const ITS_AUTHOR: &str = "it was typed into the customer's notes in TIMIFY, and is only changed there";
 const ELSEWHERE: &str = "the note is not one of a TIMIFY customer's notes text: it was kept somewhere else before";
+const UNTOLD: &str =
+    "the customer's record in TIMIFY shows no notes text, so what is missing in it is not taken for deleted";
 const CUT: &str = "Lockstep's part of the customer's notes in TIMIFY has no end line: it may have been cut, so what is missing \
                    there is not taken for deleted; put the last line back, or add a note elsewhere";
 
@@ -40,6 +42,8 @@ struct Open {
     customer: ExternalId,
     record: Json,
     book: Notebook,
+    /// Whether the record shows the notes text: if not, what is missing in it is not gone.
+    is_told: bool,
     status: u16,
 }
 
@@ -47,7 +51,7 @@ impl Timify {
     /// All that stands within a customer, as claims; `None`: it does not tell.
     pub(super) fn notes_within(&self, customer: &ExternalId, record: &Json) -> Option<Vec<Observation>> {
         let card = self.card();
-        let text = card.notes(record).filter(|_| self.home(Kind::Note).holds() && customers::is_told(record))?;
+        let text = card.notes(record).filter(|_| self.home(Kind::Note).holds())?;
         let book = Notebook::parse(text);
         if !book.is_whole() {
             return None;
@@ -65,7 +69,8 @@ impl Timify {
         Observation { parent: Some(customer.clone()), ..self.dated(note, record) }
     }
 
-    /// Opens the notes of a customer.
+    /// Opens the notes of a customer. One who never had any may list other values only: notes can be put there, and nothing is
+    /// said of those that were.
     async fn open(&self, customer: &ExternalId) -> Result<Open, SystemError> {
         self.prepare().await?;
         if let Home::Kept(reason) = self.home(Kind::Note) {
@@ -73,18 +78,23 @@ impl Timify {
         }
         let (status, json) = self.get(&self.path(Kind::Contact, customer)?).await?;
         let record = &json["data"];
-        let text = self.card().notes(record).filter(|_| customers::is_told(record)).map(str::to_owned);
-        let text = text.ok_or_else(|| self.garbled(status, "a customer without its fields"))?;
-        Ok(Open { customer: customer.clone(), record: record.clone(), book: Notebook::parse(&text), status })
+        let card = self.card();
+        let text = card.notes(record);
+        if text.is_none() && !card.lists_no_notes(record) {
+            return Err(self.garbled(status, "a customer without its fields"));
+        }
+        let book = Notebook::parse(text.unwrap_or_default());
+        Ok(Open { customer: customer.clone(), record: record.clone(), book, is_told: text.is_some(), status })
     }
 
-    /// What is missing in a text that may have been cut is not gone.
-    fn missing(&self, open: &Open) -> SystemError {
+    /// What is missing in a text that was not shown, or that may have been cut, is not gone. A person's own text is above the
+    /// block, cut or not.
+    fn missing(&self, open: &Open, key: &str) -> SystemError {
         let status = open.status;
-        if open.book.is_whole() {
-            SystemError::Gone { system: System::Timify, status }
-        } else {
-            self.garbled(status, CUT)
+        match (open.is_told, open.book.is_whole() || key == OWN) {
+            (false, _) => self.garbled(status, UNTOLD),
+            (true, false) => self.garbled(status, CUT),
+            (true, true) => SystemError::Gone { system: System::Timify, status },
         }
     }
 
@@ -103,9 +113,7 @@ impl Timify {
                 let note = self.note(&customer, &open.record, key, text, Class::Current);
                 Ok(Reading::new(note, open.status))
             }
-            // A person's own text is above the block, cut or not.
-            None if key == OWN => gone(open.status),
-            None => match self.missing(&open) {
+            None => match self.missing(&open, key) {
                 SystemError::Gone { status, .. } => gone(status),
                 error => Err(error),
             },
@@ -145,7 +153,7 @@ impl Timify {
         let _turn = self.turns.take(&customer).await;
         let mut open = self.open(&customer).await?;
         if step.action != Action::Create && open.book.get(&key).is_none() {
-            return Err(self.missing(&open));
+            return Err(self.missing(&open, &key));
         }
         let before = open.book.clone();
         match step.action {
