@@ -119,7 +119,7 @@ impl Caller {
         let body = body.map(|body| Bytes::from(body.to_string()));
         let (mut answer, signed) = self.once(&method, path_and_query, headers, body.clone(), writes).await?;
         let reply = Reply::read(answer.status().as_u16(), answer.body());
-        if self.is_refusal(answer.status(), &reply) {
+        if self.is_refusal(answer.status(), &reply, writes) {
             let message = reply.message();
             if self.credential.refused(signed, &message).await {
                 (answer, _) = self.once(&method, path_and_query, headers, body, writes).await?;
@@ -128,9 +128,9 @@ impl Caller {
         self.weigh(&answer, writes)
     }
 
-    /// Whether our credential is refused.
-    fn is_refusal(&self, status: StatusCode, reply: &Reply) -> bool {
-        let page = status.is_redirection() || (status.is_success() && !reply.readable);
+    /// Whether our credential is refused. A page in the place of a write's answer may come after the write: it is not sent again.
+    fn is_refusal(&self, status: StatusCode, reply: &Reply, writes: bool) -> bool {
+        let page = status.is_redirection() || (status.is_success() && !reply.readable && !writes);
         status == StatusCode::UNAUTHORIZED || (self.behind_login && page)
     }
 
@@ -193,7 +193,12 @@ impl Caller {
         let (system, after) = (self.system, self.retry_after(answer.headers()));
         Err(match status {
             200..=299 if !reply.readable => {
-                SystemError::Garbled { system, status, reason: "the answer is not JSON".to_owned() }
+                let reason = "the answer is not JSON".to_owned();
+                if writes {
+                    SystemError::Unclear { system, status: Some(status), reason }
+                } else {
+                    SystemError::Garbled { system, status, reason }
+                }
             }
             401 | 403 => SystemError::Unauthorized { system, status, reason: reply.message() },
             429 => {
@@ -259,11 +264,7 @@ impl Reply {
     pub fn message(&self) -> String {
         let error = &self.body["error"];
         let said = [&self.body["message"], &error["message"], &self.body["error_description"], error];
-        let mut line = said.iter().find_map(|said| line_of(said)).unwrap_or_else(|| format!("HTTP {}", self.status));
-        if let Some((cut, _)) = line.char_indices().nth(LONGEST_MESSAGE) {
-            line.truncate(cut);
-            line.push('…');
-        }
+        let mut line = said.iter().find_map(|said| short_line(said)).unwrap_or_else(|| format!("HTTP {}", self.status));
         if let Some(trace) = self.trace() {
             let _ = write!(line, " (trace {trace})");
         }
@@ -271,13 +272,18 @@ impl Reply {
     }
 }
 
-fn line_of(said: &Value) -> Option<String> {
+/// What a vendor said (a text or a list of texts), as one short line; of links only the host. `None`: nothing.
+pub fn short_line(said: &Value) -> Option<String> {
     let line = match said {
         Value::String(text) => text.clone(),
         Value::Array(list) => list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; "),
         _ => return None,
     };
-    let line = line.split_whitespace().map(only_host).collect::<Vec<_>>().join(" ");
+    let mut line = line.split_whitespace().map(only_host).collect::<Vec<_>>().join(" ");
+    if let Some((cut, _)) = line.char_indices().nth(LONGEST_MESSAGE) {
+        line.truncate(cut);
+        line.push('…');
+    }
     (!line.is_empty()).then_some(line)
 }
 

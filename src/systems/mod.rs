@@ -224,7 +224,7 @@ pub enum SystemError {
         /// What happened.
         reason: String,
     },
-    /// It is not known whether the write was applied: no answer, or a 5xx.
+    /// It is not known whether the write was applied: no answer, a 5xx, or a success that is not JSON.
     #[error("{system} gave no clear answer: {reason}")]
     Unclear {
         /// The system.

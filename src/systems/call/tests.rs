@@ -82,6 +82,22 @@ async fn a_login_page_is_a_refused_credential_where_the_vendor_has_one(#[case] p
     assert_eq!(script.asked().len(), 1, "elsewhere a page is no word about the credential");
 }
 
+#[tokio::test]
+async fn a_page_in_the_place_of_a_writes_answer_is_unclear_and_the_write_is_not_repeated() {
+    let page = || told_with(200, &[("content-type", "text/html")], "<!DOCTYPE html>");
+    for login in [false, true] {
+        let (caller, script) = self::caller([page(), told(200, json!({}))]);
+        let caller = if login { caller.behind_login() } else { caller };
+        let error = caller.call(Method::POST, "/x", &[], None, true).await.unwrap_err();
+        assert!(matches!(error, SystemError::Unclear { status: Some(200), .. }), "{error}");
+        assert_eq!(script.asked().len(), 1);
+    }
+    let moved = told_with(302, &[("location", "https://vendor/login")], "<!DOCTYPE html>");
+    let (caller, script) = self::caller([moved, told(200, json!({}))]);
+    assert!(caller.behind_login().call(Method::POST, "/x", &[], None, true).await.is_ok());
+    assert_eq!(script.asked().len(), 2, "what is redirected was not applied");
+}
+
 #[rstest]
 #[case::forbidden(403, false, "refuses our credentials")]
 #[case::gone(404, true, "no longer has it")]

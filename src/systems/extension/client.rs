@@ -18,7 +18,7 @@ use crate::ids::Ids;
 use crate::model::{
     Action, Change, Class, Entity, ExternalId, Field, Fields, Kind, Observation, Place, Shape, Step, System, Value,
 };
-use crate::systems::call::{Caller, Reply, encode};
+use crate::systems::call::{Caller, Reply, encode, short_line};
 use crate::systems::{Answer, Expressed, Home, Page, Reading, SystemError, Target, Terms, Unreadable, Wanted, wire};
 
 /// Objects asked for on one page.
@@ -28,8 +28,6 @@ const PAGES: usize = 1_000;
 /// The longest that an endpoint may have us wait: it is the operator's own, and a slip in its `Retry-After` must not stop a lane
 /// for days.
 const LONGEST_WAIT: Duration = Duration::from_hours(1);
-/// The longest part of a problem's text that we keep, in characters.
-const LONGEST_REASON: usize = 300;
 const NO_APPOINTMENTS: &str = "the extension contract has no appointments: both vendors have their own";
 
 /// The extension endpoint of one system in one workspace.
@@ -83,12 +81,9 @@ impl ExtensionClient {
     /// Refusals are problem+json.
     fn success(&self, reply: Reply) -> Result<(u16, Json), SystemError> {
         let (system, status) = (self.system, reply.status);
-        let said = wire::text(wire::first(&reply.body, &["/detail", "/title"]));
+        let said = short_line(wire::first(&reply.body, &["/detail", "/title"]));
         reply.success(system).map_err(|error| match (error, said) {
-            (SystemError::Refused { .. }, Value::Text(said)) => {
-                let reason = said.chars().take(LONGEST_REASON).collect();
-                SystemError::Refused { system, status, reason }
-            }
+            (SystemError::Refused { .. }, Some(reason)) => SystemError::Refused { system, status, reason },
             (error, _) => error,
         })
     }
@@ -116,11 +111,14 @@ impl ExtensionClient {
         SystemError::Garbled { system: self.system, status, reason: reason.to_owned() }
     }
 
-    /// The tags of a contact, those that are set.
-    pub(super) async fn tags(&self, contact: &ExternalId) -> Result<Fields, SystemError> {
+    /// The tags of a contact, those that are set. `None`: the endpoint knows nothing of them, which is not to say that there
+    /// are none.
+    pub(super) async fn tags(&self, contact: &ExternalId) -> Result<Option<Fields>, SystemError> {
         match self.get(&tags_path(contact)).await {
-            Ok((_, json)) => Ok(map::tags(&json).collect()),
-            Err(SystemError::Gone { .. }) => Ok(Fields::new()),
+            Ok((status, json)) => map::all_tags(&json)
+                .map(Some)
+                .ok_or_else(|| self.garbled(status, "an answer without its list of `tags`")),
+            Err(SystemError::Gone { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -129,9 +127,9 @@ impl ExtensionClient {
         let names: Vec<&str> = step.fields.keys().filter_map(Field::as_tag).collect();
         let reply = self.write(method, &tags_path(contact), Some(json!({ "tags": names })), None).await?;
         let (status, json) = self.success(reply)?;
-        let shown = json["tags"].is_array().then(|| {
+        let shown = map::all_tags(&json).map(|all| {
             let mut tags: Fields = step.fields.keys().map(|field| (field.clone(), Value::Blank)).collect();
-            tags.extend(map::tags(&json));
+            tags.extend(all);
             Observation::new(Kind::Contact, contact.clone(), Class::Current, Shape::Partial(tags))
         });
         Ok(Answer { id: contact.clone(), shown, status })

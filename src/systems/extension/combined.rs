@@ -13,7 +13,8 @@ use serde_json::Value as Json;
 use super::ExtensionClient;
 use crate::clock::Millis;
 use crate::model::{
-    Action, Change, Class, Entity, Field, Fields, Kind, Observation, Place, Shape, Step, System, Value, Workspace,
+    Action, Change, Class, Entity, ExternalId, Field, Fields, Kind, Observation, Place, Shape, Step, System, Value,
+    Workspace,
 };
 use crate::systems::{
     Answer, Expressed, Home, Inquiry, Inspected, NotAsked, Page, Reading, SystemError, Target, Terms, Unreadable,
@@ -55,15 +56,11 @@ impl<N: Target> Combined<N> {
         self.extension.as_ref().filter(|extension| apart && extension.home(kind).holds())
     }
 
-    /// Refuses an object that was put into something of the vendor's before there was an extension: its id says so. The endpoint
-    /// does not know it, which would look like a deletion.
-    fn check_home(&self, place: &Place) -> Result<(), SystemError> {
-        let outer = place.parent.as_ref().map(|outer| format!("{}{}", outer.as_str(), Reading::WITHIN));
-        let projected = self.native.home(place.kind) == Home::Projected;
-        if self.beside(place.kind).is_some()
-            && projected
-            && outer.is_some_and(|outer| place.id.as_str().starts_with(&outer))
-        {
+    /// Refuses an object that was put into a contact of the vendor's before there was an extension: the form of its id says so,
+    /// whatever is put there now. The endpoint does not know it, which would look like a deletion.
+    fn check_home(&self, kind: Kind, id: &ExternalId, parent: Option<&ExternalId>) -> Result<(), SystemError> {
+        let apart = kind != Kind::Contact && self.tagger(Kind::Contact).is_some() && self.beside(kind).is_some();
+        if apart && parent.is_some_and(|outer| id.within().as_ref() == Some(outer)) {
             return Err(wire::not_sent(self.system(), MOVED));
         }
         Ok(())
@@ -104,8 +101,9 @@ impl<N: Target> Combined<N> {
         let Some(extension) = self.tagger(reading.observation.kind) else { return Ok(()) };
         let Observation { shape, id, all_tags, .. } = &mut reading.observation;
         if let Shape::Full(fields) | Shape::Partial(fields) = shape {
-            fields.extend(extension.tags(id).await?);
-            *all_tags = true;
+            let tags = extension.tags(id).await?;
+            *all_tags = tags.is_some();
+            fields.extend(tags.into_iter().flatten());
         }
         Ok(())
     }
@@ -206,7 +204,7 @@ impl<N: Target> Terms for Combined<N> {
 #[async_trait]
 impl<N: Target> Target for Combined<N> {
     async fn read(&self, place: &Place) -> Result<Reading, SystemError> {
-        self.check_home(place)?;
+        self.check_home(place.kind, &place.id, place.parent.as_ref())?;
         let mut reading = self.own_within(self.owner(place.kind).read(place).await?);
         self.add_tags(&mut reading).await?;
         Ok(reading)
@@ -223,6 +221,9 @@ impl<N: Target> Target for Combined<N> {
     }
 
     async fn apply(&self, step: &Step) -> Result<Answer, SystemError> {
+        if let Some(id) = &step.id {
+            self.check_home(step.kind, id, step.parent.as_ref())?;
+        }
         if let (Some(extension), Action::AddTags | Action::RemoveTags) = (self.tagger(step.kind), step.action) {
             return extension.apply(step).await;
         }

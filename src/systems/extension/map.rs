@@ -130,11 +130,16 @@ fn status_word(object: &Json, fields: &mut Fields) {
 
 /// Whether an object states its whole list of tags; `null` is a list without any.
 pub(super) fn lists_tags(object: &Json) -> bool {
-    object.get("tags").is_some_and(|tags| tags.is_array() || tags.is_null())
+    object.get("tags").is_some_and(Json::is_null) || all_tags(object).is_some()
+}
+
+/// The whole list of tags, those that are set; `None` where there is no list, or items in it that are no texts.
+pub(super) fn all_tags(object: &Json) -> Option<Fields> {
+    object["tags"].as_array().filter(|items| items.iter().all(Json::is_string)).map(|_| tags(object).collect())
 }
 
 /// The tags that are set.
-pub(super) fn tags(object: &Json) -> impl Iterator<Item = (Field, Value)> {
+fn tags(object: &Json) -> impl Iterator<Item = (Field, Value)> {
     let names = wire::items(&object["tags"]).iter().filter_map(Json::as_str).filter(|name| !name.trim().is_empty());
     names.map(|name| (Field::tag(name), Value::Flag(true)))
 }

@@ -192,6 +192,7 @@ fn no_list_of_tags_is_said_by_null_and_nothing_by_its_absence() {
     let all_tags = |contact: Json| seen("contact.updated", &contact)[0].all_tags;
     assert!(all_tags(json!({ "id": "c1", "tags": null })));
     assert!(!all_tags(json!({ "id": "c1" })) && !all_tags(json!({ "id": "c1", "tags": "vip" })));
+    assert!(!all_tags(json!({ "id": "c1", "tags": [{ "name": "vip" }] })));
 }
 
 fn text() -> impl Strategy<Value = Value> {
@@ -462,7 +463,7 @@ fn tags_follow_a_native_contact_and_go_along_with_one_of_the_extension() {
 }
 
 fn customers() -> Json {
-    json!({ "data": [{ "id": "c1", "fields": [{ "defaultId": "email", "value": "a@b.c" }] }], "status": 1 })
+    json!({ "data": [{ "id": "c1", "fields": [{ "defaultId": "email", "value": "a@b.c" }] }], "total": 1, "status": 1 })
 }
 
 fn definitions() -> Told {
@@ -478,6 +479,29 @@ async fn a_native_contact_is_read_together_with_its_tags() {
     let expected = fields([(Field::EMAIL, Value::text("a@b.c")), (Field::tag("vip"), Value::Flag(true))]);
     assert_eq!((reading.observation.shape, reading.observation.all_tags), (Shape::Partial(expected), true));
     assert_eq!(lines(&script), ["GET /contacts/c1/tags"]);
+}
+
+#[tokio::test]
+async fn a_contact_that_the_endpoint_does_not_know_keeps_its_tags() {
+    let one = told(200, json!({ "data": customers()["data"][0] }));
+    let (timify, _) = timify(vec![definitions(), one], Some(vec![told(404, json!({ "title": "no such contact" }))]));
+    let read = timify.read(&place(Kind::Contact, "c1")).await.unwrap().observation;
+    assert_eq!((read.shape, read.all_tags), (Shape::Partial(fields([(Field::EMAIL, Value::text("a@b.c"))])), false));
+}
+
+#[rstest]
+#[case::nothing(json!({}))]
+#[case::null(json!({ "tags": null }))]
+#[case::a_problem(json!({ "title": "the flow failed", "status": 500 }))]
+#[case::another_form(json!({ "tags": [{ "name": "vip" }] }))]
+#[tokio::test]
+async fn an_answer_without_a_list_of_tags_is_not_read_as_no_tags(#[case] answer: Json) {
+    let one = told(200, json!({ "data": customers()["data"][0] }));
+    let (timify, _) = timify(vec![definitions(), one], Some(vec![told(200, answer.clone()), told(200, answer)]));
+    let error = timify.read(&place(Kind::Contact, "c1")).await.unwrap_err();
+    assert!(matches!(error, SystemError::Garbled { status: 200, .. }), "{error}");
+    let tag = step(Action::AddTags, Kind::Contact, Some("c1"), fields([(Field::tag("vip"), Value::Flag(true))]));
+    assert_eq!(timify.apply(&tag).await.unwrap().shown, None);
 }
 
 #[tokio::test]
@@ -534,9 +558,17 @@ async fn tags_and_tasks_go_to_the_extension_and_customers_do_not() {
 
 /// As [`timify`], of a company that has its notes and a field for tags.
 fn projecting(native: Vec<Told>, beside: Option<Vec<Told>>) -> (Combined<Timify>, Arc<Script>, Arc<Script>) {
+    with_notes(true, native, beside)
+}
+
+fn with_notes(
+    notes: bool,
+    native: Vec<Told>,
+    beside: Option<Vec<Told>>,
+) -> (Combined<Timify>, Arc<Script>, Arc<Script>) {
     let definitions = json!([{ "id": "f1", "defaultId": "email" }, { "id": "f2", "defaultId": "notes" }, { "id": "f3", "label": "Tags" }]);
     let (caller, vendor) = caller(System::Timify, [told(200, definitions)].into_iter().chain(native));
-    let projection = crate::model::Projection { tags_field: Some("tags".to_owned()), ..Default::default() };
+    let projection = crate::model::Projection { tags_field: Some("tags".to_owned()), notes, ..Default::default() };
     let company = Company { projection, ..Company::default() };
     let (client, script) = client(System::Timify, beside.clone().unwrap_or_default());
     (Combined::new(Timify::new(caller, company), beside.map(|_| client)), vendor, script)
@@ -588,17 +620,24 @@ async fn what_the_extension_holds_is_not_read_out_of_the_vendors_contact() {
 
 #[tokio::test]
 async fn a_page_without_an_extension_lists_what_stands_within_whole() {
-    let (bare, ..) = projecting(vec![told(200, json!({ "data": [noted()] }))], None);
+    let (bare, ..) = projecting(vec![told(200, json!({ "data": [noted()], "total": 1 }))], None);
     let page = bare.changed(Kind::Contact, None, None).await.unwrap();
     let kinds: Vec<_> = page.observations.iter().map(|one| (one.kind, one.all_tags)).collect();
     assert_eq!((kinds, page.next), (vec![(Kind::Contact, true), (Kind::Note, false)], None));
     assert_eq!(page.observations[1].shape, Shape::Full(fields([(Field::BODY, Value::text("mine"))])));
 }
 
+#[rstest]
+#[case::still_projecting(true)]
+#[case::no_longer_projecting(false)]
 #[tokio::test]
-async fn a_note_that_was_projected_before_there_was_an_extension_is_not_taken_for_deleted() {
-    let (beside, vendor, script) = projecting(vec![], Some(vec![]));
+async fn a_note_that_was_projected_before_there_was_an_extension_is_not_taken_for_deleted(#[case] notes: bool) {
+    let (beside, vendor, script) = with_notes(notes, vec![], Some(vec![]));
     let before = Place { parent: Some(ExternalId::new("c1")), ..place(Kind::Note, "c1#00000000aa") };
     assert!(matches!(beside.read(&before).await, Err(SystemError::Refused { status: 0, .. })));
+    for action in [Action::Update, Action::Delete] {
+        let write = of_contact(step(action, Kind::Note, Some("c1#00000000aa"), Fields::new()));
+        assert!(matches!(beside.apply(&write).await, Err(SystemError::Refused { status: 0, .. })), "{action}");
+    }
     assert!(vendor.asked().is_empty() && script.asked().is_empty());
 }

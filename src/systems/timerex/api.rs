@@ -1,7 +1,7 @@
 //! Calls TimeRex for one team.
 //!
 //! In: places, steps, page marks. Out: readings, answers, pages. A wrong key is answered with a redirect to a login page, so a
-//! redirect or a page of HTML is a refusal of our credentials.
+//! redirect or a page of HTML is a refusal of our credentials; to a write, a page is no clear answer.
 
 use async_trait::async_trait;
 use http::Method;

@@ -214,6 +214,14 @@ async fn a_login_page_is_a_refusal_of_the_key(#[case] answer: Told) {
 }
 
 #[tokio::test]
+async fn a_page_in_the_place_of_a_cancellations_answer_is_unclear() {
+    let (timerex, script) = timerex([told_with(200, &[("content-type", "text/html")], "<!DOCTYPE html>")]);
+    let cancel = step(Action::Cancel, Kind::Appointment, Some("b1"), Fields::new());
+    assert!(matches!(timerex.apply(&cancel).await, Err(SystemError::Unclear { .. })));
+    assert_eq!(script.asked().len(), 1);
+}
+
+#[tokio::test]
 async fn a_booking_that_is_cancelled_already_counts_as_cancelled() {
     let cancelled = changed_body(fixture!("rest_get_event"), |json| json["status"] = json!("cancelled"));
     let cancel =

@@ -11,7 +11,7 @@ use super::within::apart;
 use super::{Timify, appointments, customers};
 use crate::clock::Millis;
 use crate::model::{Action, Class, ExternalId, Field, Kind, Observation, Place, Shape, Step, Value};
-use crate::systems::call::encode;
+use crate::systems::call::{encode, short_line};
 use crate::systems::{Answer, Page, Reading, SystemError, Target, Terms, Wanted, wire};
 
 impl Timify {
@@ -31,8 +31,8 @@ impl Timify {
         if answer.1["status"].as_i64() != Some(0) {
             return Ok(answer);
         }
-        let said = wire::text(wire::first(&answer.1, &["/message", "/error"]));
-        let reason = said.as_text().unwrap_or("it answers `status: 0`, and says no more").to_owned();
+        let said = short_line(wire::first(&answer.1, &["/message", "/error"]));
+        let reason = said.unwrap_or_else(|| "it answers `status: 0`, and says no more".to_owned());
         Err(SystemError::Refused { system: self.system(), status: answer.0, reason })
     }
 
@@ -56,7 +56,7 @@ impl Timify {
     pub(super) fn observation(&self, kind: Kind, record: &Json, class: Class) -> Option<Observation> {
         let id = wire::id(wire::first(record, &["/id", "/_id"]))?;
         let one = if kind == Kind::Appointment {
-            let shape = Shape::Full(appointments::fields(record, &self.company.calendars));
+            let shape = appointments::shape(appointments::fields(record, &self.company.calendars));
             Observation { parent: appointments::customer(record), ..Observation::new(kind, id, class, shape) }
         } else {
             self.contact(id, record, class)
@@ -64,8 +64,8 @@ impl Timify {
         Some(self.dated(one, record))
     }
 
-    /// A customer states each field that it has, blank where it is empty, and no others: a field that was taken from the
-    /// company, or from the workspace's `fields`, is not said to be blank.
+    /// A customer states each field that it shows, blank where it is empty, and no others: a field that was taken from the
+    /// company, from the workspace's `fields` or from the record is not said to be blank.
     fn contact(&self, id: ExternalId, record: &Json, class: Class) -> Observation {
         if !customers::is_told(record) {
             return Observation::new(Kind::Contact, id, class, Shape::Hint);

@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::Company;
 use crate::clock::Millis;
-use crate::model::{Action, CalendarRow, ExternalId, Field, Fields, Step, Value};
+use crate::model::{Action, CalendarRow, ExternalId, Field, Fields, Shape, Step, Value};
 use crate::systems::{Expressed, wire};
 
 const UNTITLED: &str = "TIMIFY holds an appointment without a title only where a service names it: give it a title, or set \
@@ -20,49 +20,85 @@ const MINUTE: i64 = 60_000;
 /// Starts stand on this grid.
 const GRID: i64 = 5 * MINUTE;
 
-/// All that TIMIFY holds of an appointment; of a series, of its first occurrence.
+/// What a record shows of an appointment; of a series, of the occurrence that the record itself stands for.
 pub(super) fn fields(record: &Json, calendars: &[CalendarRow]) -> Fields {
-    let start = utc(&record["startDate"]);
-    shape(record, calendars, start, end(record, start))
+    let (start, end) = span(record);
+    shown(record, calendars, start, end)
 }
 
-fn shape(record: &Json, calendars: &[CalendarRow], start: Option<Millis>, end: Option<Millis>) -> Fields {
-    let instant = |at: Option<Millis>| at.map_or(Value::Blank, Value::Instant);
-    [
-        (Field::START, instant(start)),
-        (Field::END, instant(end)),
-        (Field::TITLE, wire::text(&record["title"])),
+/// What is not shown, or in a form that it never has, says nothing.
+fn shown(record: &Json, calendars: &[CalendarRow], start: Option<Millis>, end: Option<Millis>) -> Fields {
+    let title = record.get("title").filter(|title| title.is_string() || title.is_null());
+    let all = [
+        (Field::START, start.map(Value::Instant)),
+        (Field::END, end.map(Value::Instant)),
+        (Field::TITLE, title.map(wire::text)),
         (Field::CALENDAR, calendar(record, calendars)),
-    ]
-    .into()
+    ];
+    all.into_iter().filter_map(|(field, value)| Some((field, value?))).collect()
 }
 
-/// The later occurrences of a series, by what is stable of each: the day that it was planned for. One record holds a whole
-/// series, each occurrence with a part or several in `bookings`; the record itself stands for the first.
-pub(super) fn later(record: &Json, calendars: &[CalendarRow]) -> BTreeMap<String, Fields> {
-    let of = |(day, (start, end))| (day, shape(record, calendars, Some(start), end));
-    let mut days: Vec<_> = occurrences(record).into_iter().collect();
-    days.sort_by_key(|(_, (start, _))| *start);
-    days.into_iter().skip(1).map(of).collect()
+/// The shape of what is shown: the whole, if nothing is missing.
+pub(super) fn shape(fields: Fields) -> Shape {
+    let whole = [Field::START, Field::END, Field::TITLE, Field::CALENDAR].iter().all(|one| fields.contains_key(one));
+    if whole { Shape::Full(fields) } else { Shape::Partial(fields) }
 }
 
-/// First and last instant of each occurrence, by its day; none where the record is no series.
-fn occurrences(record: &Json) -> BTreeMap<String, (Millis, Option<Millis>)> {
-    let mut days: BTreeMap<String, (Millis, Option<Millis>)> = BTreeMap::new();
-    for booking in wire::items(&record["bookings"]) {
-        let begin = utc(wire::first(booking, &["/startDate", "/interval/begin"]));
-        let (Some(day), Some(begin)) = (day(record, booking), begin) else { continue };
+/// The other occurrences of a series, by what is stable of each: the day that it was planned for. One record holds a whole
+/// series, each occurrence with a part or several in `bookings`; the record itself stands for one (see [`anchor`]). `None`: the
+/// record does not tell, as its parts are missing or cannot be read.
+pub(super) fn later(record: &Json, calendars: &[CalendarRow]) -> Option<BTreeMap<String, Fields>> {
+    let mut days = occurrences(record)?;
+    if let Some(own) = anchor(record, &days) {
+        days.remove(&own);
+    }
+    let of = |(day, (start, end))| (day, shown(record, calendars, Some(start), end));
+    Some(days.into_iter().map(of).collect())
+}
+
+/// Whether a record says that it recurs.
+pub(super) fn recurs(record: &Json) -> bool {
+    !matches!(record["recurring"], Json::Null | Json::Bool(false))
+}
+
+/// The day of the occurrence that the record stands for: the one with a part that begins at the record's start, else the
+/// earliest.
+fn anchor(record: &Json, days: &BTreeMap<String, Span>) -> Option<String> {
+    let start = utc(&record["startDate"]);
+    let at_start = |booking: &&Json| start.is_some() && begin(booking) == start;
+    let own = wire::items(&record["bookings"]).iter().find(at_start).and_then(|booking| day(record, booking));
+    let earliest = || days.iter().min_by_key(|(_, (start, _))| *start).map(|(day, _)| day.clone());
+    own.filter(|own| days.contains_key(own)).or_else(earliest)
+}
+
+/// First and last instant.
+type Span = (Millis, Option<Millis>);
+
+/// The span of each occurrence, by its day; none where the record is no series. `None`: it does not tell.
+fn occurrences(record: &Json) -> Option<BTreeMap<String, Span>> {
+    let bookings = wire::items(&record["bookings"]);
+    let is_series = recurs(record) || bookings.iter().any(|booking| day(record, booking).is_some());
+    if bookings.is_empty() || !is_series {
+        return (!bookings.is_empty()).then(BTreeMap::new);
+    }
+    let mut days: BTreeMap<String, Span> = BTreeMap::new();
+    for booking in bookings {
+        let (day, begin) = (day(record, booking)?, begin(booking)?);
         let end = booking.pointer("/interval/end").and_then(utc);
         let held = days.entry(day).or_insert((begin, end));
         *held = (held.0.min(begin), held.1.max(end));
     }
-    days
+    Some(days)
+}
+
+fn begin(booking: &Json) -> Option<Millis> {
+    utc(wire::first(booking, &["/startDate", "/interval/begin"]))
 }
 
 /// The day of a part; without one of its own, in a record that says it recurs, the day that it starts on.
 fn day(record: &Json, booking: &Json) -> Option<String> {
     let own = booking["recurringDay"].as_str().filter(|day| !day.is_empty());
-    let started = || booking["startDate"].as_str().filter(|_| record["recurring"].is_object())?.get(..10);
+    let started = || booking["startDate"].as_str().filter(|_| recurs(record))?.get(..10);
     own.or_else(started).map(str::to_owned)
 }
 
@@ -82,30 +118,37 @@ fn utc(json: &Json) -> Option<Millis> {
     wire::instant(json).or_else(unmarked)
 }
 
-/// The last end among the parts; of a series, of its first occurrence.
-fn end(record: &Json, start: Option<Millis>) -> Option<Millis> {
-    let first = occurrences(record).into_values().min_by_key(|(start, _)| *start);
-    let bookings = wire::items(&record["bookings"]).iter();
-    let last = || bookings.filter_map(|one| one.pointer("/interval/end").and_then(utc)).max();
+/// When an appointment begins and ends; of a series, both of the same occurrence. The end is the last one among the parts, else
+/// follows from the length; where the parts of a series cannot be told apart, the length alone tells it.
+fn span(record: &Json) -> (Option<Millis>, Option<Millis>) {
+    let stated = utc(&record["startDate"]);
+    let bookings = wire::items(&record["bookings"]);
+    let ends = bookings.iter().filter_map(|one| one.pointer("/interval/end").and_then(utc));
+    let (start, end) = match occurrences(record) {
+        Some(days) if days.is_empty() => (stated.or_else(|| bookings.iter().filter_map(begin).min()), ends.max()),
+        Some(days) => {
+            anchor(record, &days).and_then(|own| days.get(&own)).map_or((None, None), |(s, e)| (Some(*s), *e))
+        }
+        None => (stated, None),
+    };
     let by_length = || Some(Millis(start?.0 + record["duration"].as_i64()? * MINUTE));
-    first.map_or_else(last, |(_, end)| end).or_else(by_length)
+    (start, end.or_else(by_length))
 }
 
-/// The name of the row with this service and resource; a row without a service stands for all services of its resource.
-fn calendar(record: &Json, rows: &[CalendarRow]) -> Value {
+/// The name of the row with this service and resource; a row without a service stands for all services of its resource. Every
+/// appointment stands on a resource: a record that shows none does not tell.
+fn calendar(record: &Json, rows: &[CalendarRow]) -> Option<Value> {
     let service = wire::id(wire::first(record, &["/serviceId", "/service/id"]));
     let service = service.as_ref().map(ExternalId::as_str);
     let listed = wire::items(&record["resources"]).iter().map(|one| &one["id"]);
     let resources = listed.chain(wire::items(&record["bookings"]).iter().map(|one| &one["resourceId"]));
     let resources: Vec<&str> = resources.filter_map(Json::as_str).collect();
+    let first = resources.first().copied()?;
     let here = |row: &&CalendarRow| row.timify_resource.as_deref().is_some_and(|id| resources.contains(&id));
     let exact = rows.iter().find(|row| here(row) && row.timify_service.as_deref() == service);
     let row = exact.or_else(|| rows.iter().find(|row| here(row) && row.timify_service.is_none()));
-    let unmapped = || {
-        let resource = resources.first().copied().unwrap_or_default();
-        Value::text(format!("timify:{}/{resource}", service.unwrap_or_default()))
-    };
-    row.map_or_else(unmapped, |row| Value::text(&row.name))
+    let unmapped = || Value::text(format!("timify:{}/{first}", service.unwrap_or_default()));
+    Some(row.map_or_else(unmapped, |row| Value::text(&row.name)))
 }
 
 /// A canonical value as TIMIFY would hold it.

@@ -3,6 +3,10 @@
 //! A customer has no columns: each value is a custom field whose id differs per company. In: what is known of the company's
 //! fields, customer records. Out: contact fields, tags, the notes text, and the `customfields` list of a write. A phone is a JSON
 //! text inside the value.
+//!
+//! What a raw record looks like is not documented. It is assumed that a value that was cleared stays in the list, empty or
+//! `null`; what is not in the list says nothing, for it may never have been set, or be left out for another reason. A plain key
+//! tells its value, and never that it is blank.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -131,48 +135,59 @@ impl<'a> Card<'a> {
         self.definitions.as_ref()?.by_key(NOTES).map(|definition| definition.id.as_str())
     }
 
-    /// All contact fields of a customer record; one that is not there is blank.
+    /// The contact fields that a customer record shows.
     pub(super) fn fields(&self, customer: &Json) -> Fields {
         let names: BTreeSet<&Field> =
             COLUMNS.iter().map(|(field, ..)| field).chain(self.company.fields.keys()).collect();
         let read = |field: &Field| {
             let slot = self.slot(field)?;
-            Some((field.clone(), self.read(field, value(customer, field, &slot), slot.phone)))
+            Some((field.clone(), self.read(field, value(customer, field, &slot)?, slot.phone)?))
         };
         names.into_iter().filter_map(read).collect()
     }
 
-    /// The tags of a customer, if there is a field for them; a field of options may show a list. Any other form says nothing.
+    /// The tags of a customer, if there is a field for them and the record shows it; a field of options may show a list. Any
+    /// other form says nothing.
     pub(super) fn tags(&self, customer: &Json) -> Option<BTreeSet<Field>> {
         let slot = Slot { id: Some(self.tags_id()?), key: None, phone: false };
-        match held(customer, &slot) {
+        match held(customer, &slot)? {
             Json::Null => Some(BTreeSet::new()),
             Json::String(text) => Some(tags::read(text)),
-            Json::Array(items) => Some(items.iter().filter_map(Json::as_str).flat_map(tags::read).collect()),
+            Json::Array(items) => {
+                let names: Option<Vec<&str>> = items.iter().map(Json::as_str).collect();
+                Some(names?.into_iter().flat_map(tags::read).collect())
+            }
             _ => None,
         }
     }
 
-    /// The notes text of a customer, as it stands there; if there is a field for it, and it is a text.
+    /// The notes text of a customer, as it stands there; if there is a field for it, the record shows it, and it is a text.
     pub(super) fn notes<'j>(&self, customer: &'j Json) -> Option<&'j str> {
         let slot = Slot { id: Some(self.notes_id()?), key: Some(NOTES), phone: false };
-        match held(customer, &slot) {
+        match held(customer, &slot)? {
             Json::Null => Some(""),
             other => other.as_str(),
         }
     }
 
-    fn read(&self, field: &Field, json: &Json, is_phone: bool) -> Value {
+    /// Whether a record lists values and no notes text among them, as one does whose notes were never set.
+    pub(super) fn lists_no_notes(&self, customer: &Json) -> bool {
+        let slot = Slot { id: self.notes_id(), key: Some(NOTES), phone: false };
+        !values(customer).is_empty() && held(customer, &slot).is_none()
+    }
+
+    /// A value; one of a form that a field never has says nothing.
+    fn read(&self, field: &Field, json: &Json, is_phone: bool) -> Option<Value> {
         if is_phone {
             return phone(json, self.company.region.as_deref());
         }
-        let value = wire::line(json);
-        match value.as_text() {
+        let value = Some(json).filter(|json| !json.is_object()).map(wire::line)?;
+        Some(match value.as_text() {
             Some(text) if *field == Field::EMAIL => normal::email(text),
             Some(text) if *field == Field::BIRTHDAY => normal::birthday(text),
             Some(text) if *field == Field::COUNTRY => normal::country(text),
             _ => value,
-        }
+        })
     }
 
     /// The `customfields` that make a step. Fields that have no place are left out (see [`Card::lacks`]).
@@ -199,33 +214,46 @@ pub(super) fn entry(id: &str, value: &str) -> Json {
 /// Whether a record shows its fields at all: one that does not says nothing, not that all of them are empty.
 pub(super) fn is_told(customer: &Json) -> bool {
     let plain = || COLUMNS.iter().any(|(_, key, _)| customer.get(*key).is_some());
-    wire::first(customer, LISTS).is_array() || plain()
+    LISTS.iter().any(|list| customer[*list].is_array()) || plain()
 }
 
 /// Where the values of a customer stand.
-const LISTS: &[&str] = &["/fields", "/customfields"];
+const LISTS: [&str; 2] = ["fields", "customfields"];
 
-/// The value of a custom field.
-fn held<'j>(customer: &'j Json, slot: &Slot<'_>) -> &'j Json {
-    let items = wire::items(wire::first(customer, LISTS));
-    items.iter().find(|item| slot.is(item)).map_or(&Json::Null, |item| &item["value"])
+/// The values of a customer.
+fn values(customer: &Json) -> &[Json] {
+    let lists = LISTS.iter().map(|list| wire::items(&customer[*list]));
+    lists.into_iter().find(|list| !list.is_empty()).unwrap_or_default()
+}
+
+/// The value of a custom field, if the record shows it.
+fn held<'j>(customer: &'j Json, slot: &Slot<'_>) -> Option<&'j Json> {
+    values(customer).iter().find(|item| slot.is(item))?.get("value")
 }
 
 /// The value of a contact field; plain keys have been reported beside `fields[]`, the phone's also as `phone`.
-fn value<'j>(customer: &'j Json, field: &Field, slot: &Slot<'_>) -> &'j Json {
+fn value<'j>(customer: &'j Json, field: &Field, slot: &Slot<'_>) -> Option<&'j Json> {
     let among = held(customer, slot);
     let also = slot.key.filter(|_| *field == Field::PHONE).map(|_| "phone");
-    let plain = || slot.key.into_iter().chain(also).map(|key| &customer[key]).find(|plain| !plain.is_null());
-    if among.is_null() { plain().unwrap_or(among) } else { among }
+    let keys = slot.key.into_iter().chain(also);
+    let plain = || keys.map(|key| &customer[key]).find(|plain| !plain.is_null() && **plain != "");
+    among.filter(|among| !among.is_null()).or_else(plain).or(among)
 }
 
 /// A phone: a JSON text with `phone`, or with `number` and `country`; a plain number is taken too.
-fn phone(json: &Json, region: Option<&str>) -> Value {
+fn phone(json: &Json, region: Option<&str>) -> Option<Value> {
     let inner = json.as_str().and_then(|text| serde_json::from_str::<Json>(text).ok()).filter(Json::is_object);
     let object = inner.as_ref().unwrap_or(json);
     let country = object["country"].as_str().filter(|country| !country.is_empty()).or(region);
-    let number = if object.is_object() { wire::first(object, &["/phone", "/number"]) } else { json };
-    wire::text(number).as_text().map_or(Value::Blank, |number| normal::phone(number, country))
+    let numbers: Vec<&Json> = match object {
+        Json::Object(parts) => ["phone", "number"].iter().filter_map(|key| parts.get(*key)).collect(),
+        Json::Array(_) => Vec::new(),
+        plain => vec![plain],
+    };
+    let shown = !numbers.is_empty();
+    let number = numbers.into_iter().map(wire::text).find(|number| !number.is_blank());
+    shown
+        .then(|| number.as_ref().and_then(Value::as_text).map_or(Value::Blank, |number| normal::phone(number, country)))
 }
 
 fn phone_text(number: &str) -> String {

@@ -3,16 +3,19 @@
 //! In: page marks, wanted objects. Out: pages of claims, readings. The vendor has no search by e-mail or phone, lists
 //! appointments by ranges of days only, and finds a customer by the id that we gave it (`external=1`).
 
+use std::fmt;
 use std::time::Duration;
+
+use serde_json::Value as Json;
 
 use super::Timify;
 use crate::clock::Millis;
-use crate::model::{Class, Field, Fields, Kind, Observation, Value};
+use crate::model::{Class, ExternalId, Field, Fields, Kind, Observation, Value};
 use crate::systems::call::encode;
 use crate::systems::{Page, Reading, SystemError, Wanted, wire};
 
-/// Records asked for on one page.
-const LIMIT: usize = 100;
+/// Records asked for on one page; the vendor may give fewer.
+const LIMIT: u64 = 100;
 /// Pages that a look for an existing record reads before it gives up.
 const PAGES: u32 = 1_000;
 const DAY: Duration = Duration::from_hours(24);
@@ -21,25 +24,68 @@ const DAY_MS: i64 = 86_400_000;
 const DAYS_BACK: u32 = 31;
 const DAYS_AHEAD: u32 = 366;
 
+/// Which page of a list: as a text `2`, or `2/ID`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Mark {
+    /// From 1.
+    number: u32,
+    /// The last record of the page before, where a list says nothing of its length: a page that ends with it is not a new one.
+    after: Option<ExternalId>,
+}
+
+impl Mark {
+    const FIRST: Self = Self { number: 1, after: None };
+
+    fn read(text: &str) -> Option<Self> {
+        let (number, after) = text.split_once('/').map_or((text, None), |(number, after)| (number, Some(after)));
+        let number: u32 = number.parse().ok()?;
+        Some(Self { number: number.max(1), after: after.map(ExternalId::new) })
+    }
+
+    /// The page after this one, if there is one. By the number of pages; else by the number of records in all, where a page may
+    /// hold fewer than were asked for; else as long as a page brings something new.
+    fn next(&self, list: &Json) -> Option<Self> {
+        let records = wire::items(&list["data"]);
+        let following = |after| Self { number: self.number.saturating_add(1), after };
+        if let Some(pages) = list["meta"]["totalPages"].as_u64() {
+            return (u64::from(self.number) < pages).then(|| following(None));
+        }
+        if let Some(total) = wire::first(list, &["/total", "/meta/totalItems"]).as_u64() {
+            let seen = u64::from(self.number) * records.len() as u64;
+            return (seen > 0 && seen < total).then(|| following(None));
+        }
+        let last = records.iter().rev().find_map(|record| wire::id(wire::first(record, &["/id", "/_id"])));
+        (last.is_some() && last != self.after).then(|| following(last))
+    }
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.after {
+            Some(after) => write!(f, "{}/{after}", self.number),
+            None => write!(f, "{}", self.number),
+        }
+    }
+}
+
 impl Timify {
-    /// One page of a list, each record with what is within it, and whether another page follows.
+    /// One page of a list, each record with what is within it, and which page follows.
     async fn page(
         &self,
         kind: Kind,
         pairs: &[(&str, &str)],
-        page: u32,
-    ) -> Result<(Vec<Observation>, bool), SystemError> {
+        mark: &Mark,
+    ) -> Result<(Vec<Observation>, Option<Mark>), SystemError> {
         if kind == Kind::Contact {
             self.prepare().await?;
         }
-        let (limit, number) = (LIMIT.to_string(), page.max(1).to_string());
+        let (limit, number) = (LIMIT.to_string(), mark.number.to_string());
         let mut pairs = pairs.to_vec();
         pairs.extend([("page", number.as_str()), ("limit", &limit)]);
         let (status, json) = self.get(&wire::query(self.collection(kind)?, &pairs)).await?;
         let Some(records) = json["data"].as_array() else {
             return Err(self.garbled(status, "a list without `data`"));
         };
-        let more = json["meta"]["totalPages"].as_u64().map_or(records.len() >= LIMIT, |pages| u64::from(page) < pages);
         let mut observations = Vec::with_capacity(records.len());
         for record in records {
             let Some(one) = self.observation(kind, record, Class::Claim) else { continue };
@@ -47,7 +93,7 @@ impl Timify {
             observations.push(one);
             observations.extend(within.into_iter().flatten());
         }
-        Ok((observations, more))
+        Ok((observations, mark.next(&json)))
     }
 
     async fn look(
@@ -56,15 +102,14 @@ impl Timify {
         pairs: &[(&str, &str)],
         same: impl Fn(&Observation) -> bool + Send + Sync,
     ) -> Result<Vec<Reading>, SystemError> {
-        let mut found = Vec::new();
-        for page in 1..=PAGES {
-            let (observations, more) = self.page(kind, pairs, page).await?;
+        let (mut found, mut mark) = (Vec::new(), Mark::FIRST);
+        for _ in 0..PAGES {
+            let (observations, next) = self.page(kind, pairs, &mark).await?;
             let current = |one| Reading::new(Observation { class: Class::Current, ..one }, 200);
             let alike = observations.into_iter().filter(|one| one.kind == kind && same(one));
             found.extend(alike.map(current));
-            if !more {
-                return Ok(found);
-            }
+            let Some(next) = next else { return Ok(found) };
+            mark = next;
         }
         Err(self.garbled(200, "a list that does not end"))
     }
@@ -119,23 +164,24 @@ impl Timify {
         .await
     }
 
-    /// One page of the customers; a mark is its number.
+    /// One page of the customers.
     pub(super) async fn customer_page(&self, mark: Option<&str>) -> Result<Page, SystemError> {
-        let number = mark.and_then(|mark| mark.parse().ok()).unwrap_or(1);
-        let (observations, more) = self.page(Kind::Contact, &[], number).await?;
-        Ok(Page { observations, next: more.then(|| (number + 1).to_string()) })
+        let mark = mark.and_then(Mark::read).unwrap_or(Mark::FIRST);
+        let (observations, next) = self.page(Kind::Contact, &[], &mark).await?;
+        Ok(Page { observations, next: next.map(|next| next.to_string()) })
     }
 
     /// One page of the appointments around today, range by range; a mark is the first day of its range and the page.
     pub(super) async fn appointment_page(&self, mark: Option<&str>) -> Result<Page, SystemError> {
         let today = self.caller.offset().now();
         let until = today + DAY * DAYS_AHEAD;
-        let (from, page) = mark.and_then(read_mark).unwrap_or_else(|| (midnight(today - DAY * DAYS_BACK), 1));
+        let (from, page) = mark.and_then(read_mark).unwrap_or_else(|| (midnight(today - DAY * DAYS_BACK), Mark::FIRST));
         let next_range = from + DAY * self.company.list_days.max(1);
         let (first, last) = (day(from), day(next_range - DAY));
         let pairs = [("from_date", first.as_str()), ("to_date", &last)];
-        let (observations, more) = self.page(Kind::Appointment, &pairs, page).await?;
-        let next = if more { Some((from, page + 1)) } else { Some((next_range, 1)).filter(|(from, _)| *from <= until) };
+        let (observations, next) = self.page(Kind::Appointment, &pairs, &page).await?;
+        let beyond = || Some((next_range, Mark::FIRST)).filter(|(from, _)| *from <= until);
+        let next = next.map(|next| (from, next)).or_else(beyond);
         Ok(Page { observations, next: next.map(|(from, page)| format!("{}/{page}", day(from))) })
     }
 }
@@ -148,7 +194,36 @@ fn midnight(at: Millis) -> Millis {
     Millis(at.0 - at.0.rem_euclid(DAY_MS))
 }
 
-fn read_mark(mark: &str) -> Option<(Millis, u32)> {
+fn read_mark(mark: &str) -> Option<(Millis, Mark)> {
     let (day, page) = mark.split_once('/')?;
-    Some((Millis::parse(&format!("{day}T00:00:00Z"))?, page.parse().ok()?))
+    Some((Millis::parse(&format!("{day}T00:00:00Z"))?, Mark::read(page)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    #[rstest]
+    #[case::told_pages("1", json!({ "total": 1, "meta": { "totalPages": 2 }, "data": [] }), Some("2"))]
+    #[case::last_of_told_pages("2", json!({ "total": 9, "meta": { "totalPages": 2 }, "data": [{ "id": "c" }] }), None)]
+    #[case::fewer_than_asked_for("1", json!({ "total": 3, "data": [{ "id": "a" }, { "id": "b" }] }), Some("2"))]
+    #[case::in_meta("1", json!({ "meta": { "totalItems": 2 }, "data": [{ "id": "a" }] }), Some("2"))]
+    #[case::all_on_one("1", json!({ "total": 2, "data": [{ "id": "a" }, { "id": "b" }] }), None)]
+    #[case::past_the_end("3", json!({ "total": 3, "data": [] }), None)]
+    #[case::nothing_said("1", json!({ "data": [{ "id": "a" }] }), Some("2/a"))]
+    #[case::something_new("2/a", json!({ "data": [{ "id": "b" }] }), Some("3/b"))]
+    #[case::the_same_again("2/a", json!({ "data": [{ "id": "a" }] }), None)]
+    #[case::nothing_more("2/a", json!({ "data": [] }), None)]
+    fn a_list_goes_on_by_what_it_says_and_never_by_how_full_a_page_is(
+        #[case] page: &str,
+        #[case] list: Json,
+        #[case] next: Option<&str>,
+    ) {
+        let mark = Mark::read(page).unwrap();
+        assert_eq!(mark.to_string(), page);
+        assert_eq!(mark.next(&list).map(|next| next.to_string()).as_deref(), next);
+    }
 }

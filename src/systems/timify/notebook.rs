@@ -246,8 +246,12 @@ fn is_marker(line: &str, words: &str) -> bool {
 /// The key of a note's first line, and the rest of it.
 fn item(line: &str) -> Option<(&str, &str)> {
     let (key, text) = line.trim_start().strip_prefix("[#")?.split_once(']')?;
-    let is_key = key.len() == KEY && key.bytes().all(|sign| sign.is_ascii_digit() || (b'a'..=b'f').contains(&sign));
-    is_key.then_some((key, text))
+    is_key(key).then_some((key, text))
+}
+
+/// Whether a text is a key of ours.
+pub(super) fn is_key(key: &str) -> bool {
+    key.len() == KEY && key.bytes().all(|sign| sign.is_ascii_digit() || (b'a'..=b'f').contains(&sign))
 }
 
 /// Whether a line of a note would be read as something else; also one that only its escape keeps from that.

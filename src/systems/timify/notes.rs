@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 use super::Timify;
 use super::customers::{self, Card};
-use super::notebook::{KEY, Notebook};
+use super::notebook::{KEY, Notebook, is_key};
 use super::terms::NO_NOTES_FIELD;
 use super::within::{apart, within};
 use crate::model::{Action, Class, ExternalId, Field, Kind, Observation, Place, Shape, Step, System, Value};
@@ -21,6 +21,8 @@ const OWN: &str = "own";
 
 const ITS_AUTHOR: &str = "it was typed into the customer's notes in TIMIFY, and is only changed there";
 const ELSEWHERE: &str = "the note is not one of a TIMIFY customer's notes text: it was kept somewhere else before";
+const UNTOLD: &str =
+    "the customer's record in TIMIFY shows no notes text, so what is missing in it is not taken for deleted";
 const CUT: &str = "Lockstep's part of the customer's notes in TIMIFY has no end line: it may have been cut, so what is missing \
                    there is not taken for deleted; put the last line back";
 
@@ -30,11 +32,18 @@ fn key_of(step: &Step, text: &str) -> String {
     whole.chars().skip(whole.len().saturating_sub(KEY)).collect()
 }
 
+/// The customer and the key of a note within it. `None`: by its form, the id is another home's, which may use the same sign.
+fn placed(id: &ExternalId) -> Option<(ExternalId, &str)> {
+    apart(id).filter(|(_, key)| *key == OWN || is_key(key))
+}
+
 /// A customer's record with its notes.
 struct Open {
     customer: ExternalId,
     record: Json,
     book: Notebook,
+    /// Whether the record shows the notes text: if not, what is missing in it is not gone.
+    is_told: bool,
     status: u16,
 }
 
@@ -42,7 +51,7 @@ impl Timify {
     /// All that stands within a customer, as claims; `None`: it does not tell.
     pub(super) fn notes_within(&self, customer: &ExternalId, record: &Json) -> Option<Vec<Observation>> {
         let card = self.card();
-        let text = card.notes(record).filter(|_| self.home(Kind::Note).holds() && customers::is_told(record))?;
+        let text = card.notes(record).filter(|_| self.home(Kind::Note).holds())?;
         let book = Notebook::parse(text);
         if !book.is_whole() {
             return None;
@@ -60,7 +69,8 @@ impl Timify {
         Observation { parent: Some(customer.clone()), ..self.dated(note, record) }
     }
 
-    /// Opens the notes of a customer.
+    /// Opens the notes of a customer. One who never had any may list other values only: notes can be put there, and nothing is
+    /// said of those that were.
     async fn open(&self, customer: &ExternalId) -> Result<Open, SystemError> {
         self.prepare().await?;
         if let Home::Kept(reason) = self.home(Kind::Note) {
@@ -68,23 +78,28 @@ impl Timify {
         }
         let (status, json) = self.get(&self.path(Kind::Contact, customer)?).await?;
         let record = &json["data"];
-        let text = self.card().notes(record).filter(|_| customers::is_told(record)).map(str::to_owned);
-        let text = text.ok_or_else(|| self.garbled(status, "a customer without its fields"))?;
-        Ok(Open { customer: customer.clone(), record: record.clone(), book: Notebook::parse(&text), status })
+        let card = self.card();
+        let text = card.notes(record);
+        if text.is_none() && !card.lists_no_notes(record) {
+            return Err(self.garbled(status, "a customer without its fields"));
+        }
+        let book = Notebook::parse(text.unwrap_or_default());
+        Ok(Open { customer: customer.clone(), record: record.clone(), book, is_told: text.is_some(), status })
     }
 
-    /// What is missing in a text that may have been cut is not gone.
-    fn missing(&self, open: &Open) -> SystemError {
+    /// What is missing in a text that was not shown, or that may have been cut, is not gone. A person's own text is above the
+    /// block, cut or not.
+    fn missing(&self, open: &Open, key: &str) -> SystemError {
         let status = open.status;
-        if open.book.is_whole() {
-            SystemError::Gone { system: System::Timify, status }
-        } else {
-            self.garbled(status, CUT)
+        match (open.is_told, open.book.is_whole() || key == OWN) {
+            (false, _) => self.garbled(status, UNTOLD),
+            (true, false) => self.garbled(status, CUT),
+            (true, true) => SystemError::Gone { system: System::Timify, status },
         }
     }
 
     pub(super) async fn read_note(&self, place: &Place) -> Result<Reading, SystemError> {
-        let (customer, key) = apart(&place.id).ok_or_else(|| self.refused(ELSEWHERE))?;
+        let (customer, key) = placed(&place.id).ok_or_else(|| self.refused(ELSEWHERE))?;
         let gone = |status| Ok(Reading::new(wire::gone(place), status));
         let open = match self.open(&customer).await {
             Ok(open) => open,
@@ -100,9 +115,7 @@ impl Timify {
                 let note = self.note(&customer, &open.record, key, text, Class::Current);
                 Ok(Reading::new(note, open.status))
             }
-            // A person's own text is above the block, cut or not.
-            None if key == OWN => gone(open.status),
-            None => match self.missing(&open) {
+            None => match self.missing(&open, key) {
                 SystemError::Gone { status, .. } => gone(status),
                 error => Err(error),
             },
@@ -132,7 +145,7 @@ impl Timify {
             (None, Some(customer)) => (customer.clone(), key_of(step, text)),
             (None, None) => return Err(self.refused("a note in TIMIFY stands in its customer, and none is named")),
             (Some(id), _) => {
-                let (customer, key) = apart(id).ok_or_else(|| self.refused(ELSEWHERE))?;
+                let (customer, key) = placed(id).ok_or_else(|| self.refused(ELSEWHERE))?;
                 (customer, key.to_owned())
             }
         };
@@ -142,7 +155,7 @@ impl Timify {
         let _turn = self.turns.take(&customer).await;
         let mut open = self.open(&customer).await?;
         if step.action != Action::Create && open.book.get(&key).is_none() {
-            return Err(self.missing(&open));
+            return Err(self.missing(&open, &key));
         }
         let before = open.book.clone();
         match step.action {

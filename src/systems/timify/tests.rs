@@ -110,13 +110,28 @@ fn fields_without_a_key_are_known_by_their_definition_and_plain_keys_are_taken_t
     let record = json!({ "lastName": "Yamada", "fields": [{ "id": "65c000000000000000000098", "value": " Hanako " }] });
     let company = Company::default();
     let read = Card::new(&company, Some(definitions)).fields(&record);
-    let expected: Fields = [
-        (Field::FIRST_NAME, Value::text("Hanako")),
-        (Field::LAST_NAME, Value::text("Yamada")),
-        (Field::EMAIL, Value::Blank),
-    ]
-    .into();
+    let expected: Fields =
+        [(Field::FIRST_NAME, Value::text("Hanako")), (Field::LAST_NAME, Value::text("Yamada"))].into();
     assert_eq!(read, expected);
+}
+
+#[rstest]
+#[case::no_values(json!({ "fields": [] }), &[])]
+#[case::no_values_in_either_list(json!({ "fields": [], "customfields": [] }), &[])]
+#[case::only_plain_keys(json!({ "firstName": "Hanako", "lastName": "", "email": null }), &[(Field::FIRST_NAME, "Hanako")])]
+#[case::a_list_of_some(json!({ "fields": [{ "defaultId": "email", "value": "a@b.c" }] }), &[(Field::EMAIL, "a@b.c")])]
+#[case::values_left_out(json!({ "fields": [{ "defaultId": "email" }, { "defaultId": "firstName", "value": "Hanako" }] }), &[(Field::FIRST_NAME, "Hanako")])]
+#[case::the_other_list(json!({ "fields": [], "customfields": [{ "defaultId": "email", "value": "a@b.c" }] }), &[(Field::EMAIL, "a@b.c")])]
+#[case::emptied(json!({ "fields": [{ "defaultId": "email", "value": "" }, { "defaultId": "mobilePhone", "value": null }] }), &[(Field::EMAIL, ""), (Field::PHONE, "")])]
+#[case::another_form(json!({ "fields": [{ "defaultId": "email", "value": { "is": "a@b.c" } }, { "defaultId": "mobilePhone", "value": "{\"country\":\"DE\"}" }] }), &[])]
+#[tokio::test]
+async fn a_value_that_a_record_does_not_show_is_not_cleared(#[case] record: Json, #[case] expected: &[(Field, &str)]) {
+    let mut record = record;
+    record["id"] = json!("c1");
+    let (timify, _) = timify([told(200, definitions()), told(200, json!({ "data": record }))]);
+    let reading = timify.read(&place(Kind::Contact, "c1")).await.unwrap();
+    let expected = expected.iter().map(|(field, value)| (field.clone(), Value::text(*value))).collect();
+    assert_eq!((reading.observation.shape, reading.within), (Shape::Partial(expected), None));
 }
 
 #[rstest]

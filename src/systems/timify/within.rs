@@ -6,7 +6,7 @@
 use serde_json::Value as Json;
 
 use super::{Timify, appointments};
-use crate::model::{Class, ExternalId, Fields, Kind, Observation, Place, Shape};
+use crate::model::{Class, ExternalId, Fields, Kind, Observation, Place};
 use crate::systems::{Reading, SystemError, wire};
 
 /// The id of an object within another one.
@@ -26,17 +26,17 @@ impl Timify {
         if kind == Kind::Contact {
             return self.notes_within(id, record);
         }
-        let later = appointments::later(record, &self.company.calendars);
+        let later = appointments::later(record, &self.company.calendars)?;
         let one = |(day, fields): (String, Fields)| self.occurrence(id, &day, fields, record, Class::Claim);
         Some(later.into_iter().map(one).collect())
     }
 
     fn occurrence(&self, first: &ExternalId, day: &str, fields: Fields, record: &Json, class: Class) -> Observation {
-        let one = Observation::new(Kind::Appointment, within(first, day), class, Shape::Full(fields));
+        let one = Observation::new(Kind::Appointment, within(first, day), class, appointments::shape(fields));
         Observation { parent: appointments::customer(record), ..self.dated(one, record) }
     }
 
-    /// Reads one occurrence of a series: it is gone if the series is, or has it no more.
+    /// Reads one occurrence of a series: it is gone if the series is, or has it no more. A record without its parts says neither.
     pub(super) async fn read_occurrence(
         &self,
         place: &Place,
@@ -52,8 +52,9 @@ impl Timify {
         if wire::id(wire::first(record, &["/id", "/_id"])).is_none() {
             return Err(self.garbled(status, "no record with an id"));
         }
-        let fields = appointments::later(record, &self.company.calendars).remove(day);
-        let seen = fields.map(|fields| self.occurrence(first, day, fields, record, Class::Current));
+        let later = appointments::later(record, &self.company.calendars);
+        let mut later = later.ok_or_else(|| self.garbled(status, "an appointment without its `bookings`"))?;
+        let seen = later.remove(day).map(|fields| self.occurrence(first, day, fields, record, Class::Current));
         Ok(Reading::new(seen.unwrap_or_else(|| wire::gone(place)), status))
     }
 }

@@ -14,6 +14,10 @@ use crate::systems::{Answer, Reading, SystemError, wire};
 /// Deletes appointments; the one deletion whose notices are documented.
 const BULK: &str = "/v1/appointments/delete/bulk";
 
+/// Why an appointment stays where the bulk call is missing.
+const MIGHT_TELL: &str = "TIMIFY has no call here that deletes without telling the customer: delete it there by hand, or set \
+                          timify = true in [workspaces.notify] to let it tell them";
+
 const SERIES: &str = "it is one of a series in TIMIFY, and a series is only changed as a whole: change it in TIMIFY, where \
                       people see all its days";
 
@@ -66,13 +70,18 @@ impl Timify {
             return Err(self.refused(SERIES));
         }
         let (_, json) = self.get(path).await?;
-        let several = !appointments::later(&json["data"], &self.company.calendars).is_empty();
-        if several { Err(self.refused(SERIES)) } else { Ok(()) }
+        let record = &json["data"];
+        let later = appointments::later(record, &self.company.calendars);
+        if later.map_or_else(|| appointments::recurs(record), |later| !later.is_empty()) {
+            Err(self.refused(SERIES))
+        } else {
+            Ok(())
+        }
     }
 
     /// Deletes one appointment by the bulk call, for which it is documented how to notify nobody. Where an app or a host has no
-    /// such call, by the plain one, with the same words in query and body: the vendor says nothing of either, and a body of a
-    /// DELETE may be dropped on the way.
+    /// such call, by the plain one, of which the vendor does not say whether it takes those words: so only where customers may be
+    /// told anyway. The words stand in query and body, as a body of a DELETE may be dropped on the way.
     async fn delete_appointment(&self, id: &ExternalId, path: &str) -> Result<(u16, Json), SystemError> {
         let mut body = json!({ "ids": [id.as_str()] });
         let notices = appointments::notices(&self.company);
@@ -82,6 +91,9 @@ impl Timify {
         match self.ask(Method::POST, BULK, Some(body.clone()), true).await {
             Err(SystemError::Gone { .. } | SystemError::Refused { status: 405, .. }) => {}
             answer => return answer,
+        }
+        if !self.company.notify {
+            return Err(self.refused(MIGHT_TELL));
         }
         let words = notices.map(|(key, notify)| (key, if notify { "true" } else { "false" }));
         body["ids"].take();

@@ -130,7 +130,8 @@ async fn an_existing_appointment_is_found_by_start_and_customer() {
                 "resources": [{ "id": "65a0000000000000000000d1" }] })
     };
     let (start, later) = ("2026-04-04T07:05:00Z", "2026-04-04T08:05:00Z");
-    let list = json!({ "data": [record("a1", "c2", start), record("a2", "c1", later), record("a3", "c1", start)] });
+    let records = [record("a1", "c2", start), record("a2", "c1", later), record("a3", "c1", start)];
+    let list = json!({ "data": records, "total": 3 });
     let (timify, script) = timify([told(200, list)]);
     let wanted = Wanted { kind: Kind::Appointment, parent: Some(ExternalId::new("c1")), fields: booking(), key: None };
     let found: Vec<_> = timify.find(&wanted).await.unwrap().into_iter().map(|one| one.observation.id.0).collect();
@@ -183,13 +184,22 @@ async fn notices_default_to_true_at_the_vendor_so_every_write_says_what_is_wante
 #[case::no_such_path(404)]
 #[case::no_such_method(405)]
 #[tokio::test]
-async fn where_there_is_no_bulk_call_a_deletion_is_as_silent(#[case] status: u16) {
-    let answers = [body(APPOINTMENT), told(status, json!({ "status": 0 })), told(200, json!({ "status": 1 }))];
-    let (timify, script) = timify(answers);
-    timify.apply(&step(Action::Delete, Kind::Appointment, Some("a1"), Fields::new())).await.unwrap();
+async fn where_there_is_no_bulk_call_a_deletion_is_sent_only_if_customers_may_be_told(#[case] status: u16) {
+    let answers = || [body(APPOINTMENT), told(status, json!({ "status": 0 })), told(200, json!({ "status": 1 }))];
+    let delete = step(Action::Delete, Kind::Appointment, Some("a1"), Fields::new());
+    let (silent, script) = timify(answers());
+    let refused = silent.apply(&delete).await.unwrap_err();
+    assert!(
+        matches!(&refused, SystemError::Refused { status: 0, reason, .. } if reason.contains("[workspaces.notify]")),
+        "{refused}"
+    );
+    assert_eq!(script.asked().len(), 2);
+    let (caller, script) = caller(System::Timify, answers());
+    let telling = Timify::new(caller, Company { notify: true, ..company(false) });
+    telling.apply(&delete).await.unwrap();
     let (line, sent) = script.asked().pop().unwrap();
-    assert_eq!(line, "DELETE /v1/appointments/a1?has_notify_customers=false&has_notify_resources=false");
-    assert_eq!(NOTICES.map(|key| sent[key].as_bool()), [Some(false); 2]);
+    assert_eq!(line, "DELETE /v1/appointments/a1?has_notify_customers=true&has_notify_resources=true");
+    assert_eq!(NOTICES.map(|key| sent[key].as_bool()), [Some(true); 2]);
 }
 
 #[rstest]
@@ -258,7 +268,7 @@ fn parts_of_one_day_are_one_occurrence_whichever_comes_first() {
     ];
     let record = json!({ "startDate": "2026-04-07T14:00:00Z", "bookings": parts });
     assert_eq!(appointments::fields(&record, &[])[&Field::END], instant("2026-04-07T16:00:00Z"));
-    let later = appointments::later(&record, &[]);
+    let later = appointments::later(&record, &[]).unwrap();
     assert_eq!(later.keys().collect::<Vec<_>>(), [second]);
     let held = &later[second];
     assert_eq!(
@@ -292,6 +302,64 @@ async fn a_series_is_only_changed_in_timify(#[case] action: Action, #[case] id: 
     let refused = timify.apply(&step(action, Kind::Appointment, Some(id), booking())).await.unwrap_err();
     assert!(matches!(&refused, SystemError::Refused { reason, .. } if reason.contains("series")), "{refused}");
     assert_eq!(script.asked().len(), calls, "at most it is looked at");
+}
+
+fn edited(edit: impl FnOnce(&mut Json)) -> Told {
+    let mut series: Json = serde_json::from_str(SERIES).unwrap();
+    edit(&mut series["data"]);
+    told(200, series)
+}
+
+#[rstest]
+#[case::missing(|record: &mut Json| drop(record.as_object_mut().unwrap().remove("bookings")))]
+#[case::none(|record: &mut Json| record["bookings"] = json!([]))]
+#[case::null(|record: &mut Json| record["bookings"] = json!(null))]
+#[case::only_ids(|record: &mut Json| record["bookings"] = json!(["fd98", "fd99"]))]
+#[case::one_without_its_times(|record: &mut Json| record["bookings"][3] = json!({ "id": "fd98", "recurringDay": "2026-04-28" }))]
+#[case::neither_rule_nor_parts(|record: &mut Json| (record["recurring"], record["bookings"]) = (json!(null), json!([])))]
+#[tokio::test]
+async fn a_series_that_does_not_show_its_parts_cancels_none(#[case] edit: fn(&mut Json)) {
+    let (timify, script) = timify([edited(edit), edited(edit), edited(|_| ())]);
+    let reading = timify.read(&place(Kind::Appointment, "a2")).await.unwrap();
+    assert_eq!(reading.within, None);
+    let held = reading.observation.fields().unwrap();
+    let ends = ["2026-04-07T14:00:00Z", "2026-04-07T16:30:00Z"].map(instant);
+    assert_eq!([&held[&Field::START], &held[&Field::END]], [&ends[0], &ends[1]]);
+    let occurrence = place(Kind::Appointment, "a2#2026-04-14");
+    assert!(matches!(timify.read(&occurrence).await, Err(SystemError::Garbled { .. })));
+    assert!(timify.read(&occurrence).await.unwrap().observation.fields().is_some());
+    assert_eq!(script.asked().len(), 3);
+}
+
+#[tokio::test]
+async fn a_series_without_its_parts_is_still_a_series_to_a_write() {
+    let (timify, script) = timify([edited(|record| record["bookings"] = json!([]))]);
+    let refused = timify.apply(&step(Action::Delete, Kind::Appointment, Some("a2"), Fields::new())).await.unwrap_err();
+    assert!(matches!(&refused, SystemError::Refused { reason, .. } if reason.contains("series")), "{refused}");
+    assert_eq!(script.asked().len(), 1);
+}
+
+#[rstest]
+#[case::of_the_parts_that_begin_then("2026-04-21T14:00:00Z", "2026-04-21")]
+#[case::of_the_earliest_where_none_does("2026-04-08T09:00:00Z", "2026-04-07")]
+#[tokio::test]
+async fn a_series_stands_for_one_of_its_occurrences_with_both_instants(#[case] start: &str, #[case] day: &str) {
+    let (timify, _) = timify([edited(|record| record["startDate"] = json!(start))]);
+    let reading = timify.read(&place(Kind::Appointment, "a2")).await.unwrap();
+    let held = reading.observation.fields().unwrap();
+    let instants = ["14:00", "16:30"].map(|time| instant(&format!("{day}T{time}:00Z")));
+    assert_eq!([&held[&Field::START], &held[&Field::END]], [&instants[0], &instants[1]]);
+    let within = reading.within.unwrap();
+    assert_eq!(within.len(), 5);
+    assert!(within.iter().all(|one| !one.id.as_str().ends_with(day)));
+}
+
+#[tokio::test]
+async fn what_an_appointments_record_does_not_show_is_not_cleared() {
+    let (timify, _) = timify([told(200, json!({ "data": { "id": "a1", "startDate": "2026-04-04T07:05:00Z" } }))]);
+    let reading = timify.read(&place(Kind::Appointment, "a1")).await.unwrap();
+    let start: Fields = [(Field::START, instant("2026-04-04T07:05:00Z"))].into();
+    assert_eq!((reading.observation.shape, reading.within), (Shape::Partial(start), None));
 }
 
 #[tokio::test]

@@ -117,10 +117,18 @@ async fn an_answer_with_status_0_is_a_refusal_whatever_its_http_status() {
 }
 
 #[tokio::test]
+async fn a_refusal_with_status_0_is_kept_as_one_short_line() {
+    let said = format!("see\nhttps://x.test/cancel/abc {}", "ä".repeat(999));
+    let (timify, _) = timify([told(200, json!({ "status": 0, "message": said }))]);
+    let Err(SystemError::Refused { reason, .. }) = timify.read(&place(Kind::Appointment, "a1")).await else { panic!() };
+    assert!(reason.starts_with("see https://x.test/… ää") && reason.chars().count() <= 301, "{reason}");
+}
+
+#[tokio::test]
 async fn mapped_fields_are_read_and_written_by_their_ids() {
     let own = [json!({ "id": "f1", "label": "Loyalty" }), json!({ "id": "f2", "type": "PHONE", "label": "Office" })];
     let values = json!([{ "id": "f1", "value": "gold" }, { "id": "f2", "value": "{\"phone\":\"+491510000001\"}" },
-                        { "id": "f9", "value": "not mapped" }]);
+                        { "id": "f3", "value": "" }, { "id": "f9", "value": "not mapped" }]);
     let record = json!({ "data": { "id": "c1", "fields": values } });
     let names = [("loyalty", "f1"), ("status", "f3"), ("office", "f2")];
     let all = || with(&[own[0].clone(), own[1].clone(), json!({ "id": "f3", "label": "State" })]);

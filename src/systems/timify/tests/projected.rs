@@ -1,7 +1,7 @@
 //! What TIMIFY has no objects for: notes within the customer's one notes text, tags in a custom field.
 
 use super::*;
-use crate::model::Projection;
+use crate::model::{Place, Projection};
 
 const NOTES: &str = "65c00000000000000000009a";
 const A: &str = "00000000aa";
@@ -89,6 +89,7 @@ async fn a_page_of_customers_lists_their_notes_too_and_notes_have_no_list() {
     let (timify, script) = known([customer("x").map(|answer| {
         let mut json: Json = serde_json::from_slice(answer.body()).unwrap();
         json["data"] = json!([json["data"]]);
+        json["total"] = json!(1);
         answer.map(|_| json.to_string().into())
     })]);
     let page = timify.changed(Kind::Contact, None, None).await.unwrap();
@@ -132,6 +133,55 @@ async fn what_is_missing_in_a_text_that_was_cut_is_not_gone() {
     assert_eq!(script.asked().len(), 5, "nothing was written");
 }
 
+/// A customer whose record shows no notes text.
+fn silent(fields: &Json) -> Told {
+    told(200, json!({ "data": { "id": "c1", "firstName": "Hanako", "fields": fields }, "status": 1 }))
+}
+
+fn only_email() -> Json {
+    json!([{ "defaultId": "email", "value": "a@b.c" }])
+}
+
+#[rstest]
+#[case::no_values(json!([]))]
+#[case::only_plain_keys(json!(null))]
+#[case::others(only_email())]
+#[case::another_form(json!([{ "id": NOTES, "value": { "text": "mine" } }]))]
+#[tokio::test]
+async fn notes_that_a_record_does_not_show_are_not_gone(#[case] fields: Json) {
+    let (timify, script) = known((0..5).map(|_| silent(&fields)));
+    assert_eq!(timify.read(&place(Kind::Contact, "c1")).await.unwrap().within, None);
+    for id in ["c1#own", "c1#00000000aa"] {
+        assert!(matches!(timify.read(&place(Kind::Note, id)).await, Err(SystemError::Garbled { .. })), "{id}");
+    }
+    for action in [Action::Update, Action::Delete] {
+        let lost = timify.apply(&note(action, Some("c1#00000000aa"), "x")).await.unwrap_err();
+        assert!(matches!(lost, SystemError::Garbled { .. }), "{lost}");
+    }
+    assert_eq!(script.asked().len(), 6, "nothing was written");
+}
+
+#[rstest]
+#[case::no_values(json!([]))]
+#[case::others(only_email())]
+#[case::another_form(json!([{ "id": "f9", "value": [{ "name": "vip" }] }]))]
+#[tokio::test]
+async fn tags_that_a_record_does_not_show_are_not_removed(#[case] fields: Json) {
+    let (timify, _) = projecting(tagged(false), [with_tags(), silent(&fields)]);
+    assert!(!timify.read(&place(Kind::Contact, "c1")).await.unwrap().observation.all_tags);
+}
+
+#[tokio::test]
+async fn the_first_note_is_written_to_a_customer_who_lists_no_notes_yet() {
+    let (timify, script) = known([silent(&only_email()), silent(&only_email()), done(), silent(&json!([]))]);
+    let make = note(Action::Create, None, "Called");
+    let wanted = Wanted { kind: Kind::Note, parent: make.parent.clone(), fields: text("Called"), key: make.key };
+    assert!(timify.find(&wanted).await.unwrap().is_empty());
+    timify.apply(&make).await.unwrap();
+    assert_eq!(written(&script).0, block("[#00000000aa] Called"));
+    assert!(matches!(timify.apply(&make).await, Err(SystemError::Garbled { .. })), "a record without any values");
+}
+
 #[tokio::test]
 async fn a_note_is_made_below_the_persons_own_text_and_making_it_twice_is_harmless() {
     let expected = format!("mine\r\n\n\n{}", block("[#00000000aa] Called"));
@@ -168,11 +218,20 @@ async fn a_note_that_is_not_there_any_more_is_gone(#[case] action: Action) {
 #[rstest]
 #[case::own("c1#own", "typed into the customer's notes in TIMIFY")]
 #[case::another_homes("n1", "kept somewhere else before")]
+#[case::another_homes_with_the_same_sign("c1#7", "kept somewhere else before")]
 #[tokio::test]
 async fn a_write_to_what_is_not_ours_is_refused_with_a_reason(#[case] id: &str, #[case] said: &str) {
     let (timify, script) = known([]);
     let refused = timify.apply(&note(Action::Update, Some(id), "x")).await.unwrap_err();
     assert!(matches!(&refused, SystemError::Refused { reason, .. } if reason.contains(said)), "{refused}");
+    assert!(script.asked().is_empty());
+}
+
+#[tokio::test]
+async fn an_id_of_another_home_is_not_looked_for_here() {
+    let (timify, script) = known([]);
+    let place = Place { parent: Some(ExternalId::new("c1")), ..place(Kind::Note, "n#7") };
+    assert!(matches!(timify.read(&place).await, Err(SystemError::Refused { status: 0, .. })));
     assert!(script.asked().is_empty());
 }
 
