@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::Timify;
 use crate::clock::Millis;
-use crate::model::{Class, Field, Fields, Kind, Observation, Value};
+use crate::model::{Class, Field, Fields, Kind, Link, Observation, Value};
 use crate::systems::call::encode;
-use crate::systems::{Page, Reading, SystemError, Wanted, wire};
+use crate::systems::{Page, Reading, Shown, SystemError, Wanted, wire};
 
 /// Records asked for on one page.
 const LIMIT: usize = 100;
@@ -117,6 +117,15 @@ impl Timify {
             held && one.parent == wanted.parent
         })
         .await
+    }
+
+    /// What the lists show of everything; notes stand within their customers.
+    pub(super) fn in_lists(&self, link: &Link) -> Shown {
+        if link.kind == Kind::Appointment {
+            Shown::around(self.caller.offset().now(), link, DAY * DAYS_BACK, DAY * DAYS_AHEAD)
+        } else {
+            Shown::Always
+        }
     }
 
     /// One page of the customers; a mark is its number.
