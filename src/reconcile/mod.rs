@@ -19,7 +19,7 @@ use crate::ids::Ids;
 use crate::model::{Class, ExternalId, Field, Home, Kind, Link, NewChange, Observation, Shape, System};
 use crate::resolve::claim;
 use crate::store::{ChangeLog, Entities, StoreError, Workspaces};
-use crate::systems::{Decision, Site, SystemError, Target, trail};
+use crate::systems::{Decision, Shown, Site, SystemError, Target, trail};
 
 pub use invitations::Follower;
 use marks::Marks;
@@ -198,7 +198,7 @@ impl Reconciler {
             let within =
                 Kind::ALL.iter().filter(|other| kind == Kind::Contact && target.home(**other) == Home::Projected);
             for kind in std::iter::once(&kind).chain(within) {
-                listing.missing += self.doubt_missing(workspace, system, *kind, scope, &seen_ids, report).await?;
+                listing.missing += self.doubt_missing(workspace, target, *kind, scope, &seen_ids, report).await?;
             }
         }
         if listing.is_whole() && !scope.dry_run {
@@ -231,28 +231,35 @@ impl Reconciler {
         }
     }
 
-    /// Linked objects that a whole listing left out may be deleted: a claim each, so that they are read.
+    /// Linked objects that a whole listing left out may be deleted: a claim each, so that they are read. So are those of which
+    /// there is no list.
     async fn doubt_missing(
         &self,
         workspace: &str,
-        system: System,
+        target: &dyn Target,
         kind: Kind,
         scope: Scope,
         listed: &BTreeSet<(Kind, ExternalId)>,
         report: &mut Report,
     ) -> Result<usize, StoreError> {
+        let system = target.system();
         let links = self.entities.live_links(workspace, system, kind).await?;
-        let missing: Vec<Observation> = links
-            .iter()
-            .filter(|link| !listed.contains(&(kind, link.id.clone())))
-            .map(|link| Observation::new(kind, link.id.clone(), Class::Claim, Shape::Gone))
-            .collect();
-        for seen in &missing {
-            note(report, system, seen, "missing", None);
+        let (mut changes, mut missing) = (Vec::new(), 0);
+        for link in links.iter().filter(|link| !listed.contains(&(kind, link.id.clone()))) {
+            let shape = match target.shows(link) {
+                Shown::Always => Shape::Gone,
+                Shown::Never => Shape::Hint,
+                Shown::Outside => continue,
+            };
+            let seen = Observation::new(kind, link.id.clone(), Class::Claim, shape);
+            if seen.shape == Shape::Gone {
+                missing += 1;
+                note(report, system, &seen, "missing", None);
+            }
+            changes.push(self.row(workspace, system, &seen));
         }
-        let changes: Vec<NewChange> = missing.iter().map(|seen| self.row(workspace, system, seen)).collect();
         self.feed(scope, &changes).await?;
-        Ok(missing.len())
+        Ok(missing)
     }
 
     async fn feed(&self, scope: Scope, changes: &[NewChange]) -> Result<(), StoreError> {

@@ -30,7 +30,8 @@ use uuid::Uuid;
 
 use crate::clock::Millis;
 use crate::model::{
-    Action, ExternalId, Fields, InvitationState, Kind, Observation, Place, Standing, Step, System, Workspace,
+    Action, ExternalId, Field, Fields, InvitationState, Kind, Link, Observation, Place, Standing, Step, System,
+    Workspace,
 };
 pub use crate::model::{Expressed, Home, Terms, Unreadable};
 use crate::secret::Secret;
@@ -153,6 +154,28 @@ impl Page {
     }
 }
 
+/// Whether a listing of everything shows an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// It does: one that is left out may be deleted.
+    Always,
+    /// There is no list of its kind: it has to be read.
+    Never,
+    /// Not as it stands (too long ago, cancelled): that it is left out says nothing.
+    Outside,
+}
+
+impl Shown {
+    /// An appointment, of which those from so long before `now` to so long after are listed. On the edges nothing is said: they
+    /// move on while the pages are listed, and vendors count in days of their own.
+    pub fn around(now: Millis, link: &Link, back: Duration, ahead: Duration) -> Self {
+        const EDGE: Duration = Duration::from_hours(48);
+        let start = link.known(&Field::START).value.as_instant();
+        let inside = |start: Millis| now - back + EDGE <= start && start + EDGE <= now + ahead;
+        if start.is_none_or(inside) { Self::Always } else { Self::Outside }
+    }
+}
+
 /// Calls a system for one workspace. Each method is one HTTP call where the vendor allows it.
 #[async_trait]
 pub trait Target: Terms {
@@ -167,6 +190,8 @@ pub trait Target: Terms {
     fn granted(&self, kind: Kind, action: Action) -> Result<(), SystemError>;
     /// Lists what changed since an instant (our clock; `None`: everything), a page at a time.
     async fn changed(&self, kind: Kind, since: Option<Millis>, page: Option<&str>) -> Result<Page, SystemError>;
+    /// Whether listing everything shows an object, as far as is known of it. Asks nobody.
+    fn shows(&self, link: &Link) -> Shown;
     /// Lists the objects of a kind that are edited without a webhook (GHL's open tasks), a page at a time. Of a kind whose
     /// edits are all told, none.
     async fn untold(&self, kind: Kind, page: Option<&str>) -> Result<Page, SystemError>;
@@ -414,5 +439,33 @@ impl Site {
     /// The terms of one of its systems.
     pub fn terms(&self, system: System) -> Option<&dyn Terms> {
         self.targets.get(&system).map(|target| target.as_ref() as &dyn Terms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{EntityId, Stamp, Value};
+    use rstest::rstest;
+
+    const DAY: i64 = 86_400_000;
+
+    #[rstest]
+    #[case::now(Some(0), Shown::Always)]
+    #[case::soon(Some(360), Shown::Always)]
+    #[case::too_far(Some(365), Shown::Outside)]
+    #[case::lately(Some(-28), Shown::Always)]
+    #[case::long_ago(Some(-30), Shown::Outside)]
+    #[case::nobody_knows_when(None, Shown::Always)]
+    fn an_appointment_outside_of_what_is_listed_is_not_missing(#[case] day: Option<i64>, #[case] expected: Shown) {
+        let now = Millis(1_000 * DAY);
+        let entity = EntityId(uuid::Uuid::nil());
+        let mut link = Link::new("w", entity, System::Ghl, Kind::Appointment, ExternalId::new("a"));
+        if let Some(day) = day {
+            let start = Value::Instant(Millis(now.0 + day * DAY));
+            link.snapshot.entry(Field::START).or_default().move_to(start, Stamp::NEVER);
+        }
+        let days = |days: u64| Duration::from_hours(24 * days);
+        assert_eq!(Shown::around(now, &link, days(31), days(366)), expected);
     }
 }

@@ -16,10 +16,13 @@ use super::{door, map};
 use crate::clock::Millis;
 use crate::ids::Ids;
 use crate::model::{
-    Action, Change, Class, Entity, ExternalId, Field, Fields, Kind, Observation, Place, Shape, Step, System, Value,
+    Action, Change, Class, Entity, ExternalId, Field, Fields, Kind, Link, Observation, Place, Shape, Step, System,
+    Value,
 };
 use crate::systems::call::{Caller, Reply, encode, short_line};
-use crate::systems::{Answer, Expressed, Home, Page, Reading, SystemError, Target, Terms, Unreadable, Wanted, wire};
+use crate::systems::{
+    Answer, Expressed, Home, Page, Reading, Shown, SystemError, Target, Terms, Unreadable, Wanted, wire,
+};
 
 /// Objects asked for on one page.
 const PAGE: &str = "100";
@@ -297,6 +300,10 @@ impl Target for ExtensionClient {
             return Err(self.garbled(status, "`nextCursor` is the cursor that was asked with: the list does not end"));
         }
         Ok(Page { observations, next })
+    }
+
+    fn shows(&self, _link: &Link) -> Shown {
+        Shown::Always
     }
 
     async fn untold(&self, _kind: Kind, _page: Option<&str>) -> Result<Page, SystemError> {

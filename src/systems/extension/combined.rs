@@ -13,12 +13,12 @@ use serde_json::Value as Json;
 use super::ExtensionClient;
 use crate::clock::Millis;
 use crate::model::{
-    Action, Change, Class, Entity, ExternalId, Field, Fields, Kind, Observation, Place, Shape, Step, System, Value,
-    Workspace,
+    Action, Change, Class, Entity, ExternalId, Field, Fields, Kind, Link, Observation, Place, Shape, Step, System,
+    Value, Workspace,
 };
 use crate::systems::{
-    Answer, Expressed, Home, Inquiry, Inspected, NotAsked, Page, Reading, SystemError, Target, Terms, Unreadable,
-    Wanted, wire,
+    Answer, Expressed, Home, Inquiry, Inspected, NotAsked, Page, Reading, Shown, SystemError, Target, Terms,
+    Unreadable, Wanted, wire,
 };
 
 /// Why an object is not read that the vendor's connector held before.
@@ -247,6 +247,10 @@ impl<N: Target> Target for Combined<N> {
         let here = |one: &Observation| one.kind == kind || self.beside(one.kind).is_none();
         let observations = observations.into_iter().filter(here).map(|one| self.own(listed(one, kind))).collect();
         Ok(Page { observations, next: next.or_else(|| Some(TAGS.to_owned())) })
+    }
+
+    fn shows(&self, link: &Link) -> Shown {
+        self.owner(link.kind).shows(link)
     }
 
     async fn untold(&self, kind: Kind, page: Option<&str>) -> Result<Page, SystemError> {

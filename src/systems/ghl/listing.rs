@@ -21,8 +21,8 @@ use super::operations::CONTACTS_SEARCH;
 use super::target::TASKS_PER_PAGE;
 use super::{Ghl, wire};
 use crate::clock::Millis;
-use crate::model::{Class, Kind, Observation, Shape, System};
-use crate::systems::{Page, SystemError};
+use crate::model::{Class, Field, Kind, Link, Observation, Shape, System};
+use crate::systems::{Page, Shown, SystemError};
 
 const CONTACTS_PER_PAGE: usize = 100;
 const LOOK_BACK: Duration = Duration::from_hours(30 * 24);
@@ -41,6 +41,18 @@ impl Ghl {
             Kind::Task => self.tasks(None, page).await,
             Kind::Note => Ok(Page { observations: Vec::new(), next: None }),
             Kind::Appointment => self.changed_appointments(since, page).await,
+        }
+    }
+
+    /// What [`Self::list_changed`] shows of everything.
+    pub(super) fn in_lists(&self, link: &Link) -> Shown {
+        let calendar = &link.known(&Field::CALENDAR).value;
+        let is_mapped = |name: &str| self.mapping.mapped_calendars().any(|(row, _)| row == name);
+        match link.kind {
+            Kind::Contact | Kind::Task => Shown::Always,
+            Kind::Note => Shown::Never,
+            Kind::Appointment if !calendar.as_text().is_none_or(is_mapped) => Shown::Outside,
+            Kind::Appointment => Shown::around(self.api.caller.offset().now(), link, LOOK_BACK, LOOK_AHEAD),
         }
     }
 

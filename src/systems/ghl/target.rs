@@ -12,9 +12,11 @@ use super::api::{self, garbled, unasked, unclear};
 use super::operations::{self, Operation};
 use super::{Ghl, map, wire};
 use crate::clock::Millis;
-use crate::model::{Action, Class, ExternalId, Field, Fields, Kind, Observation, Place, Shape, Step, System, Value};
+use crate::model::{
+    Action, Class, ExternalId, Field, Fields, Kind, Link, Observation, Place, Shape, Step, System, Value,
+};
 use crate::systems::wire::{has_address, not_sent};
-use crate::systems::{Answer, Page, Reading, SystemError, Target, Wanted};
+use crate::systems::{Answer, Page, Reading, Shown, SystemError, Target, Wanted};
 
 /// How far round its start an existing appointment is looked for.
 const NEARBY: Duration = Duration::from_hours(1);
@@ -115,6 +117,10 @@ impl Target for Ghl {
 
     async fn changed(&self, kind: Kind, since: Option<Millis>, page: Option<&str>) -> Result<Page, SystemError> {
         self.list_changed(kind, since, page).await
+    }
+
+    fn shows(&self, link: &Link) -> Shown {
+        self.in_lists(link)
     }
 
     async fn untold(&self, kind: Kind, page: Option<&str>) -> Result<Page, SystemError> {

@@ -3,6 +3,8 @@
 //! In: places, steps, page marks. Out: readings, answers, pages. A wrong key is answered with a redirect to a login page, so a
 //! redirect or a page of HTML is a refusal of our credentials; to a write, a page is no clear answer.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use http::Method;
 use serde_json::Value as Json;
@@ -11,9 +13,9 @@ use super::Timerex;
 use super::bookings;
 use super::terms::{NO_BOOKING, NO_MOVE, TELLS_GUEST};
 use crate::clock::Millis;
-use crate::model::{Action, CANCELLED, ExternalId, Field, Kind, Observation, Place, Step, Value};
+use crate::model::{Action, CANCELLED, ExternalId, Field, Kind, Link, Observation, Place, Step, Value};
 use crate::systems::call::encode;
-use crate::systems::{Answer, Page, Reading, SystemError, Target, Terms, Wanted, wire};
+use crate::systems::{Answer, Page, Reading, Shown, SystemError, Target, Terms, Wanted, wire};
 
 const DAY_MS: i64 = 86_400_000;
 /// Bookings are listed by their start, from this many days before today to that many after.
@@ -166,6 +168,15 @@ impl Target for Timerex {
     /// The bookings around today; lists know no filter by the time of a change.
     async fn changed(&self, kind: Kind, _since: Option<Millis>, page: Option<&str>) -> Result<Page, SystemError> {
         self.listed(kind, DAYS_BACK, page).await
+    }
+
+    /// Whether lists have the cancelled ones is not documented; they do not change again.
+    fn shows(&self, link: &Link) -> Shown {
+        let days = |days: i64| Duration::from_hours(24 * days.unsigned_abs());
+        if link.known(&Field::STATUS).value == Value::text(CANCELLED) {
+            return Shown::Outside;
+        }
+        Shown::around(self.caller.offset().now(), link, days(DAYS_BACK), days(DAYS_AHEAD))
     }
 
     /// The bookings that are still to come: a webhook is repeated for less than a minute, and then never told again.

@@ -10,9 +10,9 @@ use serde_json::Value as Json;
 use super::within::apart;
 use super::{Timify, appointments, customers};
 use crate::clock::Millis;
-use crate::model::{Action, Class, ExternalId, Field, Kind, Observation, Place, Shape, Step, Value};
+use crate::model::{Action, Class, ExternalId, Field, Kind, Link, Observation, Place, Shape, Step, Value};
 use crate::systems::call::{encode, short_line};
-use crate::systems::{Answer, Page, Reading, SystemError, Target, Terms, Wanted, wire};
+use crate::systems::{Answer, Page, Reading, Shown, SystemError, Target, Terms, Wanted, wire};
 
 impl Timify {
     pub(super) async fn get(&self, path: &str) -> Result<(u16, Json), SystemError> {
@@ -148,6 +148,10 @@ impl Target for Timify {
             Kind::Appointment => self.appointment_page(page).await,
             Kind::Note | Kind::Task => Ok(Page::empty()),
         }
+    }
+
+    fn shows(&self, link: &Link) -> Shown {
+        self.in_lists(link)
     }
 
     async fn untold(&self, _kind: Kind, _page: Option<&str>) -> Result<Page, SystemError> {

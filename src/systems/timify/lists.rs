@@ -10,9 +10,9 @@ use serde_json::Value as Json;
 
 use super::Timify;
 use crate::clock::Millis;
-use crate::model::{Class, ExternalId, Field, Fields, Kind, Observation, Value};
+use crate::model::{Class, ExternalId, Field, Fields, Kind, Link, Observation, Value};
 use crate::systems::call::encode;
-use crate::systems::{Page, Reading, SystemError, Wanted, wire};
+use crate::systems::{Page, Reading, Shown, SystemError, Wanted, wire};
 
 /// Records asked for on one page; the vendor may give fewer.
 const LIMIT: u64 = 100;
@@ -162,6 +162,15 @@ impl Timify {
             held && one.parent == wanted.parent
         })
         .await
+    }
+
+    /// What the lists show of everything; notes stand within their customers.
+    pub(super) fn in_lists(&self, link: &Link) -> Shown {
+        if link.kind == Kind::Appointment {
+            Shown::around(self.caller.offset().now(), link, DAY * DAYS_BACK, DAY * DAYS_AHEAD)
+        } else {
+            Shown::Always
+        }
     }
 
     /// One page of the customers.

@@ -88,7 +88,7 @@ async fn the_contact_that_the_link_names_is_the_guest_whatever_was_typed() {
         answer(event, "guest_email", "private@example.test");
     });
     desk.tell_each(&[&body]).await;
-    assert_eq!(emails(&desk), [GUEST, "private@example.test"], "no third contact");
+    assert_eq!(emails(&desk), [GUEST, "work@example.test"], "no third contact, and each keeps its own e-mail");
     assert_eq!(desk.ghl("appointments")[0]["contactId"], json!(named));
 }
 

@@ -171,7 +171,7 @@ async fn tags_of_an_appointment_have_no_way_to_be_written_and_are_not_read() {
 fn an_end_that_only_a_series_part_has_is_read_for_each_part() {
     let json: Json = serde_json::from_str(SERIES).unwrap();
     assert!(json["data"].as_object().unwrap().keys().all(|key| !key.to_lowercase().contains("end")));
-    let later = appointments::later(&json["data"], &[]);
+    let later = appointments::later(&json["data"], &[]).unwrap();
     assert_eq!(later.len(), 5);
     for (day, fields) in later {
         assert_eq!(fields[&Field::END], instant(&format!("{day}T16:30:00Z")));
