@@ -25,7 +25,7 @@ impl ExternalId {
     }
 
     /// What stands between the id of an object and the key of one within it.
-    pub const WITHIN: char = '#';
+    const WITHIN: char = '#';
 
     /// The id of an object that stands within this one. It is a place: what stands there after the former is gone is
     /// another object.
@@ -33,9 +33,14 @@ impl ExternalId {
         Self(format!("{}{}{key}", self.0, Self::WITHIN))
     }
 
+    /// The object that this one stands within, if it does, and its key there.
+    pub fn apart(&self) -> Option<(Self, &str)> {
+        self.0.split_once(Self::WITHIN).map(|(outer, key)| (Self(outer.to_owned()), key))
+    }
+
     /// The object that this one stands within, if it does.
     pub fn within(&self) -> Option<Self> {
-        self.0.split_once(Self::WITHIN).map(|(outer, _)| Self(outer.to_owned()))
+        self.apart().map(|(outer, _)| outer)
     }
 }
 

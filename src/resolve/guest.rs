@@ -4,7 +4,8 @@
 //! A guest is the contact of the booking, if that is known; else the contact in GHL that the booking link named; else the one
 //! with the e-mail, or the phone; never "the latest". Several with the same one: a new contact that waits for a person. One who
 //! is known by booking or link and typed another e-mail or phone than the contact has does not change these: they may book
-//! with another address, or for somebody else; what was typed is kept as a conflict. What was typed is remembered in a retired link, so that typing it again is no edit; so is a comment, which becomes a note once.
+//! with another address, or for somebody else; what was typed is kept as a conflict. What was typed is remembered in a retired
+//! link, so that typing it again is no edit; so is a comment, which becomes a note once.
 
 use super::Case;
 use super::decide::{Frame, decide};

@@ -95,7 +95,7 @@ pub struct Reading {
     /// The object as it stands: [`Class::Current`](crate::model::Class::Current), shape `Full`, `Partial` or `Gone`.
     pub observation: Observation,
     /// All the objects that stand within this one (the notes in a TIMIFY customer, the occurrences of a series), as
-    /// claims: one that is known and not among them is gone. Their ids are this one's, [`Reading::WITHIN`] and a key.
+    /// claims: one that is known and not among them is gone. Their ids are made of this one's ([`ExternalId::inner`]).
     /// `None`: the answer does not tell.
     pub within: Option<Vec<Observation>>,
     /// It is gone because the object that it stands within is: that says nothing of it elsewhere.
@@ -105,9 +105,6 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// What stands between the id of an object and the key of one within it.
-    pub const WITHIN: char = ExternalId::WITHIN;
-
     /// A reading of an object that holds no others.
     pub fn new(observation: Observation, status: u16) -> Self {
         Self { observation, within: None, orphaned: false, status }

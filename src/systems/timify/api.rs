@@ -7,7 +7,6 @@ use async_trait::async_trait;
 use http::Method;
 use serde_json::Value as Json;
 
-use super::within::apart;
 use super::{Timify, appointments, customers};
 use crate::clock::Millis;
 use crate::model::{Action, Class, ExternalId, Field, Kind, Link, Observation, Place, Shape, Step, Value};
@@ -111,7 +110,7 @@ impl Timify {
 #[async_trait]
 impl Target for Timify {
     async fn read(&self, place: &Place) -> Result<Reading, SystemError> {
-        match (place.kind, apart(&place.id)) {
+        match (place.kind, place.id.apart()) {
             (Kind::Note, _) => self.read_note(place).await,
             (Kind::Appointment, Some((first, day))) => self.read_occurrence(place, &first, day).await,
             _ => self.read_whole(place).await,

@@ -11,7 +11,6 @@ use super::Timify;
 use super::customers::{self, Card};
 use super::notebook::{KEY, Notebook, is_key};
 use super::terms::NO_NOTES_FIELD;
-use super::within::{apart, within};
 use crate::model::{Action, Class, ExternalId, Field, Kind, Observation, Place, Shape, Step, System, Value};
 use crate::secret::digest;
 use crate::systems::{Answer, Home, Reading, SystemError, Terms, Wanted, wire};
@@ -34,7 +33,7 @@ fn key_of(step: &Step, text: &str) -> String {
 
 /// The customer and the key of a note within it. `None`: by its form, the id is another home's, which may use the same sign.
 fn placed(id: &ExternalId) -> Option<(ExternalId, &str)> {
-    apart(id).filter(|(_, key)| *key == OWN || is_key(key))
+    id.apart().filter(|(_, key)| *key == OWN || is_key(key))
 }
 
 /// A customer's record with its notes.
@@ -65,7 +64,7 @@ impl Timify {
 
     fn note(&self, customer: &ExternalId, record: &Json, key: &str, text: &str, class: Class) -> Observation {
         let shape = Shape::Full([(Field::BODY, Value::text(text))].into());
-        let note = Observation::new(Kind::Note, within(customer, key), class, shape);
+        let note = Observation::new(Kind::Note, customer.inner(key), class, shape);
         Observation { parent: Some(customer.clone()), ..self.dated(note, record) }
     }
 
@@ -164,7 +163,7 @@ impl Timify {
             _ => return Err(self.refused("TIMIFY has no such call")),
         }
         let status = if open.book == before { open.status } else { self.rewrite(&open).await? };
-        Ok(Answer { id: within(&customer, &key), shown: None, status })
+        Ok(Answer { id: customer.inner(&key), shown: None, status })
     }
 
     /// Writes the text back, and nothing else.

@@ -9,17 +9,6 @@ use super::{Timify, appointments};
 use crate::model::{Class, ExternalId, Fields, Kind, Observation, Place};
 use crate::systems::{Reading, SystemError, wire};
 
-/// The id of an object within another one.
-pub(super) fn within(outer: &ExternalId, key: &str) -> ExternalId {
-    ExternalId::new(format!("{}{}{key}", outer.as_str(), Reading::WITHIN))
-}
-
-/// The id of the outer object, and the key within it.
-pub(super) fn apart(id: &ExternalId) -> Option<(ExternalId, &str)> {
-    let (outer, key) = id.as_str().rsplit_once(Reading::WITHIN)?;
-    Some((ExternalId::new(outer), key))
-}
-
 impl Timify {
     /// All that stands within an object, as claims; `None`: the record does not tell.
     pub(super) fn all_within(&self, kind: Kind, id: &ExternalId, record: &Json) -> Option<Vec<Observation>> {
@@ -32,7 +21,7 @@ impl Timify {
     }
 
     fn occurrence(&self, first: &ExternalId, day: &str, fields: Fields, record: &Json, class: Class) -> Observation {
-        let one = Observation::new(Kind::Appointment, within(first, day), class, appointments::shape(fields));
+        let one = Observation::new(Kind::Appointment, first.inner(day), class, appointments::shape(fields));
         Observation { parent: appointments::customer(record), ..self.dated(one, record) }
     }
 

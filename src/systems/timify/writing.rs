@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use super::customers::Card;
 use super::{Timify, appointments};
 use crate::model::{Action, ExternalId, Field, Kind, Observation, Shape, Step, System};
-use crate::systems::{Answer, Reading, SystemError, wire};
+use crate::systems::{Answer, SystemError, wire};
 
 /// Deletes appointments; the one deletion whose notices are documented.
 const BULK: &str = "/v1/appointments/delete/bulk";
@@ -66,7 +66,7 @@ impl Timify {
 
     /// Refuses what would change one day of a series, or all of it for one: only the record as it stands tells.
     async fn check_single(&self, id: &ExternalId, path: &str) -> Result<(), SystemError> {
-        if id.as_str().contains(Reading::WITHIN) {
+        if id.within().is_some() {
             return Err(self.refused(SERIES));
         }
         let (_, json) = self.get(path).await?;
