@@ -183,7 +183,7 @@ async fn a_field_for_tags_is_made_once_where_that_is_allowed(place: &mut Place) 
     stage.world.settle().await;
     assert_eq!(tags(&stage).await.0, "vip");
     let all = held(&stage.world, "timify", "customers").await;
-    assert!(all.iter().any(|one| one["plain"]["Tags"] == "new"), "{all:?}");
+    assert!(all.iter().any(|one| one["plain"]["Tags"] == "new"), "{:?} {all:?}", stage.waits().await);
     in_ghl(&stage, json!({ "addTags": ["more"] })).await;
     assert_eq!(tags(&stage).await.0, "more, vip");
     let made = stage.world.calls(mark).await.iter().filter(|call| call.label() == "timify POST custom_field").count();
