@@ -79,6 +79,12 @@ impl Timify {
         }
     }
 
+    /// Definitions that are asked for from now on, whatever is being read already.
+    async fn anew(&self) -> Result<Arc<Definitions>, SystemError> {
+        let _reading = self.known.reading.lock().await;
+        self.fetch().await
+    }
+
     fn young(&self) -> Option<Arc<Definitions>> {
         let now = self.caller.offset().now();
         self.known.newest().filter(|held| now < held.at + AGE).map(|held| held.definitions)
@@ -107,7 +113,8 @@ impl Timify {
             self.ask(Method::POST, FIELDS, Some(body), false).await?;
             self.known.made.store(true, Ordering::Relaxed);
         }
-        let newer = self.newer(self.known.held().as_ref()).await?;
+        // Asked for now: what another task is reading meanwhile may be older than the field.
+        let newer = self.anew().await?;
         if there(&newer) {
             return Ok(newer);
         }

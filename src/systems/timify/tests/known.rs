@@ -1,11 +1,17 @@
 //! The definitions of the company's fields: kept, read again, and what is not among them.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::Semaphore;
 
 use super::*;
 use crate::clock::ManualClock;
 use crate::credentials::static_token::StaticToken;
 use crate::secret::Secret;
+use crate::systems::Transport;
 use crate::systems::allowance::Unlimited;
 use crate::systems::call::Caller;
 use crate::systems::offset::ClockOffset;
@@ -193,4 +199,52 @@ async fn what_an_answer_to_a_write_leaves_out_or_empty_is_not_blanked() {
     let (timify, _) = timify([told(200, definitions()), told(200, shown)]);
     let answer = timify.apply(&set(Field::EMAIL, "a@b.c")).await.unwrap();
     assert_eq!(answer.shown.unwrap().shape, Shape::Partial([(Field::EMAIL, Value::text("a@b.c"))].into()));
+}
+
+/// A vendor whose second list of fields is on its way for long.
+struct Late {
+    made: AtomicBool,
+    lists: AtomicUsize,
+    gate: Semaphore,
+}
+
+#[async_trait]
+impl Transport for Late {
+    async fn send(&self, request: http::Request<Bytes>) -> Told {
+        if request.method() == http::Method::POST {
+            self.made.store(true, Ordering::Relaxed);
+            return told(200, json!({ "status": 1 }));
+        }
+        let mut list = definitions();
+        if self.made.load(Ordering::Relaxed) {
+            list["data"].as_array_mut().unwrap().push(json!({ "id": "f9", "label": "Tags", "type": "TEXT" }));
+        }
+        if self.lists.fetch_add(1, Ordering::Relaxed) == 1 {
+            self.gate.acquire().await.unwrap().forget();
+        }
+        told(200, list)
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_was_asked_for_before_the_field_was_made_does_not_hide_it() {
+    let late = Arc::new(Late { made: AtomicBool::new(false), lists: AtomicUsize::new(0), gate: Semaphore::new(0) });
+    let credential = Arc::new(StaticToken::api_key("x-api-key", &Secret::new("k")).unwrap());
+    let offset = Arc::new(ClockOffset::new(Arc::new(ManualClock::at(Millis(0)))));
+    let caller =
+        Caller::new(System::Timify, "https://vendor.test", late.clone(), credential, offset, Arc::new(Unlimited));
+    let timify = Arc::new(Timify::new(caller, company(false)));
+    let first = timify.definitions().await.unwrap();
+    let (reads, makes) = (timify.clone(), timify.clone());
+    let reading = tokio::spawn(async move { reads.newer(Some(&first)).await });
+    while late.lists.load(Ordering::Relaxed) < 2 {
+        tokio::task::yield_now().await;
+    }
+    let making = tokio::spawn(async move { makes.make_field("Tags").await });
+    while !late.made.load(Ordering::Relaxed) {
+        tokio::task::yield_now().await;
+    }
+    late.gate.add_permits(1);
+    assert!(reading.await.unwrap().unwrap().by_label("Tags").is_none(), "it is older than the field");
+    assert!(making.await.unwrap().unwrap().by_label("Tags").is_some());
 }
