@@ -12,9 +12,10 @@ use super::Running;
 use crate::clock::Millis;
 use crate::http::{Invite, OpsError};
 use crate::model::{
-    Correction, EntityId, Field, Fields, Invitation, InvitationState, Kind, Life, Mode, NewChange, Origin, Standing,
-    System, Value, Whole, WrittenTo,
+    Correction, EntityId, Field, Fields, Invitation, InvitationState, Kind, Mode, NewChange, Origin, System, Value,
+    Whole, WrittenTo,
 };
+use crate::store::present;
 use crate::systems::call::encode;
 use crate::systems::{Inviting, OneTimeLink, Site, SystemError};
 
@@ -93,15 +94,9 @@ impl Running {
     async fn contact(&self, workspace: &str, text: &str) -> Result<Whole, OpsError> {
         let mut found: BTreeMap<EntityId, Whole> = BTreeMap::new();
         for id in self.store.named(text).await.map_err(OpsError::failed)? {
-            let mut next = Some(id);
-            while let Some(id) = next.take() {
-                let Some(whole) = self.store.whole(id).await.map_err(OpsError::failed)? else { break };
-                if let Life::Merged(other) = whole.entity.life {
-                    next = Some(other);
-                } else if whole.entity.kind == Kind::Contact && whole.entity.is_live() {
-                    found.insert(id, whole);
-                }
-            }
+            let whole = present(self.store.as_ref(), id).await.map_err(OpsError::failed)?;
+            let contact = whole.filter(|whole| whole.entity.kind == Kind::Contact && whole.entity.is_live());
+            found.extend(contact.map(|whole| (whole.entity.id, whole)));
         }
         found.retain(|_, whole| whole.entity.workspace == workspace);
         if found.len() > 1 {
@@ -146,21 +141,12 @@ impl Running {
         let saw =
             fields.keys().filter(|_| parent.is_none()).map(|field| (field.clone(), person.stamp(field))).collect();
         let correction = Correction { kind, entity, parent, fields, saw };
+        let key = format!("operator/invitation/{}", one.id);
         Ok(NewChange {
-            dedup: format!("operator/invitation/{}", one.id),
-            workspace: Some(one.workspace.clone()),
-            system: System::Timerex,
-            extension: false,
-            origin: Origin::Operator,
-            label: "invitation".to_owned(),
             kind: Some(kind),
-            object: None,
-            standing: Standing::Routed,
-            reason: None,
             at: Some(now),
-            received: now,
-            headers: BTreeMap::new(),
             body: serde_json::to_vec(&correction).map_err(OpsError::failed)?.into(),
+            ..NewChange::from_inside(Origin::Operator, "invitation", key, &one.workspace, System::Timerex, now)
         })
     }
 

@@ -85,6 +85,10 @@ impl Running {
         self.supervisor.spawn(async move {
             let mut busy = BTreeMap::new();
             while next(LINKS, &stop).await {
+                // Where nobody can be invited, the store is not asked.
+                if running.roster.served().sites.values().all(|site| site.inviting.is_empty()) {
+                    continue;
+                }
                 match running.store.workspaces_with_due_invitations(running.clock.now()).await {
                     Ok(due) => running.look_in_each(&due, &mut busy),
                     Err(error) => tracing::warn!(error = %error, "links that guests were sent were not looked at"),
@@ -103,10 +107,7 @@ impl Running {
             let Ok(turn) = busy.entry(name.clone()).or_default().clone().try_lock_owned() else { continue };
             let (running, site, stop) = (self.clone(), site.clone(), self.supervisor.stop().clone());
             self.supervisor.spawn(async move {
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    () = running.look_at_links(&site) => {}
-                }
+                stop.run_until_cancelled(running.look_at_links(&site)).await;
                 drop(turn);
             });
         }
@@ -155,10 +156,7 @@ impl Running {
             }
             let (running, site, stop) = (self.clone(), site.clone(), self.supervisor.stop().clone());
             self.supervisor.spawn(async move {
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    () = running.poll(&site, &mut poll) => {}
-                }
+                stop.run_until_cancelled(running.poll(&site, &mut poll)).await;
             });
         }
     }

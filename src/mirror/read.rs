@@ -5,7 +5,7 @@ use super::spread::{make_due, parent_id};
 use crate::clock::Millis;
 use crate::model::{
     Action, Attempt, Change, ChangeId, EntityId, Finding, Kind, Life, Link, LinkState, MirrorState, NewChange,
-    Observation, OnDelete, Origin, Outcome, Place, Shape, Stamp, Standing, VerdictRow,
+    Observation, OnDelete, Origin, Outcome, Place, Shape, Stamp, VerdictRow,
 };
 use crate::resolve::claim;
 use crate::resolve::decide::{Frame, Verdict, decide, deletion_stamp};
@@ -288,21 +288,11 @@ impl Lane<'_> {
 
     fn reading_row(&self, verdict: &Verdict, entity: EntityId, now: Millis) -> (NewChange, VerdictRow) {
         let link = &verdict.link;
+        let key = format!("read/{}/{}", self.system, self.lanes.ids.uuid(now));
         let change = NewChange {
-            dedup: format!("read/{}/{}", self.system, self.lanes.ids.uuid(now)),
-            workspace: Some(link.workspace.clone()),
-            system: self.system,
-            extension: false,
-            origin: Origin::Read,
-            label: "read".to_owned(),
             kind: Some(link.kind),
             object: Some(link.id.clone()),
-            standing: Standing::Routed,
-            reason: None,
-            at: None,
-            received: now,
-            headers: std::collections::BTreeMap::new(),
-            body: bytes::Bytes::new(),
+            ..NewChange::from_inside(Origin::Read, "read", key, &link.workspace, self.system, now)
         };
         let (outcome, why) = summary(verdict);
         let findings = verdict.told();

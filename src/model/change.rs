@@ -107,6 +107,35 @@ pub struct NewChange {
     pub body: Bytes,
 }
 
+impl NewChange {
+    /// One that came from inside, and from no sender: a read, a page, an operator. Of no object yet, and without a body.
+    pub fn from_inside(
+        origin: Origin,
+        label: &str,
+        dedup: String,
+        workspace: &str,
+        system: System,
+        received: Millis,
+    ) -> Self {
+        Self {
+            dedup,
+            workspace: Some(workspace.to_owned()),
+            system,
+            extension: false,
+            origin,
+            label: label.to_owned(),
+            kind: None,
+            object: None,
+            standing: Standing::Routed,
+            reason: None,
+            at: None,
+            received,
+            headers: BTreeMap::new(),
+            body: Bytes::new(),
+        }
+    }
+}
+
 /// A row of the change log. Never updated.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use crate::clock::{Clock, Millis};
 use crate::ids::Ids;
 use crate::model::{
-    EntityId, Field, Guest, Invitation, InvitationState, Life, Moved, NewChange, Observation, Shape, System, Value,
+    EntityId, Field, Guest, Invitation, InvitationState, Moved, NewChange, Observation, Shape, System, Value,
 };
 use crate::resolve::claim;
-use crate::store::{Entities, Invitations, StoreError};
+use crate::store::{Entities, Invitations, StoreError, present};
 use crate::systems::{Decision, Looked, Site, SystemError, trail};
 
 /// Invitations looked at in one go.
@@ -81,14 +81,9 @@ impl Follower {
     }
 
     /// The id of a contact in GHL, by which a guest is told to be that contact.
-    async fn in_ghl(&self, mut contact: EntityId) -> Result<Option<String>, StoreError> {
-        loop {
-            let Some(whole) = self.entities.whole(contact).await? else { return Ok(None) };
-            let Life::Merged(other) = whole.entity.life else {
-                return Ok(whole.link(System::Ghl).map(|link| link.id.to_string()));
-            };
-            contact = other;
-        }
+    async fn in_ghl(&self, contact: EntityId) -> Result<Option<String>, StoreError> {
+        let whole = present(self.entities.as_ref(), contact).await?;
+        Ok(whole.and_then(|whole| whole.link(System::Ghl).map(|link| link.id.to_string())))
     }
 }
 

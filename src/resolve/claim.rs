@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::clock::Millis;
 use crate::model::{
     Author, CANCELLED, Change, Class, Conflict, Evidence, Field, Fields, Finding, Kind, Link, LinkState, NewChange,
-    Observation, Origin, Shape, Snapshot, Stamp, Standing, System, Terms, Unreadable, Value,
+    Observation, Origin, Shape, Snapshot, Stamp, System, Terms, Unreadable, Value,
 };
 
 /// How an observation is to be taken.
@@ -36,21 +36,13 @@ pub fn read(terms: &dyn Terms, change: &Change) -> Result<Vec<Observation>, Unre
 /// The row of an observation that was made by looking: on a listed page, or within another object; [`read`] reads it
 /// back. `key`: makes it one of its own.
 pub fn row(workspace: &str, system: System, seen: &Observation, key: Uuid, now: Millis) -> NewChange {
+    let key = format!("listing/{system}/{key}");
     NewChange {
-        dedup: format!("listing/{system}/{key}"),
-        workspace: Some(workspace.to_owned()),
-        system,
-        extension: false,
-        origin: Origin::Listing,
-        label: "listing".to_owned(),
         kind: Some(seen.kind),
         object: Some(seen.id.clone()),
-        standing: Standing::Routed,
-        reason: None,
         at: seen.at,
-        received: now,
-        headers: BTreeMap::new(),
         body: serde_json::to_vec(seen).unwrap_or_default().into(),
+        ..NewChange::from_inside(Origin::Listing, "listing", key, workspace, system, now)
     }
 }
 

@@ -6,11 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Case, RACES, Resolver, Ruling, conclude};
+use super::{Case, RACES, Resolver, Ruling, conclude, summed};
 use crate::clock::Millis;
 use crate::model::{
-    Author, Change, Conflict, Correction, Entity, Field, Finding, Lease, Life, Order, Origin, Outcome, Stamp, System,
-    Value,
+    Author, Change, Conflict, Correction, Entity, Field, Finding, Lease, Order, Origin, Outcome, Stamp, System, Value,
 };
 use crate::store::{Result, Settled, Settlement};
 use crate::systems::Site;
@@ -75,30 +74,21 @@ impl Resolver {
         let booked = case.asks_for_bookings() && self.lookup.is_booked(id).await?;
         case.spread(site, booked, now, now);
         case.into_settlement(settlement);
-        let (outcome, why) = summary(&findings);
+        let (outcome, why) = summed(&findings);
         Ok(Ruling::Ended { entity: Some(id), outcome, findings, why: why.to_owned() })
     }
 
     /// What is corrected, or made; `None`: the contact that it would belong to is not there.
     async fn subject(&self, workspace: &str, correction: &Correction, now: Millis) -> Result<Option<Case>> {
-        if let Some(case) = self.present(correction.entity).await? {
-            return Ok(Some(case));
+        if let Some(whole) = self.lookup.present(correction.entity).await? {
+            return Ok(Some(Case::of(whole)));
         }
         let mut entity = Entity::new(correction.entity, workspace, correction.kind, now);
         if let Some(parent) = correction.parent {
-            let Some(parent) = self.present(parent).await? else { return Ok(None) };
-            entity.parent = Some(parent.whole.entity.id);
+            let Some(parent) = self.lookup.present(parent).await? else { return Ok(None) };
+            entity.parent = Some(parent.entity.id);
         }
         Ok(Some(Case::new(entity)))
-    }
-
-    /// An entity, or the one that it turned out to be.
-    async fn present(&self, mut id: crate::model::EntityId) -> Result<Option<Case>> {
-        loop {
-            let Some(whole) = self.lookup.whole(id).await? else { return Ok(None) };
-            let Life::Merged(other) = whole.entity.life else { return Ok(Some(Case::of(whole))) };
-            id = other;
-        }
     }
 }
 
@@ -153,16 +143,6 @@ fn lost(field: &Field, system: System, lost: (&Value, Stamp), won: (Value, Stamp
     }
 }
 
-fn summary(findings: &BTreeMap<Field, Finding>) -> (Outcome, &'static str) {
-    if findings.values().any(|finding| *finding == Finding::Lost) {
-        (Outcome::Conflict, "a newer value is true; this one is kept")
-    } else if findings.is_empty() {
-        (Outcome::Echo, "it says what was known")
-    } else {
-        (Outcome::Applied, "its values are true now")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use uuid::Uuid;
@@ -207,7 +187,7 @@ mod tests {
     fn an_edit_that_came_after_what_its_author_saw_wins_and_it_is_kept() {
         let (entity, findings, lost) = city("Kobe", 90_000, Some(stamp(50_000, Author::Ghl)));
         assert_eq!((entity.value(&Field::CITY), lost), (&Value::text("Osaka"), 1));
-        assert_eq!(summary(&findings).0, Outcome::Conflict);
+        assert_eq!(summed(&findings).0, Outcome::Conflict);
         assert_eq!(city("Kobe", 120_000, None).0.value(&Field::CITY), &Value::text("Kobe"));
     }
 

@@ -13,7 +13,7 @@ use super::lookup::Lookup;
 use crate::clock::Millis;
 use crate::ids::Ids;
 use crate::model::{
-    Author, ChangeId, Class, Conflict, Entity, EntityId, ExternalId, Field, Fields, Guest, Kind, Life, Link, LinkState,
+    Author, ChangeId, Class, Conflict, Entity, EntityId, ExternalId, Field, Fields, Guest, Kind, Link, LinkState,
     Moved, Observation, Shape, Stamp, System, Value, Whole,
 };
 use crate::store::{Keys, Result, Settlement};
@@ -278,14 +278,12 @@ impl Reception<'_> {
         self.lookup.link(&self.site.workspace.name, self.system, kind, id).await
     }
 
-    /// An entity, or the one that it turned out to be.
+    /// A case of an entity, or of the one that it turned out to be.
     async fn case(&self, entity: Option<EntityId>) -> Result<Option<Case>> {
-        let Some(entity) = entity else { return Ok(None) };
-        let mut whole = self.lookup.whole(entity).await?;
-        if let Some(Life::Merged(into)) = whole.as_ref().map(|whole| whole.entity.life.clone()) {
-            whole = self.lookup.whole(into).await?;
+        match entity {
+            Some(entity) => Ok(self.lookup.present(entity).await?.map(Case::of)),
+            None => Ok(None),
         }
-        Ok(whole.map(Case::of))
     }
 }
 

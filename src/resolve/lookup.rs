@@ -7,7 +7,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::identity::{self, Match};
 use crate::model::{EntityId, ExternalId, Field, Fields, Kind, Link, System, Value, Whole};
-use crate::store::{Entities, Keys, Result};
+use crate::store::{self, Entities, Keys, Result};
 
 /// Looks things up. Clones share their locks.
 #[derive(Clone)]
@@ -35,6 +35,11 @@ impl Lookup {
     /// An entity with all that hangs on it.
     pub async fn whole(&self, entity: EntityId) -> Result<Option<Whole>> {
         self.entities.whole(entity).await
+    }
+
+    /// An entity with all that hangs on it, or the one that it turned out to be.
+    pub async fn present(&self, entity: EntityId) -> Result<Option<Whole>> {
+        store::present(self.entities.as_ref(), entity).await
     }
 
     /// The link of an external object, of any state.

@@ -269,10 +269,13 @@ pub(crate) fn told(entity: EntityId, verdict: &Verdict) -> Ruling {
 
 /// Outcome and reason of a verdict.
 pub(crate) fn summary(verdict: &Verdict) -> (Outcome, &'static str) {
-    let found = |finding: Finding| verdict.findings.values().any(|f| *f == finding);
-    if verdict.deleted {
-        (Outcome::Applied, "it was deleted there")
-    } else if found(Finding::Lost) {
+    if verdict.deleted { (Outcome::Applied, "it was deleted there") } else { summed(&verdict.findings) }
+}
+
+/// Outcome and reason of what was found, field by field.
+fn summed(findings: &BTreeMap<Field, Finding>) -> (Outcome, &'static str) {
+    let found = |finding: Finding| findings.values().any(|f| *f == finding);
+    if found(Finding::Lost) {
         (Outcome::Conflict, "a newer value is true; this one is kept")
     } else if found(Finding::Taken) || found(Finding::Agreed) {
         (Outcome::Applied, "its values are true now")

@@ -16,7 +16,7 @@ pub use crate::model::Whole;
 use crate::clock::Millis;
 use crate::model::{
     Action, Appended, Attempt, Change, ChangeId, Conflict, Entity, EntityId, ExternalId, Finding, Install, InstallKey,
-    InstallState, Invitation, Kind, Lease, Link, Mirror, MirrorState, Mode, NewChange, Origin, Outcome, Standing,
+    InstallState, Invitation, Kind, Lease, Life, Link, Mirror, MirrorState, Mode, NewChange, Origin, Outcome, Standing,
     System, VerdictRow,
 };
 use crate::model::{Field, Value};
@@ -79,6 +79,15 @@ pub trait Entities: Send + Sync {
     async fn links_within(&self, workspace: &str, system: System, outer: &ExternalId) -> Result<Vec<Link>>;
     /// Whether any create intent is open in this system for entities of this kind.
     async fn open_intents(&self, workspace: &str, system: System, kind: Kind) -> Result<Vec<EntityId>>;
+}
+
+/// An entity, or the one that it turned out to be.
+pub async fn present(entities: &dyn Entities, mut id: EntityId) -> Result<Option<Whole>> {
+    loop {
+        let Some(whole) = entities.whole(id).await? else { return Ok(None) };
+        let Life::Merged(other) = whole.entity.life else { return Ok(Some(whole)) };
+        id = other;
+    }
 }
 
 /// What one decision or one answer changes, written in one transaction or not at all.

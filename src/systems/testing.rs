@@ -80,9 +80,14 @@ pub(crate) fn told_with(status: u16, headers: &[(&str, &str)], body: &str) -> To
 pub(crate) fn caller(system: System, told: impl IntoIterator<Item = Told>) -> (Caller, Arc<Script>) {
     let script = Arc::new(Script::new(told));
     let clock = Arc::new(ManualClock::at(Millis::parse("2026-01-02T03:04:05Z").unwrap()));
+    (caller_over(system, script.clone(), clock), script)
+}
+
+/// A caller over any transport, by a clock of the test's own.
+pub(crate) fn caller_over(system: System, transport: Arc<dyn Transport>, clock: Arc<ManualClock>) -> Caller {
     let credential = Arc::new(StaticToken::api_key("x-api-key", &Secret::new("key-1")).unwrap());
     let offset = Arc::new(ClockOffset::new(clock));
-    (Caller::new(system, "https://vendor.test", script.clone(), credential, offset, Arc::new(Unlimited)), script)
+    Caller::new(system, "https://vendor.test", transport, credential, offset, Arc::new(Unlimited))
 }
 
 /// A webhook of a system (`extension`: of the extension beside it), as it stands in the change log.

@@ -9,12 +9,8 @@ use tokio::sync::Semaphore;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::credentials::static_token::StaticToken;
-use crate::secret::Secret;
 use crate::systems::Transport;
-use crate::systems::allowance::Unlimited;
-use crate::systems::call::Caller;
-use crate::systems::offset::ClockOffset;
+use crate::systems::testing::caller_over;
 
 const C1: &str = "PATCH /v1/customers/c1";
 const LIST: &str = "GET /v1/customers/customfields";
@@ -57,10 +53,7 @@ fn refusal() -> Told {
 async fn definitions_are_read_again_after_an_hour_and_not_before() {
     let script = Arc::new(Script::new([told(200, definitions()), told(200, json!([])), told(200, definitions())]));
     let clock = Arc::new(ManualClock::at(Millis(0)));
-    let credential = Arc::new(StaticToken::bearer(&Secret::new("t")).unwrap());
-    let offset = Arc::new(ClockOffset::new(clock.clone()));
-    let caller = Caller::new(System::Timify, "https://v.test", script.clone(), credential, offset, Arc::new(Unlimited));
-    let timify = Timify::new(caller, company(false));
+    let timify = Timify::new(caller_over(System::Timify, script.clone(), clock.clone()), company(false));
     for (minutes, calls) in [(0, 1), (59, 1), (1, 2), (1, 3), (1, 3)] {
         clock.advance(Duration::from_mins(minutes));
         timify.prepare().await.unwrap();
@@ -229,10 +222,7 @@ impl Transport for Late {
 #[tokio::test]
 async fn a_list_that_was_asked_for_before_the_field_was_made_does_not_hide_it() {
     let late = Arc::new(Late { made: AtomicBool::new(false), lists: AtomicUsize::new(0), gate: Semaphore::new(0) });
-    let credential = Arc::new(StaticToken::api_key("x-api-key", &Secret::new("k")).unwrap());
-    let offset = Arc::new(ClockOffset::new(Arc::new(ManualClock::at(Millis(0)))));
-    let caller =
-        Caller::new(System::Timify, "https://vendor.test", late.clone(), credential, offset, Arc::new(Unlimited));
+    let caller = caller_over(System::Timify, late.clone(), Arc::new(ManualClock::at(Millis(0))));
     let timify = Arc::new(Timify::new(caller, company(false)));
     let first = timify.definitions().await.unwrap();
     let (reads, makes) = (timify.clone(), timify.clone());

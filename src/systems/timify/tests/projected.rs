@@ -271,10 +271,7 @@ impl crate::systems::Transport for Keeping {
 async fn notes_of_one_customer_that_are_written_side_by_side_all_stand() {
     let keeping = Arc::new(Keeping(std::sync::Mutex::new("mine".to_owned())));
     let clock = Arc::new(crate::clock::ManualClock::at(Millis(0)));
-    let token = crate::credentials::static_token::StaticToken::bearer(&crate::secret::Secret::new("t")).unwrap();
-    let offset = Arc::new(crate::systems::offset::ClockOffset::new(clock));
-    let unlimited = Arc::new(crate::systems::allowance::Unlimited);
-    let caller = Caller::new(System::Timify, "https://v.test", keeping.clone(), Arc::new(token), offset, unlimited);
+    let caller = crate::systems::testing::caller_over(System::Timify, keeping.clone(), clock);
     let timify = Timify::new(caller, company(false));
     let make = |end: u128| Step { key: Some(key(end)), ..note(Action::Create, None, &format!("note {end}")) };
     let (a, b, c) = (make(1), make(2), make(3));
