@@ -35,6 +35,7 @@ pub const ROOMS: &[Room] = &[
     // Seams, and what is behind them.
     room(&["store"], &["clock", "model"]),
     room(&["store/sql"], &["clock", "model", "store"]),
+    room(&["store/memory"], &["clock", "model", "store"]),
     // Offsets between clocks, calls through a `Transport`, and the words that all systems' JSON shares stand here too.
     room(&["systems"], &["clock", "model", "verify"]),
     room(&["systems/http_client"], &["systems"]),
