@@ -3,6 +3,7 @@
 //! Two stores, SQLite and PostgreSQL, behind the same traits (`sql/`); `tests/it/conformance` runs each method on both.
 
 mod error;
+pub mod memory;
 pub mod sql;
 
 use std::collections::BTreeMap;

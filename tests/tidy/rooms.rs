@@ -35,6 +35,7 @@ pub const ROOMS: &[Room] = &[
     // Seams, and what is behind them.
     room(&["store"], &["clock", "model"]),
     room(&["store/sql"], &["clock", "model", "store"]),
+    room(&["store/memory"], &["clock", "model", "store"]),
     // Offsets between clocks, calls through a `Transport`, and the words that all systems' JSON shares stand here too. The
     // link of an invitation is a secret.
     room(&["systems"], &["clock", "model", "secret", "verify"]),

@@ -7,7 +7,7 @@ use lockstep::clock::Millis;
 use lockstep::model::{Appended, ChangeId, NewChange, Origin, Outcome, Standing, System};
 
 use super::{ACME, NOW, change, contact, id, verdict};
-use crate::support::databases::{Database, on_both};
+use crate::support::databases::{Database, in_memory, on_both};
 
 on_both!(
     a_change_comes_back_as_it_was,
@@ -19,6 +19,17 @@ on_both!(
     a_change_put_off_comes_again_at_its_time,
     changes_of_a_standing_come_newest_first,
     a_purged_body_leaves_the_change,
+);
+
+in_memory!(
+    a_change_comes_back_as_it_was,
+    a_key_is_one_row_within_a_batch_and_across_batches,
+    a_key_is_one_row_however_many_append_it_at_once,
+    a_change_without_a_place_has_its_verdict_at_once,
+    undecided_changes_come_oldest_first_when_their_time_has_come,
+    a_change_that_waits_for_a_read_is_found_by_its_lane,
+    a_change_put_off_comes_again_at_its_time,
+    changes_of_a_standing_come_newest_first,
 );
 
 async fn a_change_comes_back_as_it_was(db: &Database) {

@@ -9,7 +9,7 @@ use lockstep::store::{Keys, Settled, StoreError, Whole};
 use uuid::Uuid;
 
 use super::{ACME, NOW, child, contact, ext, id, link, mirror, stamp};
-use crate::support::databases::{Database, on_both};
+use crate::support::databases::{Database, in_memory, on_both};
 
 on_both!(
     an_entity_comes_back_as_it_was_with_all_that_hangs_on_it,
@@ -24,6 +24,20 @@ on_both!(
     links_within_are_those_of_one_object_in_any_state,
     open_intents_are_those_of_one_system_and_kind,
     a_bad_row_is_an_error_that_names_it,
+);
+
+in_memory!(
+    an_entity_comes_back_as_it_was_with_all_that_hangs_on_it,
+    each_way_of_life_comes_back,
+    a_link_is_found_by_its_external_id_in_any_state,
+    two_live_links_of_one_entity_in_one_system_are_refused,
+    a_link_that_takes_the_place_of_another_is_stored_with_it,
+    people_are_found_by_either_key,
+    children_are_the_live_ones_of_a_parent,
+    entities_come_in_the_order_of_their_ids,
+    live_links_are_those_of_one_system_and_kind,
+    links_within_are_those_of_one_object_in_any_state,
+    open_intents_are_those_of_one_system_and_kind,
 );
 
 fn sent() -> Sent {

@@ -7,7 +7,7 @@ use lockstep::model::{ChangeId, Install, InstallKey, InstallState, NewChange, St
 use tokio::task::JoinSet;
 
 use super::{NOW, change};
-use crate::support::databases::{Database, on_both};
+use crate::support::databases::{Database, in_memory, on_both};
 
 on_both!(
     an_install_comes_back_as_it_was_written,
@@ -20,6 +20,20 @@ on_both!(
     a_claim_ends_with_what_is_written,
     claims_of_the_dead_end_where_nobody_else_can_be_alive,
     a_ticket_is_good_once_and_until_it_ends,
+    only_so_many_authorizations_are_open_at_once,
+    of_many_that_take_a_ticket_one_gets_it,
+    changes_that_tell_of_installs_come_in_order_and_without_others,
+);
+
+in_memory!(
+    an_install_comes_back_as_it_was_written,
+    installs_come_in_the_order_of_their_keys,
+    an_install_is_written_only_over_the_generation_it_was_worked_out_from,
+    of_many_that_write_one_generation_one_is_written,
+    a_state_is_set_for_its_generation_only_and_leaves_the_tokens,
+    a_claim_is_one_owners_until_it_ends,
+    of_many_that_claim_one_gets_it,
+    a_claim_ends_with_what_is_written,
     only_so_many_authorizations_are_open_at_once,
     of_many_that_take_a_ticket_one_gets_it,
     changes_that_tell_of_installs_come_in_order_and_without_others,

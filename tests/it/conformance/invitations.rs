@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::{ACME, NOW, change, contact, ext, id};
-use crate::support::databases::{Database, on_both};
+use crate::support::databases::{Database, in_memory, on_both};
 
 on_both!(
     an_invitation_comes_back_as_it_was_written,
@@ -20,6 +20,16 @@ on_both!(
     an_invitation_is_due_at_its_time,
     an_invitation_is_due_when_its_link_was_told_of_since_the_last_look,
     a_bad_word_is_named_with_its_row,
+);
+
+in_memory!(
+    an_invitation_comes_back_as_it_was_written,
+    an_invitation_is_written_only_over_the_revision_it_carries,
+    of_many_that_write_one_revision_one_is_written,
+    what_follows_is_appended_with_it_or_not_at_all,
+    invitations_come_newest_first_and_of_one_workspace,
+    an_invitation_is_due_at_its_time,
+    an_invitation_is_due_when_its_link_was_told_of_since_the_last_look,
 );
 
 /// An open invitation of the first contact.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lockstep::clock::Millis;
 use lockstep::model::Lease;
 
-use crate::support::databases::{Database, on_both};
+use crate::support::databases::{Database, in_memory, on_both};
 
 on_both!(
     a_free_lease_is_taken_and_renewed_with_one_number,
@@ -13,6 +13,14 @@ on_both!(
     an_expired_lease_changes_hands_with_a_higher_number,
     a_lease_given_back_is_free_at_once,
     a_restart_waits_for_leases_only_where_another_process_may_still_work,
+    of_many_that_want_a_lease_one_gets_it,
+);
+
+in_memory!(
+    a_free_lease_is_taken_and_renewed_with_one_number,
+    a_live_lease_is_not_taken,
+    an_expired_lease_changes_hands_with_a_higher_number,
+    a_lease_given_back_is_free_at_once,
     of_many_that_want_a_lease_one_gets_it,
 );
 

@@ -4,9 +4,17 @@ use lockstep::clock::Millis;
 use lockstep::model::{Action, AttemptResult, Mirror, MirrorState, System};
 
 use super::{ACME, NOW, attempt, change, contact, id, mirror};
-use crate::support::databases::{Database, on_both};
+use crate::support::databases::{Database, in_memory, on_both};
 
 on_both!(
+    due_mirrors_come_when_their_time_has_come_longest_due_first,
+    the_next_time_is_that_of_a_mirror_or_of_a_change,
+    mirrors_are_found_by_state,
+    the_fuse_counts_writes_that_may_have_landed,
+    the_brake_counts_calls_that_may_have_landed,
+);
+
+in_memory!(
     due_mirrors_come_when_their_time_has_come_longest_due_first,
     the_next_time_is_that_of_a_mirror_or_of_a_change,
     mirrors_are_found_by_state,

@@ -7,13 +7,22 @@ use lockstep::model::{
 use lockstep::store::{Review, StoreError};
 
 use super::{ACME, NOW, attempt, change, conflict, contact, ext, id, link, review, stamp, verdict};
-use crate::support::databases::{Database, on_both};
+use crate::support::databases::{Database, in_memory, on_both};
 
 on_both!(
     an_entity_is_found_by_whatever_names_it,
     a_story_is_told_from_its_beginning_without_bodies,
     attempts_come_oldest_first,
     conflicts_keep_both_sides,
+    a_review_opens_once_and_again_after_it_was_closed,
+    a_settlement_closes_what_no_longer_needs_a_person,
+    outcomes_and_findings_are_counted,
+);
+
+in_memory!(
+    an_entity_is_found_by_whatever_names_it,
+    a_story_is_told_from_its_beginning_without_bodies,
+    attempts_come_oldest_first,
     a_review_opens_once_and_again_after_it_was_closed,
     a_settlement_closes_what_no_longer_needs_a_person,
     outcomes_and_findings_are_counted,

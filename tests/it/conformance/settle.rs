@@ -10,7 +10,7 @@ use lockstep::model::{
 use lockstep::store::{Settled, Settlement, StoreError};
 
 use super::{ACME, NOW, attempt, change, child, conflict, contact, ext, id, link, mirror, review, stamp, verdict};
-use crate::support::databases::{Database, Pool, on_both};
+use crate::support::databases::{Database, Pool, in_memory, on_both};
 
 on_both!(
     a_settlement_writes_all_its_parts,
@@ -20,6 +20,18 @@ on_both!(
     settlements_that_want_each_others_rows_end,
     a_reading_that_is_known_is_skipped,
     a_change_put_back_gets_its_new_verdict,
+    a_released_child_is_due,
+    a_child_that_waits_while_its_parent_arrives_is_released,
+    a_settlement_stays_in_its_workspace,
+);
+
+in_memory!(
+    a_settlement_writes_all_its_parts,
+    a_settlement_that_moved_writes_nothing,
+    a_settlement_without_its_lease_writes_nothing,
+    of_many_settlements_over_one_revision_one_is_written,
+    settlements_that_want_each_others_rows_end,
+    a_reading_that_is_known_is_skipped,
     a_released_child_is_due,
     a_child_that_waits_while_its_parent_arrives_is_released,
     a_settlement_stays_in_its_workspace,

@@ -5,10 +5,17 @@ use lockstep::model::{Mirror, MirrorState, Mode, NewChange, Origin, System};
 use lockstep::store::{Load, StoreError};
 
 use super::{ACME, NOW, change, contact, id, mirror};
-use crate::support::databases::{Database, on_both};
+use crate::support::databases::{Database, in_memory, on_both};
 
 on_both!(
     a_workspace_keeps_the_mode_it_has,
+    the_last_webhook_of_each_system_is_known,
+    the_load_counts_what_is_to_be_done,
+    a_cursor_is_remembered,
+    a_credential_is_kept_as_it_was_sealed,
+);
+
+in_memory!(
     the_last_webhook_of_each_system_is_known,
     the_load_counts_what_is_to_be_done,
     a_cursor_is_remembered,

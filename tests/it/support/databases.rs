@@ -3,6 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use lockstep::store::memory::Memory;
 use lockstep::store::{Store, sql};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgPoolOptions;
@@ -154,6 +155,11 @@ impl Database {
         Self::open(Place::postgres().await).await
     }
 
+    /// In memory: there is nothing to look at beside it.
+    pub async fn memory() -> Self {
+        Self { store: Arc::new(Memory::new()), place: Place::sqlite().await }
+    }
+
     async fn open(place: Place) -> Self {
         Self { store: sql::open(&place.url).await.unwrap(), place }
     }
@@ -197,3 +203,18 @@ macro_rules! on_both {
 }
 
 pub(crate) use on_both;
+
+/// Runs each named `async fn(&mut Database)` on the store in memory, too: all but those that look beside the store, or open
+/// it again.
+macro_rules! in_memory {
+    ($($name:ident),+ $(,)?) => {
+        mod memory {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(&mut $crate::support::databases::Database::memory().await).await;
+            })+
+        }
+    };
+}
+
+pub(crate) use in_memory;

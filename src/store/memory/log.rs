@@ -1,0 +1,110 @@
+//! The change log and its inbox.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+
+use super::{Memory, Tables, Undecided};
+use crate::clock::Millis;
+use crate::model::{Appended, Change, ChangeId, EntityId, NewChange, Outcome, Standing, System, VerdictRow};
+use crate::store::{ChangeLog, Result};
+
+impl Tables {
+    /// Inserts a change, unless its key is there.
+    pub(super) fn insert(&mut self, change: &NewChange) -> Appended {
+        if let Some(id) = self.dedup.get(&change.dedup) {
+            return Appended::Duplicate(*id);
+        }
+        self.log.push(change.clone());
+        let id = ChangeId(self.log.len() as i64);
+        self.dedup.insert(change.dedup.clone(), id);
+        Appended::New(id)
+    }
+
+    /// Appends changes; the unique key decides what is a duplicate.
+    pub(super) fn append(&mut self, changes: &[NewChange]) -> Vec<Appended> {
+        let mut one = |change: &NewChange| {
+            let row = self.insert(change);
+            if let Appended::New(id) = row {
+                self.place(id, change);
+            }
+            row
+        };
+        changes.iter().map(&mut one).collect()
+    }
+
+    /// A routed change waits to be decided; any other has its verdict at once.
+    fn place(&mut self, id: ChangeId, change: &NewChange) {
+        let outcome = match (change.standing, &change.workspace) {
+            (Standing::Routed, Some(workspace)) => {
+                let row = Undecided { workspace: workspace.clone(), due: change.received, on: None };
+                self.inbox.insert(id, row);
+                return;
+            }
+            (Standing::Routed | Standing::Unrouted, _) => Outcome::Unrouted,
+            (Standing::Unparsed, _) => Outcome::Unparsed,
+            (Standing::NotMirrored, _) => Outcome::NotMirrored,
+        };
+        let why = change.reason.clone().unwrap_or_default();
+        let verdict =
+            VerdictRow { change: id, entity: None, outcome, findings: BTreeMap::new(), why, at: change.received };
+        self.verdicts.insert(id, (change.workspace.clone(), verdict));
+    }
+
+    pub(super) fn said(&self, id: ChangeId) -> Option<&NewChange> {
+        self.log.get(usize::try_from(id.0 - 1).ok()?)
+    }
+
+    fn change(&self, id: ChangeId) -> Option<Change> {
+        self.said(id).map(|said| Change { id, said: said.clone() })
+    }
+
+    /// The changes of these numbers, in the order in which they came in.
+    fn changes<T>(&self, ids: impl Iterator<Item = (ChangeId, T)>) -> Vec<(Change, T)> {
+        let mut found: Vec<_> = ids.filter_map(|(id, with)| Some((self.change(id)?, with))).collect();
+        found.sort_by_key(|(change, _)| (change.said.received, change.id));
+        found
+    }
+}
+
+#[async_trait]
+impl ChangeLog for Memory {
+    async fn append(&self, changes: &[NewChange]) -> Result<Vec<Appended>> {
+        Ok(self.tables().append(changes))
+    }
+
+    async fn change(&self, id: ChangeId) -> Result<Option<Change>> {
+        Ok(self.tables().change(id))
+    }
+
+    async fn undecided(&self, workspace: &str, now: Millis, limit: u32) -> Result<Vec<Change>> {
+        let tables = self.tables();
+        let due = |row: &Undecided| row.workspace == workspace && row.on.is_none() && row.due <= now;
+        let ids = tables.inbox.iter().filter(|(_, row)| due(row)).map(|(id, _)| (*id, ()));
+        Ok(tables.changes(ids).into_iter().map(|(change, ())| change).take(limit as usize).collect())
+    }
+
+    async fn waiting(&self, entity: EntityId, system: System) -> Result<Vec<(Change, i64)>> {
+        let tables = self.tables();
+        let doubt = |row: &Undecided| row.on.filter(|(on, there, _)| (*on, *there) == (entity, system));
+        let ids = tables.inbox.iter().filter_map(|(id, row)| Some((*id, doubt(row)?.2)));
+        Ok(tables.changes(ids))
+    }
+
+    async fn told_of_installs(&self, system: System, after: ChangeId, limit: u32) -> Result<Vec<Change>> {
+        let tables = self.tables();
+        let tells = |said: &NewChange| {
+            said.system == system
+                && matches!(said.label.as_str(), "INSTALL" | "UNINSTALL")
+                && said.standing == Standing::NotMirrored
+        };
+        let later = (after.0.max(0) + 1..).map(ChangeId).map_while(|id| tables.change(id));
+        Ok(later.filter(|change| tells(&change.said)).take(limit as usize).collect())
+    }
+
+    async fn by_standing(&self, standing: Standing, limit: u32) -> Result<Vec<Change>> {
+        let tables = self.tables();
+        let newest = (1..=tables.log.len() as i64).rev().filter_map(|id| tables.change(ChangeId(id)));
+        Ok(newest.filter(|change| change.said.standing == standing).take(limit as usize).collect())
+    }
+}

@@ -1,0 +1,83 @@
+//! A store in memory, for simulating: the same traits, held to the same conformance suite, without a disk.
+//!
+//! In: what every store takes. Out: what every store gives. All of it stands behind one lock, so a method is one transaction.
+//! Nothing survives the process: never for serving.
+
+mod invitations;
+mod log;
+mod reports;
+mod rows;
+mod settle;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use uuid::Uuid;
+
+use crate::clock::Millis;
+use crate::model::{
+    Attempt, ChangeId, Conflict, Entity, EntityId, ExternalId, Install, InstallKey, Invitation, Kind, Lease, Link,
+    Mirror, Mode, NewChange, System, VerdictRow,
+};
+use crate::store::Review;
+
+/// A store in memory.
+#[derive(Debug, Default)]
+pub struct Memory(Mutex<Tables>);
+
+impl Memory {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// By what a link is found.
+type LinkKey = (String, System, Kind, ExternalId);
+
+/// A change that is not decided yet.
+#[derive(Debug, Clone)]
+struct Undecided {
+    workspace: String,
+    due: Millis,
+    /// The read that it waits for.
+    on: Option<(EntityId, System, i64)>,
+}
+
+/// A review, and whether it is closed.
+#[derive(Debug, Clone)]
+struct Looked {
+    review: Review,
+    closed: bool,
+}
+
+/// A claim on an install: who, and until when.
+type Claim = (String, Millis);
+
+#[derive(Debug, Default)]
+struct Tables {
+    log: Vec<NewChange>,
+    dedup: HashMap<String, ChangeId>,
+    inbox: BTreeMap<ChangeId, Undecided>,
+    verdicts: BTreeMap<ChangeId, (Option<String>, VerdictRow)>,
+    entities: BTreeMap<EntityId, Entity>,
+    children: BTreeMap<EntityId, BTreeSet<EntityId>>,
+    links: BTreeMap<LinkKey, Link>,
+    links_of: BTreeMap<EntityId, BTreeSet<LinkKey>>,
+    mirrors: BTreeMap<(EntityId, System), Mirror>,
+    attempts: Vec<Attempt>,
+    attempts_of: BTreeMap<(EntityId, System), Vec<usize>>,
+    conflicts: Vec<(String, EntityId, Conflict)>,
+    reviews: Vec<Looked>,
+    leases: BTreeMap<String, Lease>,
+    workspaces: BTreeMap<String, Mode>,
+    cursors: BTreeMap<(String, String), String>,
+    credentials: BTreeMap<String, Vec<u8>>,
+    installs: BTreeMap<InstallKey, (Install, Option<Claim>)>,
+    tickets: BTreeMap<String, (String, Millis)>,
+    invitations: BTreeMap<Uuid, Invitation>,
+}
