@@ -1,18 +1,19 @@
 //! The one place that knows concrete types: builds, wires, runs, stops.
 
 mod access;
+pub(crate) mod assembly;
 mod connect;
-mod doorway;
+pub(crate) mod doorway;
 mod grants;
 mod installs;
 mod invitations;
 mod keepers;
 mod ops;
 mod preview;
-mod roster;
+pub(crate) mod roster;
 mod rounds;
 mod sites;
-mod stages;
+pub(crate) mod stages;
 mod told;
 pub mod veils;
 
@@ -27,7 +28,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use access::Accounts;
+use assembly::{Assembly, assemble};
 use doorway::Doorway;
 pub use preview::{Preview, Previewed};
 use roster::{Roster, Served};
@@ -35,16 +36,16 @@ use stages::Stages;
 
 use crate::clock::Clock;
 use crate::config::{Config, Systems};
-use crate::credentials::logins::{self, Logins};
-use crate::credentials::oauth::{Keeper, Means};
+use crate::credentials::logins::Logins;
+use crate::credentials::oauth::Keeper;
 use crate::credentials::seal::Sealer;
 use crate::dispatch::budget::{Budget, Limit};
 use crate::dispatch::lease::Holder;
-use crate::dispatch::worker::Worker;
+use crate::dispatch::worker::POLL;
 use crate::http::{Frame, Operations, Public, routes};
 use crate::ids::Ids;
 use crate::model::{Mode, System};
-use crate::record::{Recorder, Waiting};
+use crate::record::Recorder;
 use crate::store::{Load, Store, sql};
 use crate::supervisor::Supervisor;
 use crate::systems::http_client::{HttpLimits, HttpTransport};
@@ -104,53 +105,25 @@ pub struct Running {
 
 /// Starts the service.
 pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
-    let Ground { clock, ids, .. } = ground.clone();
     let store = sql::open(config.store.url.expose()).await?;
-    let owner = ids.uuid(clock.now()).to_string();
-    let sealer = sealer(config)?.map(Arc::new);
-    let logins = Logins::gather(&config.logins(), store.as_ref(), sealer.as_deref()).await?;
-    if let Some(sealer) = &sealer {
-        logins::reseal(store.as_ref(), sealer, clock.now()).await?;
-    }
-    let means = sealer.clone().map(|sealer| Means {
-        store: store.clone(),
-        sealer,
-        transport: ground.transport.clone(),
-        clock: clock.clone(),
-        owner: owner.clone(),
-    });
-    let keepers = keepers::keepers(config, means).await?;
-    let opened = installs::opened(config, &store.installs().await?);
-    let veil = veils::stored(config.store.secret_links, sealer.clone());
-    let sealed = sealer.map(|sealer| (store.clone(), sealer));
-    let proofs = sites::Proofs { logins: &logins, sealed, keepers: keepers.clone() };
-    let budget = Budget::new(limits(config), clock.clone(), ids.clone());
-    let builder = sites::Builder::new(config, &proofs, budget, ground)?;
-    let roster = Roster::new(config.opening(opened), builder)?;
+    let Assembly { roster, doorway, recorder, writer, stages, holder, keepers } =
+        assemble(config, &ground, &store).await?;
+    let Ground { clock, ids, .. } = ground;
     let served = roster.served();
-    register(&served.config, store.as_ref(), clock.as_ref()).await?;
-    let mut names: Vec<String> = served.sites.keys().cloned().collect();
-    names.push(installs::LEASE.to_owned());
-    let holder = Arc::new(Holder::new(store.clone(), clock.clone(), owner, config.dispatch.lease, names));
-    holder.renew().await?;
-
     let public = TcpListener::bind(config.server.public).await.with_context(|| taken(config.server.public))?;
     let ops = TcpListener::bind(config.server.ops).await.with_context(|| taken(config.server.ops))?;
     let supervisor = Supervisor::new(clock.clone());
-    let (recorder, writer) = Recorder::new(store.clone(), Waiting::default());
     let listened = CancellationToken::new();
     supervisor.spawn(writer.run(listened.clone().cancelled_owned()));
-    let roster = Arc::new(roster);
-    let accounts = Accounts { roster: roster.clone(), store: store.clone(), clock: clock.clone() };
     let running = Arc::new(Running {
-        doorway: Doorway::new(&served.config, &recorder, veil, accounts, &ids),
-        stages: Stages::new(&store, &clock, &ids),
         public: public.local_addr()?,
         ops: ops.local_addr()?,
         installs: Notify::new(),
         just_connected: AtomicBool::new(false),
         opening: tokio::sync::Mutex::default(),
         runs: Mutex::default(),
+        doorway,
+        stages,
         supervisor,
         keepers,
         store,
@@ -227,16 +200,8 @@ impl Running {
 
     /// Starts the worker of one workspace.
     fn work(&self, served: &Served, name: &str) {
-        let worker = Worker {
-            site: served.sites[name].clone(),
-            resolver: self.stages.resolver.clone(),
-            lanes: self.stages.lanes.clone(),
-            mirrors: self.store.clone(),
-            workspaces: self.store.clone(),
-            holder: self.holder.clone(),
-            clock: self.clock.clone(),
-            wake: served.wakes[name].clone(),
-        };
+        let wake = served.wakes[name].clone();
+        let worker = self.stages.worker(served.sites[name].clone(), wake, &self.holder, POLL);
         let stop = self.supervisor.stop().clone();
         self.supervisor.watch(name, |heart| async move { worker.run(stop, heart).await });
     }

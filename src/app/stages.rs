@@ -1,13 +1,19 @@
 //! The stages that all workspaces share, built once.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use crate::clock::Clock;
+use crate::dispatch::lease::Holder;
+use crate::dispatch::worker::Worker;
 use crate::ids::Ids;
 use crate::mirror::{Lanes, UnderWay};
 use crate::reconcile::{Follower, Reconciler};
 use crate::resolve::Resolver;
 use crate::store::Store;
+use crate::systems::Site;
 
 /// The stages behind the change log.
 pub struct Stages {
@@ -45,5 +51,13 @@ impl Stages {
         let follower =
             Follower { invitations: store.clone(), entities: store.clone(), clock: clock.clone(), ids: ids.clone() };
         Self { resolver: Arc::new(resolver), lanes: Arc::new(lanes), reconciler, follower }
+    }
+
+    /// Who works one workspace.
+    pub fn worker(&self, site: Arc<Site>, wake: Arc<Notify>, holder: &Arc<Holder>, poll: Duration) -> Worker {
+        let Lanes { mirrors, workspaces, clock, .. } = self.lanes.as_ref();
+        let (mirrors, workspaces, clock) = (mirrors.clone(), workspaces.clone(), clock.clone());
+        let (resolver, lanes, holder) = (self.resolver.clone(), self.lanes.clone(), holder.clone());
+        Worker { site, resolver, lanes, mirrors, workspaces, holder, clock, wake, poll }
     }
 }

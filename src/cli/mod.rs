@@ -11,6 +11,7 @@ mod key;
 mod operate;
 mod sandbox;
 mod serve;
+mod simulate;
 mod table;
 
 use std::path::PathBuf;
@@ -80,6 +81,8 @@ enum Command {
     Install(install::Install),
     /// Asks a system one thing and prints its answer; reads only.
     Ask(install::Ask),
+    /// Plays random histories of edits and faults in virtual time, and judges what must hold.
+    Simulate(simulate::Simulate),
     /// Makes a key for sealing.
     Key(key::Key),
 }
@@ -115,6 +118,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Credential(credential) => credential.run().await?,
         Command::Install(install) => install.run().await?,
         Command::Ask(ask) => ask.run().await?,
+        Command::Simulate(simulate) => return simulate.run(),
         Command::Key(key) => key.run()?,
     }
     Ok(ExitCode::SUCCESS)

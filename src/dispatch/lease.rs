@@ -56,8 +56,9 @@ impl Holder {
                 tracing::error!(error = %error, "leases could not be renewed");
             }
             tokio::select! {
+                biased;
                 () = stop.cancelled() => break,
-                () = tokio::time::sleep(self.pause()) => {}
+                () = self.clock.sleep(self.pause()) => {}
             }
         }
     }

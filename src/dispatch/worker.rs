@@ -19,8 +19,8 @@ use crate::store::{Mirrors, Result, Workspaces};
 use crate::supervisor::Heartbeat;
 use crate::systems::Site;
 
-/// The slow poll that catches what no wake-up told.
-const POLL: Duration = Duration::from_secs(1);
+/// How often what no wake-up told is looked for.
+pub const POLL: Duration = Duration::from_secs(1);
 
 /// What a worker needs.
 pub struct Worker {
@@ -40,6 +40,8 @@ pub struct Worker {
     pub clock: Arc<dyn Clock>,
     /// Rung when a change was recorded.
     pub wake: Arc<Notify>,
+    /// The slow poll that catches what no wake-up told: [`POLL`], unless time is virtual.
+    pub poll: Duration,
 }
 
 type Key = (EntityId, System);
@@ -61,14 +63,15 @@ impl Worker {
                 Ok(wait) => wait,
                 Err(error) => {
                     tracing::error!(workspace = %self.site.workspace.name, error = %error, "the store failed; trying again");
-                    POLL
+                    self.poll
                 }
             };
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
-                () = self.wake.notified() => {}
-                () = tokio::time::sleep(wait) => {}
                 Some(ended) = running.tasks.join_next() => self.ended(&mut running, ended),
+                () = self.wake.notified() => {}
+                () = self.clock.sleep(wait) => {}
             }
         }
         while let Some(ended) = running.tasks.join_next().await {
@@ -79,16 +82,16 @@ impl Worker {
     /// One round: decide what came in, start what is due. Gives how long nothing is due.
     async fn turn(&self, running: &mut Running) -> Result<Duration> {
         let name = &self.site.workspace.name;
-        let Some(lease) = self.holder.lease(name) else { return Ok(POLL) };
-        let Some(mode) = self.workspaces.mode(name).await? else { return Ok(POLL) };
+        let Some(lease) = self.holder.lease(name) else { return Ok(self.poll) };
+        let Some(mode) = self.workspaces.mode(name).await? else { return Ok(self.poll) };
         if self.resolver.step(&self.site, &lease).await?.is_none() {
             self.holder.lost(name);
-            return Ok(POLL);
+            return Ok(self.poll);
         }
         self.start(running, &lease, mode).await?;
         let limit = self.site.workspace.policy.limits.lanes;
         let due = self.mirrors.next_due(name).await?.filter(|_| running.keys.len() < limit);
-        Ok(due.map_or(POLL, |due| due.since(self.clock.now()).clamp(Duration::from_millis(5), POLL)))
+        Ok(due.map_or(self.poll, |due| due.since(self.clock.now()).clamp(Duration::from_millis(5), self.poll)))
     }
 
     async fn start(&self, running: &mut Running, lease: &Lease, mode: Mode) -> Result<()> {

@@ -24,7 +24,7 @@ use super::health::Health;
 use super::ops::{NotWell, Ops, OpsError};
 use super::routes::{Operations, Public, ops, public};
 use super::*;
-use crate::clock::{Clock, ManualClock, Millis};
+use crate::clock::{Clock, ManualClock, Millis, SystemClock};
 use crate::config::{Config, checks};
 use crate::ids::Ids;
 use crate::model::{Install, InstallKey, Mode, Standing, System, Workspace};
@@ -176,7 +176,7 @@ fn world_with(waiting: Waiting) -> World {
     let config = config(&key);
     let (checks, workspaces) = (checks(&config), config.workspaces());
     let log = Arc::new(MemoryLog::default());
-    let (recorder, writer) = Recorder::new(Arc::clone(&log) as Arc<_>, waiting);
+    let (recorder, writer) = Recorder::new(Arc::clone(&log) as Arc<_>, waiting, Arc::new(SystemClock));
     tokio::spawn(writer.run(std::future::pending()));
     let manual = Arc::new(ManualClock::at(NOW));
     let clock: Arc<dyn Clock> = Arc::clone(&manual) as Arc<_>;

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::clock::Clock;
 use crate::model::{Appended, NewChange};
 use crate::store::{ChangeLog, StoreError};
 
@@ -63,6 +64,7 @@ pub struct Recorder {
     queue: mpsc::Sender<Entry>,
     commits: watch::Receiver<u64>,
     patience: Duration,
+    clock: Arc<dyn Clock>,
 }
 
 /// The task that appends. It ends when the last [`Recorder`] is dropped and all that waits is answered.
@@ -75,10 +77,10 @@ pub struct Writer {
 
 impl Recorder {
     /// A recorder, and the writer that must run for it.
-    pub fn new(log: Arc<dyn ChangeLog>, waiting: Waiting) -> (Self, Writer) {
+    pub fn new(log: Arc<dyn ChangeLog>, waiting: Waiting, clock: Arc<dyn Clock>) -> (Self, Writer) {
         let (queue, entries) = mpsc::channel(waiting.queue.max(1));
         let (sender, commits) = watch::channel(0);
-        let recorder = Self { queue, commits, patience: waiting.patience };
+        let recorder = Self { queue, commits, patience: waiting.patience, clock };
         (recorder, Writer { log, entries, commits: sender, batch: waiting.batch.max(1) })
     }
 
@@ -89,9 +91,10 @@ impl Recorder {
             mpsc::error::TrySendError::Full(_) => NotStored::Full,
             mpsc::error::TrySendError::Closed(_) => NotStored::Stopped,
         })?;
-        match tokio::time::timeout(self.patience, told).await {
-            Ok(answer) => answer.unwrap_or(Err(NotStored::Stopped)),
-            Err(_) => Err(NotStored::Slow),
+        tokio::select! {
+            biased;
+            answer = told => answer.unwrap_or(Err(NotStored::Stopped)),
+            () = self.clock.sleep(self.patience) => Err(NotStored::Slow),
         }
     }
 
@@ -114,6 +117,7 @@ impl Writer {
         let (mut entries, mut over, mut closed) = (Vec::with_capacity(self.batch), std::pin::pin!(over), false);
         loop {
             tokio::select! {
+                biased;
                 () = &mut over, if !closed => {
                     self.entries.close();
                     closed = true;

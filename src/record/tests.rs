@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::*;
-use crate::clock::Millis;
+use crate::clock::{Millis, SystemClock};
 use crate::model::{Change, ChangeId, EntityId, ExternalId, Standing, System, Workspace};
 use crate::secret::Secret;
 use crate::store::Result as StoreResult;
@@ -211,7 +211,7 @@ fn change(label: &str) -> NewChange {
 }
 
 fn recorder(log: &Arc<MemoryLog>, waiting: Waiting) -> Recorder {
-    let (recorder, writer) = Recorder::new(Arc::clone(log) as Arc<dyn ChangeLog>, waiting);
+    let (recorder, writer) = Recorder::new(Arc::clone(log) as Arc<dyn ChangeLog>, waiting, Arc::new(SystemClock));
     tokio::spawn(writer.run(std::future::pending()));
     recorder
 }
@@ -233,7 +233,8 @@ async fn record_all(recorder: &Recorder, labels: &[&str]) -> Vec<Result<Appended
 #[tokio::test]
 async fn many_waiting_changes_are_one_commit() {
     let log = Arc::new(MemoryLog::default());
-    let (recorder, writer) = Recorder::new(Arc::clone(&log) as Arc<dyn ChangeLog>, Waiting::default());
+    let (recorder, writer) =
+        Recorder::new(Arc::clone(&log) as Arc<dyn ChangeLog>, Waiting::default(), Arc::new(SystemClock));
     let (queue, commits) = (recorder.queue.clone(), recorder.commits());
     let all = tokio::spawn(async move { record_all(&recorder, &["a", "b", "c", "d", "a"]).await });
     while queue.max_capacity() - queue.capacity() < 5 {
@@ -250,7 +251,8 @@ async fn many_waiting_changes_are_one_commit() {
 #[tokio::test]
 async fn the_writer_ends_when_nobody_brings_anything_any_more_and_appends_what_was_brought() {
     let log = Arc::new(MemoryLog::default());
-    let (recorder, writer) = Recorder::new(Arc::clone(&log) as Arc<dyn ChangeLog>, Waiting::default());
+    let (recorder, writer) =
+        Recorder::new(Arc::clone(&log) as Arc<dyn ChangeLog>, Waiting::default(), Arc::new(SystemClock));
     let queue = recorder.queue.clone();
     let all = tokio::spawn({
         let recorder = recorder.clone();
@@ -303,7 +305,8 @@ async fn a_store_that_is_down_is_not_stored_and_recovers() {
 #[tokio::test]
 async fn one_row_that_the_store_refuses_holds_no_other_back() {
     let log = Arc::new(MemoryLog { refused: "bad", ..MemoryLog::default() });
-    let (recorder, writer) = Recorder::new(Arc::clone(&log) as Arc<dyn ChangeLog>, Waiting::default());
+    let (recorder, writer) =
+        Recorder::new(Arc::clone(&log) as Arc<dyn ChangeLog>, Waiting::default(), Arc::new(SystemClock));
     let queue = recorder.queue.clone();
     let all = tokio::spawn(async move { record_all(&recorder, &["a", "bad", "c"]).await });
     while queue.max_capacity() - queue.capacity() < 3 {

@@ -125,6 +125,11 @@ impl Sandbox {
         state
     }
 
+    /// All that one stand-in holds, by account.
+    pub fn state_of(&self, at: StandIn) -> Value {
+        self.worlds.get(&at).map_or(Value::Null, |world| world.state())
+    }
+
     /// The logged requests from a number on.
     pub fn requests(&self, since: u64) -> Vec<&RequestRow> {
         self.rows.iter().filter(|row| row.number >= since).collect()

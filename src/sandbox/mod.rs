@@ -14,6 +14,7 @@ mod requests;
 pub mod settings;
 pub mod shell;
 pub mod signing;
+pub mod simulate;
 #[cfg(test)]
 mod tests;
 pub mod timerex;

@@ -35,7 +35,7 @@ impl Tables {
 #[async_trait]
 impl Invitations for Memory {
     async fn put_invitation(&self, invitation: &Invitation, changes: &[NewChange]) -> Result<bool> {
-        let mut tables = self.tables();
+        let mut tables = self.tables().await;
         let held = tables.invitations.get(&invitation.id).map_or(0, |one| one.rev);
         if held != invitation.rev {
             return Ok(false);
@@ -46,20 +46,20 @@ impl Invitations for Memory {
     }
 
     async fn invitations(&self, workspace: &str, limit: u32) -> Result<Vec<Invitation>> {
-        let tables = self.tables();
+        let tables = self.tables().await;
         let mut own: Vec<_> = tables.invitations.values().filter(|one| one.workspace == workspace).collect();
         own.sort_by_key(|one| (std::cmp::Reverse(one.made), one.id));
         Ok(own.into_iter().take(limit as usize).cloned().collect())
     }
 
     async fn due_invitations(&self, workspace: &str, now: Millis, limit: u32) -> Result<Vec<Invitation>> {
-        let tables = self.tables();
+        let tables = self.tables().await;
         let own = tables.due_invitations(now).into_iter().filter(|one| one.workspace == workspace);
         Ok(own.take(limit as usize).cloned().collect())
     }
 
     async fn workspaces_with_due_invitations(&self, now: Millis) -> Result<Vec<String>> {
-        let tables = self.tables();
+        let tables = self.tables().await;
         let named: BTreeSet<_> = tables.due_invitations(now).into_iter().map(|one| one.workspace.clone()).collect();
         Ok(named.into_iter().collect())
     }

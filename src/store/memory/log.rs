@@ -67,32 +67,43 @@ impl Tables {
     }
 }
 
+impl Memory {
+    /// The senders' ids of all webhooks that are kept.
+    pub async fn said_by_webhooks(&self) -> std::collections::BTreeSet<String> {
+        let tables = self.tables().await;
+        let said = tables.log.iter().filter(|said| said.origin == crate::model::Origin::Webhook);
+        said.filter_map(|said| said.dedup.rsplit('/').next().map(str::to_owned)).collect()
+    }
+}
+
 #[async_trait]
 impl ChangeLog for Memory {
     async fn append(&self, changes: &[NewChange]) -> Result<Vec<Appended>> {
-        Ok(self.tables().append(changes))
+        let appended = self.tables().await.append(changes);
+        self.pause().await;
+        Ok(appended)
     }
 
     async fn change(&self, id: ChangeId) -> Result<Option<Change>> {
-        Ok(self.tables().change(id))
+        Ok(self.tables().await.change(id))
     }
 
     async fn undecided(&self, workspace: &str, now: Millis, limit: u32) -> Result<Vec<Change>> {
-        let tables = self.tables();
+        let tables = self.tables().await;
         let due = |row: &Undecided| row.workspace == workspace && row.on.is_none() && row.due <= now;
         let ids = tables.inbox.iter().filter(|(_, row)| due(row)).map(|(id, _)| (*id, ()));
         Ok(tables.changes(ids).into_iter().map(|(change, ())| change).take(limit as usize).collect())
     }
 
     async fn waiting(&self, entity: EntityId, system: System) -> Result<Vec<(Change, i64)>> {
-        let tables = self.tables();
+        let tables = self.tables().await;
         let doubt = |row: &Undecided| row.on.filter(|(on, there, _)| (*on, *there) == (entity, system));
         let ids = tables.inbox.iter().filter_map(|(id, row)| Some((*id, doubt(row)?.2)));
         Ok(tables.changes(ids))
     }
 
     async fn told_of_installs(&self, system: System, after: ChangeId, limit: u32) -> Result<Vec<Change>> {
-        let tables = self.tables();
+        let tables = self.tables().await;
         let tells = |said: &NewChange| {
             said.system == system
                 && matches!(said.label.as_str(), "INSTALL" | "UNINSTALL")
@@ -103,7 +114,7 @@ impl ChangeLog for Memory {
     }
 
     async fn by_standing(&self, standing: Standing, limit: u32) -> Result<Vec<Change>> {
-        let tables = self.tables();
+        let tables = self.tables().await;
         let newest = (1..=tables.log.len() as i64).rev().filter_map(|id| tables.change(ChangeId(id)));
         Ok(newest.filter(|change| change.said.standing == standing).take(limit as usize).collect())
     }

@@ -10,29 +10,58 @@ mod rows;
 mod settle;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
 
-use crate::clock::Millis;
+use crate::clock::{Millis, Sleep};
 use crate::model::{
     Attempt, ChangeId, Conflict, Entity, EntityId, ExternalId, Install, InstallKey, Invitation, Kind, Lease, Link,
     Mirror, Mode, NewChange, System, VerdictRow,
 };
 use crate::store::Review;
 
-/// A store in memory.
-#[derive(Debug, Default)]
-pub struct Memory(Mutex<Tables>);
+/// How long a store takes.
+pub trait Pace: Send + Sync {
+    /// How long the caller waits now; `None`: not at all.
+    fn pause(&self) -> Option<Sleep>;
+}
+
+/// A store in memory, as one process sees it.
+#[derive(Default)]
+pub struct Memory {
+    tables: Arc<Mutex<Tables>>,
+    pace: Option<Arc<dyn Pace>>,
+}
 
 impl Memory {
-    /// An empty one.
+    /// An empty one that takes no time.
     pub fn new() -> Self {
         Self::default()
     }
 
-    fn tables(&self) -> MutexGuard<'_, Tables> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The same store, for a process whose calls take this long.
+    pub fn paced(&self, pace: Arc<dyn Pace>) -> Self {
+        Self { tables: self.tables.clone(), pace: Some(pace) }
+    }
+
+    async fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.pause().await;
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Before a transaction, and after one that wrote: who is dropped then never learns that it was committed.
+    async fn pause(&self) {
+        if let Some(pause) = self.pace.as_ref().and_then(|pace| pace.pause()) {
+            pause.await;
+        }
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory").finish_non_exhaustive()
     }
 }
 

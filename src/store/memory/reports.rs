@@ -15,7 +15,7 @@ impl Reports for Memory {
         let text = text.trim();
         let key = |value: crate::model::Value| value.as_text().map(ToOwned::to_owned);
         let (email, phone) = (key(normal::email(text)), key(normal::phone(text, None)));
-        let tables = self.tables();
+        let tables = self.tables().await;
         let has = |id: &EntityId| {
             let keys = tables.entities.get(id).map(|entity| Keys::of(|field| entity.value(field))).unwrap_or_default();
             id.to_string() == text.to_lowercase()
@@ -28,7 +28,7 @@ impl Reports for Memory {
     }
 
     async fn story(&self, entity: EntityId) -> Result<Vec<(Change, VerdictRow)>> {
-        let tables = self.tables();
+        let tables = self.tables().await;
         let own = tables.verdicts.values().filter(|(_, verdict)| verdict.entity == Some(entity));
         let without_body =
             |said: &NewChange| NewChange { headers: BTreeMap::new(), body: bytes::Bytes::new(), ..said.clone() };
@@ -42,13 +42,14 @@ impl Reports for Memory {
     }
 
     async fn attempts(&self, entity: EntityId) -> Result<Vec<Attempt>> {
-        let mut own: Vec<Attempt> = self.tables().attempts.iter().filter(|one| one.entity == entity).cloned().collect();
+        let mut own: Vec<Attempt> =
+            self.tables().await.attempts.iter().filter(|one| one.entity == entity).cloned().collect();
         own.sort_by_key(|one| one.at);
         Ok(own)
     }
 
     async fn attempts_since(&self, workspace: &str, since: Millis, limit: u32) -> Result<Vec<Attempt>> {
-        let tables = self.tables();
+        let tables = self.tables().await;
         let own = tables.attempts.iter().filter(|one| one.workspace == workspace && one.at >= since);
         let mut own: Vec<Attempt> = own.cloned().collect();
         own.sort_by_key(|one| one.at);
@@ -57,13 +58,13 @@ impl Reports for Memory {
     }
 
     async fn conflicts(&self, workspace: &str, entity: Option<EntityId>) -> Result<Vec<(EntityId, Conflict)>> {
-        let tables = self.tables();
+        let tables = self.tables().await;
         let own = tables.conflicts.iter().filter(|(at, of, _)| at == workspace && entity.is_none_or(|id| id == *of));
         Ok(own.map(|(_, of, conflict)| (*of, conflict.clone())).collect())
     }
 
     async fn reviews(&self, workspace: &str) -> Result<Vec<Review>> {
-        let tables = self.tables();
+        let tables = self.tables().await;
         let open = tables.reviews.iter().filter(|one| !one.closed && one.review.workspace == workspace);
         let mut open: Vec<Review> = open.map(|one| one.review.clone()).collect();
         open.sort_by_key(|review| review.at);
@@ -71,23 +72,23 @@ impl Reports for Memory {
     }
 
     async fn close_review(&self, workspace: &str, subject: &str, _now: Millis) -> Result<bool> {
-        Ok(self.tables().close(workspace, subject))
+        Ok(self.tables().await.close(workspace, subject))
     }
 
     async fn outcomes(&self, workspace: &str) -> Result<BTreeMap<Outcome, u64>> {
-        let tables = self.tables();
+        let tables = self.tables().await;
         let own = tables.verdicts.values().filter(|(at, _)| at.as_deref() == Some(workspace));
         Ok(counted(own.map(|(_, verdict)| verdict.outcome)))
     }
 
     async fn origins(&self, workspace: &str) -> Result<BTreeMap<Origin, u64>> {
-        let tables = self.tables();
+        let tables = self.tables().await;
         let own = tables.log.iter().filter(|said| said.workspace.as_deref() == Some(workspace));
         Ok(counted(own.map(|said| said.origin)))
     }
 
     async fn findings(&self, workspace: &str) -> Result<BTreeMap<Finding, u64>> {
-        let tables = self.tables();
+        let tables = self.tables().await;
         let own = tables.verdicts.values().filter(|(at, _)| at.as_deref() == Some(workspace));
         Ok(counted(own.flat_map(|(_, verdict)| verdict.findings.values().copied())))
     }

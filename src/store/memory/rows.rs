@@ -29,7 +29,7 @@ impl Tables {
 #[async_trait]
 impl Entities for Memory {
     async fn whole(&self, entity: EntityId) -> Result<Option<Whole>> {
-        let tables = self.tables();
+        let tables = self.tables().await;
         let Some(held) = tables.entities.get(&entity).cloned() else { return Ok(None) };
         let mut links: Vec<Link> = tables.links_of(entity).cloned().collect();
         links.sort_by(|one, other| (one.system.word(), &one.id).cmp(&(other.system.word(), &other.id)));
@@ -44,11 +44,11 @@ impl Entities for Memory {
     }
 
     async fn link(&self, workspace: &str, system: System, kind: Kind, id: &ExternalId) -> Result<Option<Link>> {
-        Ok(self.tables().links.get(&(workspace.to_owned(), system, kind, id.clone())).cloned())
+        Ok(self.tables().await.links.get(&(workspace.to_owned(), system, kind, id.clone())).cloned())
     }
 
     async fn with_keys(&self, workspace: &str, kind: Kind, keys: &Keys) -> Result<Vec<EntityId>> {
-        let tables = self.tables();
+        let tables = self.tables().await;
         let shares = |entity: &&Entity| {
             let held = Keys::of(|field| entity.value(field));
             let same = |one: &Option<String>, other: &Option<String>| one.is_some() && one == other;
@@ -60,14 +60,14 @@ impl Entities for Memory {
     }
 
     async fn children(&self, parent: EntityId, kind: Option<Kind>) -> Result<Vec<EntityId>> {
-        let tables = self.tables();
+        let tables = self.tables().await;
         let ids = tables.children.get(&parent).into_iter().flatten();
         let fits = |entity: &&Entity| entity.is_live() && kind.is_none_or(|kind| entity.kind == kind);
         Ok(ids.filter_map(|id| tables.entities.get(id)).filter(fits).map(|entity| entity.id).collect())
     }
 
     async fn entities(&self, workspace: &str, after: Option<EntityId>, limit: u32) -> Result<Vec<EntityId>> {
-        let tables = self.tables();
+        let tables = self.tables().await;
         let later = tables.live().filter(|entity| entity.workspace == workspace && Some(entity.id) > after);
         Ok(later.map(|entity| entity.id).take(limit as usize).collect())
     }
@@ -75,20 +75,20 @@ impl Entities for Memory {
     async fn live_links(&self, workspace: &str, system: System, kind: Kind) -> Result<Vec<Link>> {
         let fits =
             |link: &&Link| link.workspace == workspace && (link.system, link.kind) == (system, kind) && link.is_live();
-        Ok(self.tables().links.values().filter(fits).cloned().collect())
+        Ok(self.tables().await.links.values().filter(fits).cloned().collect())
     }
 
     async fn links_within(&self, workspace: &str, system: System, outer: &ExternalId) -> Result<Vec<Link>> {
         let fits = |link: &&Link| {
             link.workspace == workspace && link.system == system && link.id.within().as_ref() == Some(outer)
         };
-        let mut found: Vec<Link> = self.tables().links.values().filter(fits).cloned().collect();
+        let mut found: Vec<Link> = self.tables().await.links.values().filter(fits).cloned().collect();
         found.sort_by(|one, other| one.id.cmp(&other.id));
         Ok(found)
     }
 
     async fn open_intents(&self, workspace: &str, system: System, kind: Kind) -> Result<Vec<EntityId>> {
-        let tables = self.tables();
+        let tables = self.tables().await;
         let open = |mirror: &&Mirror| {
             mirror.workspace == workspace
                 && mirror.system == system
@@ -102,13 +102,13 @@ impl Entities for Memory {
 #[async_trait]
 impl Mirrors for Memory {
     async fn due(&self, workspace: &str, now: Millis, limit: u32) -> Result<Vec<Mirror>> {
-        Ok(self.mirrors_where(limit, |mirror| {
+        Ok(self.tables().await.mirrors_where(limit, |mirror| {
             mirror.workspace == workspace && mirror.state == MirrorState::Due && mirror.due <= now
         }))
     }
 
     async fn next_due(&self, workspace: &str) -> Result<Option<Millis>> {
-        let tables = self.tables();
+        let tables = self.tables().await;
         let due = |mirror: &&Mirror| mirror.workspace == workspace && mirror.state == MirrorState::Due;
         let mirrors = tables.mirrors.values().filter(due).map(|mirror| mirror.due);
         let rows = tables.inbox.values().filter(|row| row.workspace == workspace && row.on.is_none());
@@ -116,18 +116,18 @@ impl Mirrors for Memory {
     }
 
     async fn in_state(&self, workspace: &str, state: MirrorState, limit: u32) -> Result<Vec<Mirror>> {
-        Ok(self.mirrors_where(limit, |mirror| mirror.workspace == workspace && mirror.state == state))
+        Ok(self.tables().await.mirrors_where(limit, |mirror| mirror.workspace == workspace && mirror.state == state))
     }
 
     async fn writes_since(&self, entity: EntityId, system: System, since: Millis) -> Result<u32> {
-        let tables = self.tables();
+        let tables = self.tables().await;
         let own = tables.attempts_of.get(&(entity, system)).into_iter().flatten().map(|at| &tables.attempts[*at]);
         let counts = own.filter(|one| one.at >= since && one.action.writes() && may_have_landed(one.result)).count();
         Ok(u32::try_from(counts).unwrap_or(u32::MAX))
     }
 
     async fn actions_since(&self, workspace: &str, system: System, action: Action, since: Millis) -> Result<u32> {
-        let tables = self.tables();
+        let tables = self.tables().await;
         let counts = tables.attempts.iter().filter(|one| {
             one.workspace == workspace
                 && (one.system, one.action) == (system, action)
@@ -142,10 +142,10 @@ fn may_have_landed(result: AttemptResult) -> bool {
     matches!(result, AttemptResult::Done | AttemptResult::Unclear)
 }
 
-impl Memory {
+impl Tables {
     /// Mirrors that fit, longest due first.
     fn mirrors_where(&self, limit: u32, fits: impl Fn(&Mirror) -> bool) -> Vec<Mirror> {
-        let mut found: Vec<Mirror> = self.tables().mirrors.values().filter(|mirror| fits(mirror)).cloned().collect();
+        let mut found: Vec<Mirror> = self.mirrors.values().filter(|mirror| fits(mirror)).cloned().collect();
         found.sort_by_key(|mirror| (mirror.due, mirror.entity, mirror.system.word()));
         found.truncate(limit as usize);
         found
@@ -158,7 +158,7 @@ impl Leases for Memory {
         let mut workspaces: Vec<&String> = workspaces.iter().collect();
         workspaces.sort_unstable();
         workspaces.dedup();
-        let mut tables = self.tables();
+        let mut tables = self.tables().await;
         let take = |workspace: &String| {
             let held = tables.leases.get(workspace);
             let fence = match held {
@@ -175,7 +175,7 @@ impl Leases for Memory {
     }
 
     async fn release_leases(&self, owner: &str) -> Result<()> {
-        for lease in self.tables().leases.values_mut().filter(|lease| lease.owner == owner) {
+        for lease in self.tables().await.leases.values_mut().filter(|lease| lease.owner == owner) {
             (lease.owner, lease.until) = (String::new(), Millis(0));
         }
         Ok(())
@@ -185,7 +185,7 @@ impl Leases for Memory {
 #[async_trait]
 impl Workspaces for Memory {
     async fn register(&self, names: &[String], mode: Mode, _now: Millis) -> Result<()> {
-        let mut tables = self.tables();
+        let mut tables = self.tables().await;
         for name in names {
             tables.workspaces.entry(name.clone()).or_insert(mode);
         }
@@ -193,18 +193,18 @@ impl Workspaces for Memory {
     }
 
     async fn mode(&self, workspace: &str) -> Result<Option<Mode>> {
-        Ok(self.tables().workspaces.get(workspace).copied())
+        Ok(self.tables().await.workspaces.get(workspace).copied())
     }
 
     async fn set_mode(&self, workspace: &str, mode: Mode, _now: Millis) -> Result<()> {
-        if let Some(row) = self.tables().workspaces.get_mut(workspace) {
+        if let Some(row) = self.tables().await.workspaces.get_mut(workspace) {
             *row = mode;
         }
         Ok(())
     }
 
     async fn last_webhooks(&self, workspace: &str) -> Result<BTreeMap<System, Millis>> {
-        let tables = self.tables();
+        let tables = self.tables().await;
         let mut last = BTreeMap::new();
         let own = tables.log.iter().filter(|said| said.workspace.as_deref() == Some(workspace));
         for said in own.filter(|said| said.origin == Origin::Webhook) {
@@ -215,7 +215,7 @@ impl Workspaces for Memory {
     }
 
     async fn load(&self, workspace: &str) -> Result<Load> {
-        let tables = self.tables();
+        let tables = self.tables().await;
         let undecided = tables.inbox.values().filter(|row| row.workspace == workspace).count() as u64;
         let mut load = Load { undecided, ..Load::default() };
         for mirror in tables.mirrors.values().filter(|mirror| mirror.workspace == workspace) {
@@ -234,11 +234,11 @@ impl Workspaces for Memory {
     }
 
     async fn cursor(&self, workspace: &str, name: &str) -> Result<Option<String>> {
-        Ok(self.tables().cursors.get(&(workspace.to_owned(), name.to_owned())).cloned())
+        Ok(self.tables().await.cursors.get(&(workspace.to_owned(), name.to_owned())).cloned())
     }
 
     async fn set_cursor(&self, workspace: &str, name: &str, text: &str, _now: Millis) -> Result<()> {
-        self.tables().cursors.insert((workspace.to_owned(), name.to_owned()), text.to_owned());
+        self.tables().await.cursors.insert((workspace.to_owned(), name.to_owned()), text.to_owned());
         Ok(())
     }
 }
@@ -246,33 +246,33 @@ impl Workspaces for Memory {
 #[async_trait]
 impl Credentials for Memory {
     async fn credential(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        Ok(self.tables().credentials.get(name).cloned())
+        Ok(self.tables().await.credentials.get(name).cloned())
     }
 
     async fn keep_credential(&self, name: &str, sealed: &[u8], _now: Millis) -> Result<()> {
-        self.tables().credentials.insert(name.to_owned(), sealed.to_vec());
+        self.tables().await.credentials.insert(name.to_owned(), sealed.to_vec());
         Ok(())
     }
 
     async fn credential_names(&self) -> Result<Vec<String>> {
-        Ok(self.tables().credentials.keys().cloned().collect())
+        Ok(self.tables().await.credentials.keys().cloned().collect())
     }
 }
 
 #[async_trait]
 impl Installs for Memory {
     async fn install(&self, key: &InstallKey) -> Result<Option<Install>> {
-        Ok(self.tables().installs.get(key).map(|(install, _)| install.clone()))
+        Ok(self.tables().await.installs.get(key).map(|(install, _)| install.clone()))
     }
 
     async fn installs(&self) -> Result<Vec<Install>> {
-        let mut all: Vec<Install> = self.tables().installs.values().map(|(install, _)| install.clone()).collect();
+        let mut all: Vec<Install> = self.tables().await.installs.values().map(|(install, _)| install.clone()).collect();
         all.sort_by_key(|one| (one.key.system.word(), one.key.holder.word(), one.key.account.clone()));
         Ok(all)
     }
 
     async fn put_install(&self, install: &Install, from: i64) -> Result<bool> {
-        let mut tables = self.tables();
+        let mut tables = self.tables().await;
         let fits = tables.installs.get(&install.key).map_or(0, |(held, _)| held.generation) == from;
         if fits {
             tables.installs.insert(install.key.clone(), (install.clone(), None));
@@ -288,7 +288,7 @@ impl Installs for Memory {
         reason: Option<&str>,
         now: Millis,
     ) -> Result<bool> {
-        let mut tables = self.tables();
+        let mut tables = self.tables().await;
         let row = tables.installs.get_mut(key).filter(|(held, _)| held.generation == generation);
         let Some((held, claim)) = row else { return Ok(false) };
         (held.state, held.reason, held.changed, *claim) = (state, reason.map(ToOwned::to_owned), now, None);
@@ -303,7 +303,7 @@ impl Installs for Memory {
         now: Millis,
         until: Millis,
     ) -> Result<bool> {
-        let mut tables = self.tables();
+        let mut tables = self.tables().await;
         let row = tables.installs.get_mut(key).filter(|(held, _)| held.generation == generation);
         let Some((_, claim)) = row else { return Ok(false) };
         if claim.as_ref().is_some_and(|(by, till)| by != owner && *till > now) {
@@ -314,7 +314,7 @@ impl Installs for Memory {
     }
 
     async fn keep_ticket(&self, state: &str, cookie: &str, now: Millis, until: Millis) -> Result<bool> {
-        let mut tables = self.tables();
+        let mut tables = self.tables().await;
         tables.tickets.retain(|_, (_, until)| *until > now);
         let fits = tables.tickets.len() < TICKETS;
         if fits {
@@ -324,7 +324,7 @@ impl Installs for Memory {
     }
 
     async fn take_ticket(&self, state: &str, now: Millis) -> Result<Option<String>> {
-        let taken = self.tables().tickets.remove(state);
+        let taken = self.tables().await.tickets.remove(state);
         Ok(taken.filter(|(_, until)| *until > now).map(|(cookie, _)| cookie))
     }
 }

@@ -20,14 +20,17 @@ struct Foreign {
 impl Settling for Memory {
     async fn settle(&self, settlement: &Settlement) -> Result<Settled> {
         own_workspace_only(settlement)?;
-        let mut tables = self.tables();
-        if !tables.is_held(settlement) {
-            return Ok(Settled::LeaseLost);
+        {
+            let mut tables = self.tables().await;
+            if !tables.is_held(settlement) {
+                return Ok(Settled::LeaseLost);
+            }
+            if !tables.is_current(settlement) {
+                return Ok(Settled::Moved);
+            }
+            tables.write(settlement);
         }
-        if !tables.is_current(settlement) {
-            return Ok(Settled::Moved);
-        }
-        tables.write(settlement);
+        self.pause().await;
         Ok(Settled::Done)
     }
 }

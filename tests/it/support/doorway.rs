@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use lockstep::cli::demo::config::{self, Service};
-use lockstep::clock::{Clock, ManualClock, Millis};
+use lockstep::clock::{Clock, ManualClock, Millis, SystemClock};
 use lockstep::config::{Config, checks};
 use lockstep::http::{Access, Begun, Connect, ConnectError, Connected, Frame, Health, Lacks, Public, routes};
 use lockstep::ids::Ids;
@@ -76,7 +76,7 @@ impl Doorway {
         signer: Arc<Signer>,
     ) -> Self {
         let (time, ids): (Arc<dyn Clock>, _) = (clock.clone(), Arc::new(Ids::seeded(5)));
-        let (recorder, writer) = Recorder::new(store.clone(), Waiting::default());
+        let (recorder, writer) = Recorder::new(store.clone(), Waiting::default(), Arc::new(SystemClock));
         tokio::spawn(writer.run(std::future::pending()));
         let (checks, workspaces) = (checks(&config), config.workspaces());
         let doors: [(System, Arc<dyn Door>); 3] = [

@@ -1,0 +1,82 @@
+//! The simulation: the production code in virtual time, between stand-ins that people edit and that fail, judged by what must
+//! hold. One seed replays one history exactly.
+//!
+//! In: seeds. Out: for each, what was broken, if anything, and how often everything occurred.
+
+mod oracle;
+mod people;
+mod stage;
+mod story;
+mod tally;
+mod tokens;
+mod view;
+mod world;
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use crate::cli::demo::config::{self as printed, Service};
+use crate::config::Config;
+use crate::model::{CreateRule, System};
+use crate::sandbox::SandboxSettings;
+use stage::{Idle, Stage};
+pub use story::{Act, history};
+pub use tally::{Tally, seeds};
+use world::lock;
+
+/// What one history came to.
+#[derive(Debug, Default)]
+pub struct Run {
+    /// What was broken: the invariant, and what shows it.
+    pub broken: Vec<String>,
+    /// How often everything occurred.
+    pub counts: BTreeMap<String, u64>,
+    /// What happened, line by line, if that was asked for.
+    pub told: Vec<String>,
+}
+
+/// Plays the history of a seed.
+pub fn play(seed: u64) -> Result<Run> {
+    play_acts(seed, history(seed), false)
+}
+
+/// Plays some acts in the world of a seed. `telling`: line by line what happened.
+pub fn play_acts(seed: u64, acts: Vec<Act>, telling: bool) -> Result<Run> {
+    let idle = Idle::default();
+    let told = idle.clone();
+    let runtime = tokio::runtime::Builder::new_current_thread().on_thread_park(move || told.tell()).build()?;
+    runtime.block_on(async move {
+        let (settings, config) = setting(seed)?;
+        let mut stage = Stage::new(settings, config, acts, seed, idle)?;
+        lock(&stage.world).told = telling.then(Vec::new);
+        let mut broken = match stage.play().await {
+            Ok(()) => oracle::judge(&mut stage).await?,
+            Err(restless) => vec![restless.to_string()],
+        };
+        let counts = std::mem::take(&mut lock(&stage.world).counts);
+        broken.extend(counts.keys().filter_map(|what| what.strip_prefix("broken/").map(str::to_owned)));
+        let told = lock(&stage.world).told.take().unwrap_or_default();
+        Ok(Run { broken, counts, told })
+    })
+}
+
+/// The accounts and the configuration of a seed.
+fn setting(seed: u64) -> Result<(SandboxSettings, Config)> {
+    let mut rng = fastrand::Rng::with_seed(seed ^ 0x7365_7474_696e_6773);
+    let mut settings = SandboxSettings::with_workspaces(story::WORKSPACES);
+    settings.seed = seed;
+    settings.ghl.search_lag_ms = [0, 1_000, 4_000][rng.usize(..3)];
+    settings.ghl.double_tag_webhook = rng.bool();
+    settings.ghl.task_create_without_contact = rng.bool();
+    settings.timify.token_life = std::time::Duration::from_secs(rng.u64(60..600));
+    settings.timify.switches.customer_times = rng.u32(..4) > 0;
+    let text = printed::text(&settings, "http://sandbox", &Service::default())?;
+    let mut config = Config::read("simulation.toml", &text, std::path::Path::new("/"), [])
+        .map_err(|mistakes| anyhow::anyhow!("{mistakes}"))?;
+    for entry in &mut config.workspaces {
+        let policy = &mut entry.policy;
+        policy.create = System::ALL.iter().map(|system| (*system, CreateRule::All)).collect();
+    }
+    Ok((settings, config))
+}

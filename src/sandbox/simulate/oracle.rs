@@ -1,0 +1,302 @@
+//! What must hold at the end of a history (the invariants of the design), judged from what the stand-ins hold and what was typed
+//! in; of the service only links, conflicts and what it parked are looked at.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+
+use super::people::Typed;
+use super::stage::Stage;
+use super::view::{self, Held};
+use super::world::lock;
+use crate::model::{
+    Conflict, EntityId, ExternalId, Field, Finding, Kind, Life, Link, LinkState, MirrorState, Outcome, System, Whole,
+};
+use crate::store::{Entities, Reports, Workspaces, present};
+
+/// One workspace at the end.
+struct Scene<'a> {
+    name: &'a str,
+    held: Vec<Held>,
+    wholes: BTreeMap<EntityId, Whole>,
+    conflicts: Vec<(EntityId, Conflict)>,
+    typed: Vec<&'a Typed>,
+    /// Entities that wait for a person, with those that hang on them.
+    parked: BTreeSet<EntityId>,
+}
+
+/// Everything that is broken.
+pub async fn judge(stage: &mut Stage) -> Result<Vec<String>> {
+    let mut broken = Vec::new();
+    broken.extend(all_acknowledged_is_decided(stage).await?);
+    let state = lock(&stage.world).sandbox.state();
+    let made_by_us: BTreeSet<String> = {
+        let world = lock(&stage.world);
+        let posts = world.sandbox.requests(0).into_iter().filter(|row| row.write && row.method == "POST");
+        posts.filter_map(|row| row.id.clone()).collect()
+    };
+    let mut parked = BTreeSet::new();
+    for workspace in 0..stage.settings.workspaces.len() {
+        let scene = scene(stage, workspace, &state).await?;
+        broken.extend(scene.every_object_is_linked());
+        broken.extend(scene.all_agree());
+        broken.extend(scene.nobody_is_doubled(&made_by_us));
+        broken.extend(scene.nothing_typed_is_lost(&lock(&stage.world).seen));
+        broken.extend(scene.deleted_stays_deleted());
+        parked.extend(scene.parked.iter().copied());
+        let mut world = lock(&stage.world);
+        for (_, conflict) in &scene.conflicts {
+            world.count(format!("conflict/{}", conflict.rule));
+        }
+        *world.counts.entry("entities/parked".into()).or_default() += scene.parked.len() as u64;
+        *world.counts.entry("entities/all".into()).or_default() += scene.wholes.len() as u64;
+    }
+    broken.extend(writes_are_bounded(stage).await?);
+    count(stage).await?;
+    if broken.is_empty() {
+        broken.extend(a_second_reconcile_finds_nothing(stage).await?);
+    }
+    Ok(broken)
+}
+
+async fn scene<'a>(stage: &'a Stage, workspace: usize, state: &serde_json::Value) -> Result<Scene<'a>> {
+    let account = &stage.settings.workspaces[workspace];
+    let mut wholes = BTreeMap::new();
+    let mut ids: BTreeSet<EntityId> = stage.store.entities(&account.name, None, 10_000).await?.into_iter().collect();
+    for system in System::ALL {
+        for kind in Kind::ALL {
+            ids.extend(
+                stage.store.live_links(&account.name, *system, *kind).await?.into_iter().map(|link| link.entity),
+            );
+        }
+    }
+    for id in ids {
+        if let Some(whole) = stage.store.whole(id).await? {
+            wholes.insert(id, whole);
+        }
+    }
+    let waits = |whole: &&Whole| {
+        whole
+            .mirrors
+            .iter()
+            .any(|mirror| matches!(mirror.state, MirrorState::Parked | MirrorState::Held | MirrorState::Waiting))
+    };
+    let mut parked: BTreeSet<EntityId> = wholes.values().filter(waits).map(|whole| whole.entity.id).collect();
+    let hangs = |whole: &&Whole| whole.entity.parent.is_some_and(|parent| parked.contains(&parent));
+    let hanging: Vec<EntityId> = wholes.values().filter(hangs).map(|whole| whole.entity.id).collect();
+    parked.extend(hanging);
+    Ok(Scene {
+        name: &account.name,
+        held: view::held(state, account),
+        conflicts: stage.store.conflicts(&account.name, None).await?,
+        typed: stage.typed.iter().filter(|typed| typed.workspace == workspace).collect(),
+        wholes,
+        parked,
+    })
+}
+
+impl Scene<'_> {
+    fn entity_of(&self, system: System, kind: Kind, id: &str) -> Option<&Whole> {
+        let id = ExternalId::new(id);
+        let is_it = |whole: &&Whole| {
+            whole.entity.kind == kind
+                && whole.links.iter().any(|link| link.system == system && link.id == id && link.is_live())
+        };
+        self.wholes.values().find(is_it)
+    }
+
+    fn object_of(&self, whole: &Whole, system: System) -> Option<&Held> {
+        let link = whole.link(system).filter(|link| link.is_live())?;
+        let is_it =
+            |held: &&Held| (held.system, held.kind) == (system, whole.entity.kind) && held.id == link.id.as_str();
+        self.held.iter().find(is_it)
+    }
+
+    /// Invariants 1 and 4: what stands somewhere is known.
+    fn every_object_is_linked(&self) -> Vec<String> {
+        let is_known = |held: &&Held| {
+            let is_it = |whole: &Whole| {
+                let link = |link: &Link| link.system == held.system && link.id.as_str() == held.id;
+                whole.entity.kind == held.kind && whole.links.iter().any(link)
+            };
+            self.wholes.values().any(is_it)
+        };
+        let unlinked = self.held.iter().filter(|held| !is_known(held));
+        unlinked.map(|held| format!("1: {} {held:?} is linked with nothing", self.name)).collect()
+    }
+
+    /// Invariant 1: what is linked says the same everywhere, and is everywhere.
+    fn all_agree(&self) -> Vec<String> {
+        let mut broken = Vec::new();
+        let judged =
+            self.wholes.values().filter(|whole| whole.entity.is_live() && !self.parked.contains(&whole.entity.id));
+        for whole in judged {
+            let objects: Vec<&Held> = System::ALL.iter().filter_map(|system| self.object_of(whole, *system)).collect();
+            for pair in objects.windows(2).filter(|pair| pair[0].fields != pair[1].fields) {
+                broken.push(format!("1: {} {} differs: {:?}", self.name, whole.entity.id, pair));
+            }
+            broken.extend(System::ALL.iter().filter(|system| self.is_missing(whole, **system)).map(|system| {
+                format!("1: {} {} {} is not in {system}", self.name, whole.entity.kind, whole.entity.id)
+            }));
+        }
+        broken
+    }
+
+    /// Whether an entity should be in a system and is not.
+    fn is_missing(&self, whole: &Whole, system: System) -> bool {
+        let entity = &whole.entity;
+        let tombstone =
+            |whole: &Whole| whole.links.iter().any(|link| link.system == system && link.state == LinkState::Gone);
+        let parent = entity.parent.and_then(|parent| self.wholes.get(&parent));
+        let cancelled = entity.value(&Field::STATUS).as_text() == Some(crate::model::CANCELLED);
+        let made = match entity.kind {
+            Kind::Contact => true,
+            Kind::Task | Kind::Note => parent.is_some_and(|parent| parent.link(system).is_some()),
+            // Only guests book in TimeRex; and what is cancelled does not exist.
+            Kind::Appointment => {
+                system != System::Timerex && !cancelled && parent.is_some_and(|parent| parent.link(system).is_some())
+            }
+        };
+        made && !tombstone(whole) && !entity.is_placeholder() && self.object_of(whole, system).is_none()
+    }
+
+    /// Invariant 4: of one person no more than one contact in a system was made by us.
+    fn nobody_is_doubled(&self, made_by_us: &BTreeSet<String>) -> Vec<String> {
+        let mut counts: BTreeMap<(System, &str), usize> = BTreeMap::new();
+        let ours = |held: &&Held| held.kind == Kind::Contact && made_by_us.contains(&held.id);
+        for held in self.held.iter().filter(ours) {
+            if let Some(email) = held.fields.get("email") {
+                *counts.entry((held.system, email)).or_default() += 1;
+            }
+        }
+        let doubled = counts.into_iter().filter(|(_, count)| *count > 1);
+        doubled.map(|((system, email), count)| format!("4: {} {system} got {email} {count} times", self.name)).collect()
+    }
+
+    /// Invariants 2, 5, 8, 9: what a person typed in and we have seen is true now, or was replaced where it was typed in, or is
+    /// kept as a conflict.
+    fn nothing_typed_is_lost(&self, seen: &BTreeSet<u32>) -> Vec<String> {
+        let mut broken = Vec::new();
+        let values: BTreeSet<&str> =
+            self.conflicts.iter().filter_map(|(_, conflict)| conflict.lost.as_text()).collect();
+        for typed in self.typed.iter().filter(|typed| !typed.replaced && seen.contains(&typed.token)) {
+            let Some(whole) = self.entity_of(typed.system, typed.kind, &typed.id) else { continue };
+            if self.parked.contains(&whole.entity.id) || !whole.entity.is_live() {
+                continue;
+            }
+            let is_true = whole.entity.value(&typed.field).as_text() == Some(typed.value.as_str());
+            if !is_true && !values.contains(typed.value.as_str()) {
+                broken.push(format!("2: {} {typed:?} is gone: {:?}", self.name, whole.entity.value(&typed.field)));
+            }
+        }
+        broken
+    }
+
+    /// Invariant 7.
+    fn deleted_stays_deleted(&self) -> Vec<String> {
+        let mut broken = Vec::new();
+        for whole in self.wholes.values().filter(|whole| !self.parked.contains(&whole.entity.id)) {
+            if matches!(whole.entity.life, Life::Deleted(_)) && whole.links.iter().any(|link| link.is_live()) {
+                broken.push(format!("7: {} {} is deleted and stands somewhere", self.name, whole.entity.id));
+            }
+            for system in System::ALL {
+                let live = whole.links.iter().filter(|link| link.system == *system && link.is_live()).count();
+                if live > 1 {
+                    broken.push(format!("4: {} {} has {live} links in {system}", self.name, whole.entity.id));
+                }
+            }
+        }
+        broken
+    }
+}
+
+/// Invariant 2: each webhook that was acknowledged is a change, and each change was decided.
+async fn all_acknowledged_is_decided(stage: &Stage) -> Result<Vec<String>> {
+    let mut broken = Vec::new();
+    let said = stage.store.said_by_webhooks().await;
+    let world = lock(&stage.world);
+    let lost = world.parcels.iter().filter(|parcel| parcel.acknowledged && !said.contains(&parcel.id));
+    // Only GHL and the extensions send an id by which a change can be told.
+    let lost = lost.filter(|parcel| parcel.from.extension || parcel.from.system == System::Ghl);
+    broken.extend(lost.map(|parcel| format!("2: {:?} {} was acknowledged and is not kept", parcel.from, parcel.id)));
+    drop(world);
+    for one in &stage.settings.workspaces {
+        let load = stage.store.load(&one.name).await?;
+        if load.undecided > 0 {
+            broken.push(format!("2: {} has {} undecided changes", one.name, load.undecided));
+        }
+    }
+    Ok(broken)
+}
+
+/// Invariant 3: so many writes for so many edits.
+async fn writes_are_bounded(stage: &Stage) -> Result<Vec<String>> {
+    let mut conflicts = 0;
+    for one in &stage.settings.workspaces {
+        conflicts += stage.store.conflicts(&one.name, None).await?.len() as u64;
+    }
+    let mut world = lock(&stage.world);
+    let writes = world.sandbox.requests(0).iter().filter(|row| row.write).count() as u64;
+    let reads = world.sandbox.next_request() - writes;
+    let (unclear, deeds) = (world.unclear, stage.deeds);
+    for (what, count) in [("calls/writes", writes), ("calls/reads", reads), ("calls/deeds", deeds)] {
+        *world.counts.entry(what.into()).or_default() += count;
+    }
+    let most = deeds * 6 + conflicts + unclear;
+    Ok(if writes > most {
+        vec![format!("3: {writes} writes for {deeds} deeds, {conflicts} conflicts, {unclear} unclear")]
+    } else {
+        Vec::new()
+    })
+}
+
+/// Invariants 3 and 6: reconciling again finds nothing and writes nothing.
+async fn a_second_reconcile_finds_nothing(stage: &mut Stage) -> Result<Vec<String>> {
+    let writes = |stage: &Stage| lock(&stage.world).sandbox.requests(0).iter().filter(|row| row.write).count();
+    let before = writes(stage);
+    // Lists that lag behind have caught up.
+    stage.pass(std::time::Duration::from_mins(5));
+    if let Err(restless) = stage.reconcile_all().await {
+        return Ok(vec![restless.to_string()]);
+    }
+    let mut broken = Vec::new();
+    let after = writes(stage);
+    if after != before {
+        broken.push(format!("3: {} writes in quiet workspaces", after - before));
+    }
+    for line in &stage.drift {
+        let id = line.split(' ').nth(3).unwrap_or_default();
+        let mut parked = false;
+        for one in &stage.settings.workspaces {
+            for system in System::ALL {
+                for kind in Kind::ALL {
+                    if let Some(link) = stage.store.link(&one.name, *system, *kind, &ExternalId::new(id)).await? {
+                        let whole = present(&stage.store, link.entity).await?;
+                        let waits =
+                            |state| matches!(state, MirrorState::Parked | MirrorState::Held | MirrorState::Waiting);
+                        parked |= whole.is_some_and(|whole| whole.mirrors.iter().any(|mirror| waits(mirror.state)));
+                    }
+                }
+            }
+        }
+        if !parked {
+            broken.push(format!("6: a second reconcile found {line}"));
+        }
+    }
+    Ok(broken)
+}
+
+/// How often each verdict and outcome occurred.
+async fn count(stage: &Stage) -> Result<()> {
+    for one in &stage.settings.workspaces {
+        let (outcomes, findings) = (stage.store.outcomes(&one.name).await?, stage.store.findings(&one.name).await?);
+        let mut world = lock(&stage.world);
+        for (outcome, count) in outcomes {
+            *world.counts.entry(format!("outcome/{}", Outcome::word(outcome))).or_default() += count;
+        }
+        for (finding, count) in findings {
+            *world.counts.entry(format!("verdict/{}", Finding::word(finding))).or_default() += count;
+        }
+    }
+    Ok(())
+}

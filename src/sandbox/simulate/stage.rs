@@ -1,0 +1,515 @@
+//! The stage: replicas of the real service on one store, in a world of virtual time, until everything has come to rest.
+//!
+//! Each replica is what [`assemble`] wires, run by its own workers; only sockets and the machine's clock are not there. The
+//! runtime has one thread: when nothing in it can go on, it says so, and the stage moves the clock to what comes next.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use anyhow::Result;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::people::{Desk, Typed, account};
+use super::story::{Act, Deed, REPLICAS, Trouble, Verb, What};
+use super::world::{Due, Shared, Wire, World, lock};
+use crate::app::Ground;
+use crate::app::assembly::{Assembly, assemble};
+use crate::app::roster::Served;
+use crate::app::stages::Stages;
+use crate::clock::{Clock, ManualClock, Millis};
+use crate::config::Config;
+use crate::dispatch::lease::Holder;
+use crate::ids::Ids;
+use crate::model::{Kind, System};
+use crate::receive::{Arrival, Intake};
+use crate::reconcile::Scope;
+use crate::sandbox::SandboxSettings;
+use crate::sandbox::signing::Signer;
+use crate::store::memory::Memory;
+use crate::store::{Entities, Mirrors, Store, Workspaces};
+use crate::supervisor::Heartbeat;
+
+/// When it all begins.
+pub const BEGINNING: Millis = Millis(1_772_442_000_000);
+/// How often workers look for what nothing told them of; longer than in earnest, since each look takes time here.
+const POLL: Duration = Duration::from_secs(5);
+/// A pause in which nothing is done is skipped from here on.
+const QUIET: Duration = Duration::from_secs(30);
+/// How often the clock may be moved in one history.
+const MOVES: u64 = 150_000;
+
+/// Told when the runtime has nothing to do.
+#[derive(Clone, Default)]
+pub struct Idle(Arc<Mutex<Option<Waker>>>);
+
+impl Idle {
+    /// The runtime has nothing to do.
+    pub fn tell(&self) {
+        if let Some(waker) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            waker.wake();
+        }
+    }
+
+    fn wait(&self) -> Waiting {
+        Waiting { idle: self.clone(), asked: false }
+    }
+}
+
+struct Waiting {
+    idle: Idle,
+    asked: bool,
+}
+
+impl Future for Waiting {
+    type Output = ();
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let mut waker = self.idle.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.asked && waker.is_none() {
+            return Poll::Ready(());
+        }
+        *waker = Some(context.waker().clone());
+        drop(waker);
+        self.asked = true;
+        Poll::Pending
+    }
+}
+
+/// The way into a running replica.
+struct Door {
+    intake: Arc<Intake>,
+    stages: Arc<Stages>,
+    served: Arc<Served>,
+    holder: Arc<Holder>,
+}
+
+/// One replica; without a door it is not up yet, or down.
+#[derive(Default)]
+struct Replica {
+    door: Arc<Mutex<Option<Door>>>,
+    tasks: JoinSet<()>,
+    starts: u64,
+}
+
+impl Replica {
+    fn with<T>(&self, look: impl FnOnce(&Door) -> T) -> Option<T> {
+        self.door.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(look)
+    }
+}
+
+/// The stage.
+pub struct Stage {
+    /// What is outside of the service.
+    pub world: Shared,
+    /// What is kept, without pauses.
+    pub store: Memory,
+    /// The configuration of all replicas.
+    pub config: Config,
+    /// The accounts.
+    pub settings: SandboxSettings,
+    /// What people set.
+    pub typed: Vec<Typed>,
+    /// Deeds that were done.
+    pub deeds: u64,
+    /// The reports of the last round of reconciling: differences found.
+    pub drift: Vec<String>,
+    clock: ManualClock,
+    idle: Idle,
+    replicas: Vec<Replica>,
+    acts: Vec<Act>,
+    made: BTreeMap<(usize, System, Kind), Vec<String>>,
+    tokens: u32,
+    seed: u64,
+    busy: Millis,
+    moves: u64,
+}
+
+/// It never came to rest.
+#[derive(Debug, thiserror::Error)]
+#[error("it does not come to rest: {0}")]
+pub struct Restless(String);
+
+impl Stage {
+    /// A stage at the beginning of a history.
+    pub fn new(settings: SandboxSettings, config: Config, acts: Vec<Act>, seed: u64, idle: Idle) -> Result<Self> {
+        let clock = ManualClock::at(BEGINNING);
+        let world = World::new(&settings, Signer::new(&settings)?, clock.clone(), REPLICAS, seed);
+        Ok(Self {
+            world: Arc::new(Mutex::new(world)),
+            store: Memory::new(),
+            config,
+            settings,
+            typed: Vec::new(),
+            deeds: 0,
+            drift: Vec::new(),
+            clock,
+            idle,
+            replicas: (0..REPLICAS).map(|_| Replica::default()).collect(),
+            acts,
+            made: BTreeMap::new(),
+            tokens: 0,
+            seed,
+            busy: BEGINNING,
+            moves: 0,
+        })
+    }
+
+    /// Plays the history to its end; then troubles are over, everything comes to rest, and all is reconciled once.
+    pub async fn play(&mut self) -> Result<(), Restless> {
+        {
+            let mut world = lock(&self.world);
+            for replica in 0..REPLICAS {
+                world.later(BEGINNING, Due::Start(replica));
+            }
+            for (at, act) in self.acts.iter().enumerate() {
+                world.later(BEGINNING + Duration::from_secs(2) + act.after, Due::Act(at));
+            }
+        }
+        self.until(|stage| lock(&stage.world).next().is_none()).await?;
+        lock(&self.world).heal();
+        for replica in 0..REPLICAS {
+            if self.replicas[replica].with(|_| ()).is_none() {
+                self.start(replica);
+            }
+        }
+        self.rest().await?;
+        self.reconcile_all().await?;
+        Ok(())
+    }
+
+    /// Reconciles every workspace and comes to rest.
+    pub async fn reconcile_all(&mut self) -> Result<(), Restless> {
+        let found = Arc::new(Mutex::new(Vec::new()));
+        for workspace in 0..self.settings.workspaces.len() {
+            let name = self.settings.workspaces[workspace].name.clone();
+            let mut patience = 600;
+            while !self.reconcile(workspace, Some(found.clone())) {
+                patience -= 1;
+                if patience == 0 {
+                    return Err(Restless(format!("nobody takes the lease on {name}")));
+                }
+                self.step().await?;
+            }
+        }
+        let wanted = self.settings.workspaces.len();
+        let counted = found.clone();
+        self.until(move |_| counted.lock().unwrap_or_else(PoisonError::into_inner).len() == wanted).await?;
+        self.rest().await?;
+        let found = found.lock().unwrap_or_else(PoisonError::into_inner);
+        self.drift = found.iter().flatten().cloned().collect();
+        Ok(())
+    }
+
+    /// Lets time pass.
+    pub fn pass(&self, time: Duration) {
+        self.clock.advance(time);
+    }
+
+    /// Runs until nothing is on its way and nothing is due.
+    pub async fn rest(&mut self) -> Result<(), Restless> {
+        loop {
+            self.until(|stage| lock(&stage.world).next().is_none()).await?;
+            let mut left = None;
+            for one in &self.settings.workspaces {
+                let load = self.store.load(&one.name).await.map_err(|error| Restless(error.to_string()))?;
+                if load.undecided + load.due > 0 {
+                    left = Some(format!("{}: {load:?}", one.name));
+                }
+            }
+            if left.is_none() {
+                return Ok(());
+            }
+            self.step().await.map_err(|Restless(why)| Restless(format!("{why}; {}", left.unwrap_or_default())))?;
+        }
+    }
+
+    async fn until(&mut self, done: impl Fn(&Self) -> bool) -> Result<(), Restless> {
+        loop {
+            self.idle.wait().await;
+            if done(self) {
+                return Ok(());
+            }
+            self.step().await?;
+        }
+    }
+
+    /// Lets everything run that can, then moves the clock to what comes next and does it.
+    async fn step(&mut self) -> Result<(), Restless> {
+        self.idle.wait().await;
+        self.moves += 1;
+        if self.moves > MOVES {
+            return Err(Restless(format!("the clock was moved {MOVES} times")));
+        }
+        let now = self.clock.now();
+        let coming = lock(&self.world).next();
+        let sleeper = self.clock.next();
+        let to = match (coming, sleeper) {
+            (Some(coming), _) if coming <= now => coming,
+            (Some(coming), Some(sleeper)) if now.since(self.busy) < QUIET => coming.min(sleeper),
+            (None, Some(sleeper)) if now.since(self.busy) < QUIET => sleeper,
+            (coming, sleeper) => self.skip(coming, sleeper).await,
+        };
+        self.clock.advance(to.since(now));
+        let due = lock(&self.world).take();
+        if let Some(due) = due {
+            self.busy = self.clock.now();
+            self.happen(due).await;
+        }
+        Ok(())
+    }
+
+    /// Nothing has been done for a while: the clock goes to what is due next, past those who only look from time to time.
+    async fn skip(&self, coming: Option<Millis>, sleeper: Option<Millis>) -> Millis {
+        let now = self.clock.now();
+        let mut next = coming;
+        for one in &self.settings.workspaces {
+            let due = self.store.next_due(&one.name).await.ok().flatten();
+            // What is due already is worked by whoever looks next.
+            let due = if due.is_some_and(|due| due <= now) { sleeper } else { due };
+            next = [next, due].into_iter().flatten().min();
+        }
+        let next = next.or(sleeper).unwrap_or(now);
+        sleeper.map_or(next, |sleeper| next.max(sleeper))
+    }
+
+    async fn happen(&mut self, due: Due) {
+        match due {
+            Due::Apply(flight) => lock(&self.world).apply(flight),
+            Due::Answer(caller, answered) => lock(&self.world).answer(caller, *answered),
+            Due::Deliver(number) => self.deliver(number),
+            Due::Start(replica) => self.start(replica),
+            Due::Act(at) => {
+                let act = self.acts[at].clone();
+                match act.what {
+                    What::Deed(deed) => self.deed(deed, act.seed).await,
+                    What::Trouble(trouble) => self.trouble(trouble, act.seed),
+                }
+            }
+        }
+    }
+
+    fn start(&mut self, number: usize) {
+        let replica = &mut self.replicas[number];
+        replica.starts += 1;
+        let wire = Arc::new(Wire { world: self.world.clone(), replica: number });
+        let ground = Ground {
+            clock: Arc::new(self.clock.clone()),
+            ids: Arc::new(Ids::seeded(self.seed ^ (number as u64 + 1) << 40 ^ replica.starts << 50)),
+            transport: wire.clone(),
+        };
+        let store: Arc<dyn Store> = Arc::new(self.store.paced(wire));
+        let (config, door, world) = (self.config.clone(), replica.door.clone(), self.world.clone());
+        replica.tasks.spawn(async move {
+            match assemble(&config, &ground, &store).await {
+                Ok(assembly) => run(assembly, ground, &door, &world).await,
+                Err(_) => lock(&world).count("broken/a replica cannot start"),
+            }
+        });
+    }
+
+    fn trouble(&mut self, trouble: Trouble, seed: u64) {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let now = self.clock.now();
+        match trouble {
+            Trouble::Answers(at, _, count)
+            | Trouble::LateWrites(at, count)
+            | Trouble::Unreachable(at, count)
+            | Trouble::Double(at, count)
+            | Trouble::Lose(at, count)
+            | Trouble::Shuffle(at, count)
+            | Trouble::Delay(at, count) => return lock(&self.world).plan(at, trouble, count),
+            Trouble::Skew(at, ms) => lock(&self.world).sandbox.faults.skew(at, ms),
+            Trouble::Crash(number) => {
+                let replica = &mut self.replicas[number];
+                replica.tasks = JoinSet::new();
+                *replica.door.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                let down = Duration::from_millis(rng.u64(100..60_000));
+                lock(&self.world).later(now + down, Due::Start(number));
+            }
+            Trouble::Freeze(number) => {
+                let lasts = self.config.dispatch.lease + Duration::from_millis(rng.u64(1_000..30_000));
+                lock(&self.world).frozen[number] = now + lasts;
+            }
+            Trouble::Reconcile(workspace) => drop(self.reconcile(workspace, None)),
+        }
+        let mut world = lock(&self.world);
+        world.tell(|| format!("{trouble:?}"));
+        world.count(format!("fault/{}", trouble.word()));
+    }
+
+    /// Reconciles a workspace by the replica that holds its lease; `false`: none does.
+    fn reconcile(&mut self, workspace: usize, found: Option<Arc<Mutex<Vec<Vec<String>>>>>) -> bool {
+        let name = &self.settings.workspaces[workspace].name;
+        for replica in &mut self.replicas {
+            let leased = |door: &Door| {
+                let held = door.holder.lease(name).is_some();
+                held.then(|| (door.stages.clone(), door.served.clone()))
+            };
+            let Some((stages, served)) = replica.with(leased).flatten() else { continue };
+            let (site, world) = (served.sites[name].clone(), self.world.clone());
+            replica.tasks.spawn(async move {
+                let report = stages.reconciler.run(&site, Scope { full: true, dry_run: false }).await;
+                served.wake();
+                match report {
+                    Ok(report) => {
+                        let drift = report
+                            .drift
+                            .iter()
+                            .map(|one| format!("{} {} {} {}", one.system, one.kind, one.object, one.what));
+                        let failed = report.listings.iter().filter_map(|one| one.error.clone());
+                        let lines = drift.chain(failed).map(|line| format!("{}: {line}", report.workspace)).collect();
+                        if let Some(found) = found {
+                            found.lock().unwrap_or_else(PoisonError::into_inner).push(lines);
+                        }
+                    }
+                    Err(_) => lock(&world).count("broken/a reconcile failed"),
+                }
+            });
+            return true;
+        }
+        false
+    }
+
+    /// A webhook is sent to one of the replicas that are up.
+    fn deliver(&mut self, number: usize) {
+        let (arrival, which) = {
+            let mut world = lock(&self.world);
+            let which = world.counts.len() + number;
+            (self.arrival(&mut world, number), which)
+        };
+        let up: Vec<usize> = (0..REPLICAS).filter(|at| self.replicas[*at].with(|_| ()).is_some()).collect();
+        let frozen = |at: &usize| lock(&self.world).frozen[*at] > self.clock.now();
+        let up: Vec<usize> = up.into_iter().filter(|at| !frozen(at)).collect();
+        if up.is_empty() {
+            return lock(&self.world).delivered(number, false);
+        }
+        let replica = &mut self.replicas[up[which % up.len()]];
+        let Some(intake) = replica.with(|door| door.intake.clone()) else { return };
+        let sent = Sent { world: self.world.clone(), number, acknowledged: false };
+        replica.tasks.spawn(async move { sent.answered(intake.accept(arrival).await.is_ok()) });
+    }
+
+    fn arrival(&self, world: &mut World, number: usize) -> Arrival {
+        let parcel = &world.parcels[number];
+        let now = world.sandbox.faults.clock(parcel.from, self.clock.now());
+        let headers = world.signer.headers(parcel.from, &parcel.account, &parcel.id, now, &parcel.body);
+        let headers: HeaderMap = headers
+            .iter()
+            .filter_map(|(name, value)| Some((name.parse::<HeaderName>().ok()?, HeaderValue::from_str(value).ok()?)))
+            .collect();
+        let own = |one: &&crate::sandbox::Workspace| account(one, parcel.from.system) == parcel.account;
+        let named = self.settings.workspaces.iter().find(own).filter(|_| parcel.from.extension);
+        let workspace = named.map(|one| one.name.clone());
+        Arrival { system: parcel.from.system, workspace, headers, body: parcel.body.clone() }
+    }
+
+    /// A person does something.
+    async fn deed(&mut self, deed: Deed, seed: u64) {
+        let name = self.settings.workspaces[deed.workspace].name.clone();
+        let mut known = BTreeMap::new();
+        for kind in Kind::ALL {
+            let linked = self.store.live_links(&name, deed.system, *kind).await.unwrap_or_default();
+            let mut ids: Vec<String> = linked.into_iter().map(|link| link.id.0).collect();
+            ids.extend(self.made.get(&(deed.workspace, deed.system, *kind)).into_iter().flatten().cloned());
+            ids.sort();
+            ids.dedup();
+            known.insert((deed.system, *kind), ids);
+        }
+        let own: Vec<Typed> = self.typed.iter().filter(|typed| typed.workspace == deed.workspace).cloned().collect();
+        let mut desk = Desk {
+            account: &self.settings.workspaces[deed.workspace],
+            known: &known,
+            typed: &own,
+            token: self.tokens,
+            now: self.clock.now(),
+            rng: fastrand::Rng::with_seed(seed),
+        };
+        let wishes = desk.wishes(deed);
+        self.tokens = desk.token;
+        for wish in wishes {
+            self.make(deed, wish);
+        }
+    }
+
+    fn make(&mut self, deed: Deed, wish: super::people::Wish) {
+        let now = self.clock.now();
+        let mut world = lock(&self.world);
+        let before = world.values(wish.at);
+        let Ok((id, webhooks)) = world.sandbox.edit(now, wish.at, &wish.edit) else {
+            return world.count("deed/refused");
+        };
+        for webhook in &webhooks {
+            world.post(webhook);
+        }
+        let word = format!("{:?}", deed.verb);
+        world.count(format!("deed/{}", word.to_lowercase()));
+        let after = world.values(wish.at);
+        world.tell(|| format!("{:?} {:?} -> {id}", deed, wish.edit));
+        drop(world);
+        self.deeds += 1;
+        // Who sets a value has seen the one that was there, whoever typed that in.
+        let gone = |typed: &&mut Typed| before.contains(&typed.token) && !after.contains(&typed.token);
+        self.typed.iter_mut().filter(gone).for_each(|typed| typed.replaced = true);
+        let kind: Kind = wish.edit.kind.parse().unwrap_or(Kind::Contact);
+        if matches!(deed.verb, Verb::Make(_) | Verb::Twin) || wish.edit.action == "move" {
+            self.made.entry((deed.workspace, deed.system, kind)).or_default().push(id.clone());
+        }
+        for (field, value, token) in wish.sets {
+            let (workspace, system, id) = (deed.workspace, deed.system, id.clone());
+            self.typed.push(Typed { token, workspace, system, kind, id, field, value, at: now, replaced: false });
+        }
+    }
+}
+
+/// A webhook that is being accepted; who is killed meanwhile has not acknowledged it.
+struct Sent {
+    world: Shared,
+    number: usize,
+    acknowledged: bool,
+}
+
+impl Sent {
+    fn answered(mut self, acknowledged: bool) {
+        self.acknowledged = acknowledged;
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        lock(&self.world).delivered(self.number, self.acknowledged);
+    }
+}
+
+/// Runs what a replica is made of.
+async fn run(assembly: Assembly, ground: Ground, door: &Mutex<Option<Door>>, world: &Shared) {
+    let Assembly { roster, doorway, recorder, writer, stages, holder, .. } = assembly;
+    let (served, stages) = (roster.served(), Arc::new(stages));
+    let mut running = JoinSet::new();
+    running.spawn(writer.run(std::future::pending()));
+    let stop = CancellationToken::new();
+    let beat = |clock: &Arc<dyn Clock>| Heartbeat::unwatched(clock.clone());
+    let (leases, heart, ring) = (holder.clone(), beat(&ground.clock), stop.clone());
+    running.spawn(async move { leases.run(ring, heart).await });
+    for (name, site) in &served.sites {
+        let worker = stages.worker(site.clone(), served.wakes[name].clone(), &holder, POLL);
+        let (heart, ring) = (beat(&ground.clock), stop.clone());
+        running.spawn(async move { worker.run(ring, heart).await });
+    }
+    let (mut commits, woken) = (recorder.commits(), served.clone());
+    running.spawn(async move {
+        while commits.changed().await.is_ok() {
+            woken.wake();
+        }
+    });
+    let open = Door { intake: doorway.intake.clone(), stages, served, holder };
+    *door.lock().unwrap_or_else(PoisonError::into_inner) = Some(open);
+    while let Some(ended) = running.join_next().await {
+        if ended.is_err() {
+            lock(world).count("broken/a worker panicked");
+        }
+    }
+}

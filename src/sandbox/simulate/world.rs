@@ -1,0 +1,400 @@
+//! The world outside of the service: the stand-ins, the wire to them, their webhooks on the way, and virtual time.
+//!
+//! In: requests of the replicas, acts of the history. Out: answers, late or never; webhooks to be delivered. Everything that is
+//! still to come stands in one queue by its time, so that a seed replays to the letter.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::story::Trouble;
+use super::tokens;
+use crate::clock::{Clock, ManualClock, Millis, Sleep};
+use crate::model::System;
+use crate::sandbox::faults::{Fault, Only};
+use crate::sandbox::signing::Signer;
+use crate::sandbox::{Request, Response, Sandbox, SandboxSettings, StandIn, Webhook, requests};
+use crate::store::memory::Pace;
+use crate::systems::{Transport, TransportError};
+
+/// How long a caller waits for an answer that does not come.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The longest time after which a create without an answer is applied; with the lag of searching, less than `create_settle`.
+const LATE_CREATE_MS: u64 = 14_000;
+/// The same for other writes, less than `late_write`.
+const LATE_WRITE_MS: u64 = 500_000;
+
+/// What an answer was.
+pub type Answered = Result<Response, TransportError>;
+
+/// Something that is to come.
+pub enum Due {
+    /// The act of the history with this place in it.
+    Act(usize),
+    /// A request reaches its stand-in.
+    Apply(Flight),
+    /// An answer reaches its caller.
+    Answer(oneshot::Sender<Answered>, Box<Answered>),
+    /// A webhook is sent.
+    Deliver(usize),
+    /// A replica starts.
+    Start(usize),
+}
+
+/// A request on its way.
+pub struct Flight {
+    request: Request,
+    caller: Option<oneshot::Sender<Answered>>,
+}
+
+/// A webhook on its way.
+pub struct Parcel {
+    /// Who sends it.
+    pub from: StandIn,
+    /// The account it speaks for.
+    pub account: String,
+    /// Its id.
+    pub id: String,
+    /// Its body.
+    pub body: Bytes,
+    /// Tries so far.
+    pub tries: u32,
+    /// Copies still to be sent after this one.
+    pub copies: u32,
+    /// Whether it was answered 2xx.
+    pub acknowledged: bool,
+    /// Whether nobody sends it any more.
+    pub over: bool,
+}
+
+/// What happens to the next requests or webhooks of a stand-in.
+#[derive(Debug, Default)]
+struct Plans {
+    requests: VecDeque<Trouble>,
+    webhooks: VecDeque<Trouble>,
+}
+
+/// The world.
+pub struct World {
+    /// Our clock.
+    pub clock: ManualClock,
+    /// The stand-ins.
+    pub sandbox: Sandbox,
+    /// What their webhooks are signed with.
+    pub signer: Signer,
+    /// All webhooks ever.
+    pub parcels: Vec<Parcel>,
+    /// Until when each replica stands still.
+    pub frozen: Vec<Millis>,
+    /// How often everything occurred.
+    pub counts: BTreeMap<String, u64>,
+    /// The tokens of people's values that the service has seen, in webhooks that it acknowledged or in answers.
+    pub seen: BTreeSet<u32>,
+    /// Writes whose answer was lost or late: they may be made once more.
+    pub unclear: u64,
+    /// What happened, line by line, if it is to be told.
+    pub told: Option<Vec<String>>,
+    queue: BTreeMap<(Millis, u64), Due>,
+    numbers: u64,
+    plans: BTreeMap<StandIn, Plans>,
+    rng: fastrand::Rng,
+}
+
+/// The world, shared.
+pub type Shared = Arc<Mutex<World>>;
+
+/// Locks it.
+pub fn lock(world: &Shared) -> MutexGuard<'_, World> {
+    world.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl World {
+    /// A world at the beginning.
+    pub fn new(settings: &SandboxSettings, signer: Signer, clock: ManualClock, replicas: usize, seed: u64) -> Self {
+        Self {
+            clock,
+            sandbox: Sandbox::new(settings),
+            signer,
+            parcels: Vec::new(),
+            frozen: vec![Millis(0); replicas],
+            counts: BTreeMap::new(),
+            seen: BTreeSet::new(),
+            unclear: 0,
+            told: None,
+            queue: BTreeMap::new(),
+            numbers: 0,
+            plans: BTreeMap::new(),
+            rng: fastrand::Rng::with_seed(seed ^ 0x6e65_7477_6f72_6b00),
+        }
+    }
+
+    /// Counts one more of something.
+    pub fn count(&mut self, what: impl Into<String>) {
+        *self.counts.entry(what.into()).or_default() += 1;
+    }
+
+    /// Puts something off until then.
+    pub fn later(&mut self, at: Millis, due: Due) {
+        self.numbers += 1;
+        self.queue.insert((at, self.numbers), due);
+    }
+
+    /// When the next thing is to come.
+    pub fn next(&self) -> Option<Millis> {
+        self.queue.keys().next().map(|(at, _)| *at)
+    }
+
+    /// Takes the next thing if its time has come.
+    pub fn take(&mut self) -> Option<Due> {
+        let (at, _) = *self.queue.keys().next()?;
+        if at > self.clock.now() {
+            return None;
+        }
+        self.queue.pop_first().map(|(_, due)| due)
+    }
+
+    /// What will happen to the next requests or webhooks of a stand-in.
+    pub fn plan(&mut self, at: StandIn, trouble: Trouble, count: u32) {
+        let plans = self.plans.entry(at).or_default();
+        let of_requests = matches!(trouble, Trouble::Answers(..) | Trouble::LateWrites(..) | Trouble::Unreachable(..));
+        let list = if of_requests { &mut plans.requests } else { &mut plans.webhooks };
+        list.extend(std::iter::repeat_n(trouble, count as usize));
+    }
+
+    /// All troubles are over.
+    pub fn heal(&mut self) {
+        self.plans.clear();
+        self.frozen.iter_mut().for_each(|until| *until = Millis(0));
+    }
+
+    /// Tells what happens, if it is to be told.
+    pub fn tell(&mut self, line: impl FnOnce() -> String) {
+        let since = self.clock.now().since(super::stage::BEGINNING).as_millis();
+        if let Some(told) = &mut self.told {
+            told.push(format!("{:>9}.{:03} {}", since / 1_000, since % 1_000, line()));
+        }
+    }
+
+    fn chance(&mut self, percent: u32) -> bool {
+        self.rng.u32(..100) < percent
+    }
+
+    fn ms(&mut self, range: std::ops::Range<u64>) -> Duration {
+        Duration::from_millis(self.rng.u64(range))
+    }
+
+    /// The numbers of all edits whose values stand in a stand-in.
+    pub fn values(&self, at: StandIn) -> BTreeSet<u32> {
+        let mut values = BTreeSet::new();
+        tokens::scan(self.sandbox.state_of(at).to_string().as_bytes(), &mut values);
+        values
+    }
+
+    /// A request leaves a replica.
+    fn send(&mut self, request: Request, caller: oneshot::Sender<Answered>) {
+        let now = self.clock.now();
+        let (at, writes) = (addressee(&request), requests::means_to_write(&request));
+        let trouble = at.and_then(|at| self.request_trouble(at, writes));
+        let way = self.ms(5..120);
+        match trouble {
+            Some(Trouble::Unreachable(..)) => {
+                let refused = Box::new(Err(TransportError::NotSent("connection refused".to_owned())));
+                self.later(now + way, Due::Answer(caller, refused));
+            }
+            Some(Trouble::LateWrites(..)) => {
+                let most = if request.method() == http::Method::POST { LATE_CREATE_MS } else { LATE_WRITE_MS };
+                let late = self.ms(0..most);
+                self.unclear += 1;
+                self.later(now + late, Due::Apply(Flight { request, caller: None }));
+                let lost = Box::new(Err(TransportError::NoAnswer("timed out".to_owned())));
+                self.later(now + PATIENCE, Due::Answer(caller, lost));
+            }
+            Some(Trouble::Answers(at, kind, _)) => {
+                let (delay_ms, retry) = (self.rng.u64(500..8_000), self.chance(50));
+                let retry_after = retry.then(|| self.rng.u64(1..40));
+                let fault = Fault { kind, count: Some(1), only: Only::Any, path: None, delay_ms, retry_after };
+                self.sandbox.faults.add(at, fault);
+                self.later(now + way, Due::Apply(Flight { request, caller: Some(caller) }));
+            }
+            _ => self.later(now + way, Due::Apply(Flight { request, caller: Some(caller) })),
+        }
+    }
+
+    fn request_trouble(&mut self, at: StandIn, writes: bool) -> Option<Trouble> {
+        let list = &mut self.plans.get_mut(&at)?.requests;
+        let fits = |trouble: &Trouble| match trouble {
+            Trouble::LateWrites(..) => writes,
+            _ => true,
+        };
+        if !list.front().is_some_and(fits) {
+            return None;
+        }
+        let trouble = list.pop_front()?;
+        self.count(format!("fault/{}", trouble.word()));
+        Some(trouble)
+    }
+
+    /// A request reaches its stand-in.
+    pub fn apply(&mut self, flight: Flight) {
+        let now = self.clock.now();
+        let writes = requests::means_to_write(&flight.request);
+        if flight.request.uri().path().contains("/auth/") {
+            self.count("fault/token_expiry");
+        }
+        let line = self.told.is_some().then(|| {
+            let (method, uri) = (flight.request.method(), flight.request.uri());
+            format!("{method} {uri} {}", String::from_utf8_lossy(flight.request.body()))
+        });
+        let answer = self.sandbox.answer(now, flight.request);
+        let status = answer.response.status();
+        let (heard, cut) = (flight.caller.is_some(), answer.cut);
+        self.tell(|| {
+            let ending = if cut {
+                ", cut"
+            } else if heard {
+                ""
+            } else {
+                ", late"
+            };
+            let said = String::from_utf8_lossy(answer.response.body()).chars().take(1_500).collect::<String>();
+            format!("  {} -> {status}{ending} {said}", line.unwrap_or_default())
+        });
+        for webhook in &answer.webhooks {
+            self.post(webhook);
+        }
+        let Some(caller) = flight.caller else { return };
+        let way = answer.delay + self.ms(5..80);
+        if answer.cut {
+            self.unclear += u64::from(writes);
+            let lost = Box::new(Err(TransportError::NoAnswer("connection reset".to_owned())));
+            return self.later(now + way, Due::Answer(caller, lost));
+        }
+        self.later(now + way, Due::Answer(caller, Box::new(Ok(answer.response))));
+    }
+
+    /// An answer reaches its caller, unless that is no more.
+    pub fn answer(&mut self, caller: oneshot::Sender<Answered>, answered: Answered) {
+        let said = answered.as_ref().ok().map(|response| response.body().clone());
+        if caller.send(answered).is_ok()
+            && let Some(body) = said
+        {
+            tokens::scan(&body, &mut self.seen);
+        }
+    }
+
+    /// A stand-in has something to tell.
+    pub fn post(&mut self, webhook: &Webhook) {
+        let from = StandIn { system: webhook.system, extension: webhook.extension };
+        let plan = self.plans.get_mut(&from).and_then(|plans| plans.webhooks.pop_front());
+        if let Some(plan) = plan {
+            self.count(format!("fault/{}", plan.word()));
+        }
+        let mut parcel = Parcel {
+            from,
+            account: webhook.account.clone(),
+            id: webhook.id.clone(),
+            body: Bytes::from(webhook.body.to_string()),
+            tries: 0,
+            copies: 0,
+            acknowledged: false,
+            over: false,
+        };
+        let mut wait = self.ms(20..1_500);
+        match plan {
+            Some(Trouble::Lose(..)) => parcel.over = true,
+            Some(Trouble::Double(..)) => parcel.copies = self.rng.u32(1..3),
+            Some(Trouble::Shuffle(..)) => wait = self.ms(0..600_000),
+            Some(Trouble::Delay(..)) => wait = self.ms(86_400_000..260_000_000),
+            _ => {}
+        }
+        let (lost, self_number) = (parcel.over, self.parcels.len());
+        self.tell(|| format!("    webhook {} of {:?} {plan:?}: {}", self_number, from, webhook.body));
+        self.parcels.push(parcel);
+        if !lost {
+            self.later(self.clock.now() + wait, Due::Deliver(self.parcels.len() - 1));
+        }
+    }
+
+    /// The answer to a webhook: 2xx, or not.
+    pub fn delivered(&mut self, number: usize, acknowledged: bool) {
+        let now = self.clock.now();
+        let (again, wait) = (self.ms(0..60_000), self.ms(0..4_000));
+        self.tell(|| format!("    webhook {number} {}", if acknowledged { "acknowledged" } else { "not taken" }));
+        let parcel = &mut self.parcels[number];
+        parcel.tries += 1;
+        if acknowledged {
+            parcel.acknowledged = true;
+            let body = parcel.body.clone();
+            tokens::scan(&body, &mut self.seen);
+            let parcel = &mut self.parcels[number];
+            parcel.over = parcel.copies == 0;
+            if !parcel.over {
+                parcel.copies -= 1;
+                self.later(now + again, Due::Deliver(number));
+            }
+            return;
+        }
+        let most = if parcel.from.system == System::Timerex && !parcel.from.extension { 3 } else { 9 };
+        parcel.over = parcel.tries >= most;
+        if !parcel.over {
+            let pause = Duration::from_secs(10) * 2_u32.pow(parcel.tries.min(8)) + wait;
+            self.later(now + pause, Due::Deliver(number));
+        }
+    }
+}
+
+/// Whom a request is for.
+fn addressee(request: &Request) -> Option<StandIn> {
+    let path = request.uri().path();
+    let (word, extension) = match path.strip_prefix("/extension/") {
+        Some(rest) => (rest, true),
+        None => (path.strip_prefix('/')?, false),
+    };
+    let system = word.split('/').next()?.parse().ok()?;
+    Some(StandIn { system, extension })
+}
+
+/// A replica's way out, and how long its store takes.
+#[derive(Clone)]
+pub struct Wire {
+    /// The world.
+    pub world: Shared,
+    /// Whose.
+    pub replica: usize,
+}
+
+#[async_trait]
+impl Transport for Wire {
+    async fn send(&self, request: Request) -> Answered {
+        let frozen = {
+            let world = lock(&self.world);
+            let (now, until) = (world.clock.now(), world.frozen[self.replica]);
+            (until > now).then(|| world.clock.sleep(until.since(now)))
+        };
+        if let Some(frozen) = frozen {
+            frozen.await;
+        }
+        let (caller, answer) = oneshot::channel();
+        lock(&self.world).send(request, caller);
+        answer.await.unwrap_or_else(|_| Err(TransportError::NoAnswer("nobody answers".to_owned())))
+    }
+}
+
+impl Pace for Wire {
+    fn pause(&self) -> Option<Sleep> {
+        let mut world = lock(&self.world);
+        let (now, until) = (world.clock.now(), world.frozen[self.replica]);
+        if until > now {
+            return Some(world.clock.sleep(until.since(now)));
+        }
+        let waits = world.chance(12);
+        waits.then(|| {
+            let time = world.ms(1..25);
+            world.clock.sleep(time)
+        })
+    }
+}
