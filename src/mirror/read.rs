@@ -253,7 +253,7 @@ impl Lane<'_> {
         for Waiting { change, observation } in waiting {
             let row = match observation {
                 Some(claim) if claim.fields().is_some() => {
-                    let (mut findings, conflicts) = claim::unconfirmed(&verdict.link, claim);
+                    let (mut findings, conflicts) = claim::unconfirmed(self.target, &verdict.link, claim);
                     let lost = !conflicts.is_empty();
                     case.keep(conflicts, Some(change.id));
                     let confirmed =

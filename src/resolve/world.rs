@@ -231,9 +231,10 @@ impl World {
     pub fn deliver(&mut self, at: usize) {
         let Delivery { system, seen, lineage } = self.queue.remove(at);
         let link = &self.hub.links[&system];
-        match claim::weigh(link, &seen) {
+        let terms = Sample::plain(system);
+        match claim::weigh(&terms, link, &seen) {
             Weight::Echo => {}
-            Weight::Old => self.keep(claim::unconfirmed(link, &seen).1),
+            Weight::Old => self.keep(claim::unconfirmed(&terms, link, &seen).1),
             Weight::Doubt => {
                 self.hub.doubts.insert(system, true);
                 self.hub.waiting.entry(system).or_default().push(seen);
@@ -293,7 +294,8 @@ impl World {
             link.ledger.extend(open);
         });
         let link = link.or_insert_with(|| unreachable!("all systems are linked"));
-        let lost: Vec<_> = waiting.iter().flat_map(|claim| claim::unconfirmed(link, claim).1).collect();
+        let lost: Vec<_> =
+            waiting.iter().flat_map(|claim| claim::unconfirmed(&Sample::plain(system), link, claim).1).collect();
         self.keep(lost);
     }
 
