@@ -18,6 +18,7 @@ mod mission;
 mod oauth;
 mod oauth_kill;
 mod outcomes;
+mod pipes;
 mod projected;
 mod projected_more;
 mod proving;
