@@ -90,7 +90,7 @@ impl Draft<'_> {
         let stamps = fields.keys().map(|field| (field.clone(), self.entity.stamp(field))).collect();
         let id = link.map(|link| link.id.clone());
         let (parent, whole) = (self.parent.cloned(), self.expressed().unwrap_or_default());
-        Step { action, kind: self.entity.kind, id, parent, fields, stamps, whole, key: None }
+        Step { action, kind: self.entity.kind, id, parent, fields, stamps, whole, key: None, alone: false }
     }
 
     /// What the system should hold in a field, in its own terms. `None`: what it holds stands, be it nothing.

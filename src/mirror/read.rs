@@ -58,6 +58,7 @@ impl Lane<'_> {
             match self.lanes.settling.settle(&settlement).await? {
                 Settled::Done => {
                     self.fresh = true;
+                    self.alone = reading.within.as_ref().filter(|within| within.is_empty()).map(|_| asked.id.clone());
                     return Ok(Flow::Again);
                 }
                 Settled::Moved => {}
