@@ -120,6 +120,8 @@ pub struct World {
     pub writes: usize,
     /// Writes applied late, or unheard.
     pub unclear: usize,
+    /// Values of ours that landed late, over something else.
+    pub landed_late: usize,
     /// Decisions for the much older of two edits.
     pub upset: usize,
     /// Claims kept as overwritten unseen that were not.
@@ -173,6 +175,7 @@ impl World {
             late,
             writes: 0,
             unclear: 0,
+            landed_late: 0,
             upset: 0,
             needless: 0,
         }
@@ -371,7 +374,9 @@ impl World {
     /// A late write is applied.
     pub fn land_late(&mut self, at: usize) {
         let (system, fields, lineage) = self.late.remove(at);
+        let before = self.writes;
         self.land(system, &fields, &lineage, false);
+        self.landed_late += self.writes - before;
     }
 
     /// What the hub would do in a system next. Stamps that only move are moved.
