@@ -345,6 +345,7 @@ fn a_push_is_proven_by_the_token_in_its_body_which_is_then_taken_out() {
 #[case::wrong(&PUSH.replace("my-channel-token", "my-channel-tokem"), Refusal::Bad)]
 #[case::empty(&PUSH.replace("my-channel-token", ""), Refusal::Missing)]
 #[case::a_key_too_many(&PUSH.replace("\"status\"", "\"webhook_type\": \"event_confirmed\", \"status\""), Refusal::Missing)]
+#[case::a_key_too_many_of_its_link(&PUSH.replace("\"url\"", "\"more\": \"x\", \"url\""), Refusal::Missing)]
 #[case::another_body(r#"{"token": "my-channel-token", "webhook_type": "event_confirmed"}"#, Refusal::Missing)]
 #[case::no_text(&PUSH.replace("\"my-channel-token\"", "[\"my-channel-token\"]"), Refusal::Missing)]
 #[case::not_json("my-channel-token", Refusal::Missing)]
