@@ -1,5 +1,16 @@
 //! The commands, one file each.
 
+// Before the commands, which then print with these: a closed pipe ends none of them (see `print`).
+macro_rules! print {
+    ($($text:tt)*) => { $crate::cli::print::out(format_args!($($text)*)) };
+}
+macro_rules! println {
+    ($($text:tt)*) => { $crate::cli::print::out(format_args!("{}\n", format_args!($($text)*))) };
+}
+macro_rules! eprintln {
+    ($($text:tt)*) => { $crate::cli::print::err(format_args!("{}\n", format_args!($($text)*))) };
+}
+
 mod changes;
 mod check;
 mod credential;
@@ -9,6 +20,7 @@ mod install;
 mod invite;
 mod key;
 mod operate;
+mod print;
 mod sandbox;
 mod serve;
 mod simulate;
@@ -96,10 +108,11 @@ pub fn run() -> ExitCode {
     let result = telemetry::start(filter, form).map_err(anyhow::Error::from).and_then(|()| {
         tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(dispatch(cli.command))
     });
-    result.unwrap_or_else(|error| {
+    let code = result.unwrap_or_else(|error| {
         eprintln!("{error:#}");
         ExitCode::FAILURE
-    })
+    });
+    if print::failed() { ExitCode::FAILURE } else { code }
 }
 
 async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {

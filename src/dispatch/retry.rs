@@ -38,6 +38,11 @@ mod tests {
     }
 
     #[test]
+    fn where_no_wait_is_allowed_none_is_made() {
+        assert_eq!(delay(1, None, Duration::ZERO, &Ids::seeded(1)), Duration::ZERO);
+    }
+
+    #[test]
     fn two_lanes_that_fail_together_do_not_come_back_together() {
         let ids = Ids::seeded(2);
         let longest = Duration::from_mins(1);

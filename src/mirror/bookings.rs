@@ -34,7 +34,7 @@ impl Lane<'_> {
             let why = format!("the booking was moved to {new}, which is read now");
             settlement.verdicts.push(verdict_row(&change, self.entity, Outcome::Superseded, why, now));
         }
-        case.replace_live(self.system, new);
+        case.replace_live(self.target, new);
         case.doubt(self.system, now, now);
         let mirror = case.mirror(self.system);
         (mirror.answered, mirror.tries) = (mirror.answered.max(doubt), 0);
@@ -76,7 +76,7 @@ impl Lane<'_> {
         };
         let mut other = Case::of(whole);
         case.whole.links.retain(|link| link.system != self.system || !link.is_live());
-        other.replace_live(self.system, &link.id);
+        other.replace_live(self.target, &link.id);
         if let Some(fresh) = other.link(self.system, &link.id).cloned() {
             other.put_link(Link { rev: link.rev, ..fresh });
         }

@@ -82,6 +82,8 @@ pub(super) struct Lane<'a> {
     pub entity: EntityId,
     /// Whether the object was read in this lane since it was last worked (R9).
     pub fresh: bool,
+    /// The object that was read in this lane and has nothing within it.
+    pub alone: Option<ExternalId>,
 }
 
 impl Lanes {
@@ -95,7 +97,8 @@ impl Lanes {
         system: System,
     ) -> Result<Worked> {
         let Some(target) = site.targets.get(&system) else { return Ok(Worked::Rested) };
-        let mut lane = Lane { lanes: self, site, lease, mode, target: target.as_ref(), system, entity, fresh: false };
+        let (target, fresh, alone) = (target.as_ref(), false, None);
+        let mut lane = Lane { lanes: self, site, lease, mode, target, system, entity, fresh, alone };
         for _ in 0..TURNS {
             match lane.turn().await? {
                 Flow::Again => {}
@@ -162,7 +165,10 @@ impl Lane<'_> {
             return self.read(case).await;
         }
         match self.may_write(&case, step).await? {
-            May::Write(_permit) => self.apply(case, step, steps.len() == 1).await,
+            May::Write(_permit) => {
+                let alone = step.id.is_some() && step.id == self.alone;
+                self.apply(case, &Step { alone, ..step.clone() }, steps.len() == 1).await
+            }
             May::Wait => self.postpone(case, TURN).await,
             May::Not(hold) => self.hold(case, hold).await,
         }

@@ -5,10 +5,10 @@
 //! written, and a system's own rendition of an edit that it was told (or that it made) is left alone, so that a lossy
 //! mapping never writes its loss back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    Action, Entity, Expressed, ExternalId, Field, Fields, Kind, Link, Snapshot, Stamp, Step, Terms, Value,
+    Action, Entity, Expressed, ExternalId, Field, Fields, Kind, Link, Stamp, Stamped, Step, Terms, Value,
 };
 
 /// What to do.
@@ -72,17 +72,11 @@ impl Draft<'_> {
         let mut moves = Vec::new();
         let mut writes = Fields::new();
         for (field, stamped) in &self.entity.fields {
-            let known = link.known(field);
-            if known.stamp == stamped.stamp {
-                continue;
-            }
-            match self.terms.express(self.entity.kind, field, &stamped.value) {
-                Expressed::Absent => {}
-                Expressed::Holds(value) if value == known.value => moves.push((field.clone(), stamped.stamp)),
-                Expressed::Holds(value) => drop(writes.insert(field.clone(), value)),
-                // What it holds already is not refused.
-                Expressed::Refused(_) if stamped.value == known.value => moves.push((field.clone(), stamped.stamp)),
-                Expressed::Refused(reason) => return Plan::Blocked(reason),
+            match self.wish(field, stamped) {
+                Err(reason) => return Plan::Blocked(reason),
+                Ok(None) => {}
+                Ok(Some(value)) if value == link.known(field).value => moves.push((field.clone(), stamped.stamp)),
+                Ok(Some(value)) => drop(writes.insert(field.clone(), value)),
             }
         }
         let (calls, stuck) = carry(self.entity.kind, &writes, self.terms);
@@ -96,47 +90,66 @@ impl Draft<'_> {
         let stamps = fields.keys().map(|field| (field.clone(), self.entity.stamp(field))).collect();
         let id = link.map(|link| link.id.clone());
         let (parent, whole) = (self.parent.cloned(), self.expressed().unwrap_or_default());
-        Step { action, kind: self.entity.kind, id, parent, fields, stamps, whole, key: None }
+        Step { action, kind: self.entity.kind, id, parent, fields, stamps, whole, key: None, alone: false }
+    }
+
+    /// What the system should hold in a field, in its own terms. `None`: what it holds stands, be it nothing.
+    fn wish(&self, field: &Field, stamped: &Stamped) -> Result<Option<Value>, String> {
+        let known = self.link.map(|link| link.known(field));
+        // What the system made of this very edit stands, also where it shows what it would not let us write.
+        if known.is_some_and(|known| known.stamp == stamped.stamp) {
+            return Ok(None);
+        }
+        match self.terms.express(self.entity.kind, field, &stamped.value) {
+            Expressed::Absent => Ok(None),
+            Expressed::Holds(value) => Ok(Some(value)),
+            // What it holds already is not refused.
+            Expressed::Refused(_) if known.is_some_and(|known| known.value == stamped.value) => {
+                Ok(Some(stamped.value.clone()))
+            }
+            Expressed::Refused(reason) => Err(reason),
+        }
     }
 
     /// The whole object as it should stand, in the system's own terms.
     fn expressed(&self) -> Result<Fields, String> {
-        let nothing = Snapshot::new();
-        let held = self.link.map_or(&nothing, |link| &link.snapshot);
-        let mut whole: Fields = held.iter().map(|(field, known)| (field.clone(), known.value.clone())).collect();
+        let held = self.link.into_iter().flat_map(|link| &link.snapshot);
+        let mut whole: Fields = held.map(|(field, known)| (field.clone(), known.value.clone())).collect();
         for (field, stamped) in &self.entity.fields {
-            // What the system made of this very edit stands, also where it shows what it would not let us write.
-            if held.get(field).is_some_and(|known| known.stamp == stamped.stamp || known.value == stamped.value) {
-                continue;
-            }
-            match self.terms.express(self.entity.kind, field, &stamped.value) {
-                Expressed::Absent => {}
-                Expressed::Holds(value) => drop(whole.insert(field.clone(), value)),
-                Expressed::Refused(reason) => return Err(reason),
-            }
+            let wish = self.wish(field, stamped)?;
+            let differs = |value: &Value| self.link.is_none_or(|link| link.known(field).value != *value);
+            whole.extend(wish.filter(differs).map(|value| (field.clone(), value)));
         }
         Ok(whole)
     }
 }
 
-/// Shares the writes out over as few calls as can carry them: calls that some field cannot do without come first, a field
-/// with a choice rides with one of those, and only then gets a call of its own. Second: the fields that no call can carry.
+/// Shares the writes out over as few calls as can carry them. Second: the fields that no call can carry.
 fn carry(kind: Kind, writes: &Fields, terms: &dyn Terms) -> (BTreeMap<Action, Fields>, Vec<Field>) {
+    let several: Vec<_> =
+        writes.iter().map(|(field, value)| (field, value, terms.carriers(kind, field, value, false))).collect();
+    let choices: Vec<&[Action]> = several.iter().map(|(.., several)| *several).collect();
+    let made = fewest(&choices, BTreeSet::new());
     let mut calls: BTreeMap<Action, Fields> = BTreeMap::new();
-    let mut choosy = Vec::new();
     let mut stuck = Vec::new();
-    for (field, value) in writes {
-        match terms.carriers(kind, field, value, false) {
-            [] => stuck.push(field.clone()),
-            [only] => drop(calls.entry(*only).or_default().insert(field.clone(), value.clone())),
-            several => choosy.push((field, value, several)),
+    for (field, value, several) in several {
+        match several.iter().find(|action| made.contains(action)) {
+            Some(action) => drop(calls.entry(*action).or_default().insert(field.clone(), value.clone())),
+            None => stuck.push(field.clone()),
         }
     }
-    for (field, value, several) in choosy {
-        let riding = several.iter().find(|action| calls.contains_key(action)).unwrap_or(&several[0]);
-        calls.entry(*riding).or_default().insert(field.clone(), value.clone());
-    }
     (calls, stuck)
+}
+
+/// The smallest set of calls that holds one of each field's choices; of several such sets, one with what is best for the
+/// first fields. Calls that some field cannot do without come first, so that hardly ever more than one way is tried.
+fn fewest(choices: &[&[Action]], made: BTreeSet<Action>) -> BTreeSet<Action> {
+    let open = choices.iter().filter(|several| !several.iter().any(|action| made.contains(action)));
+    let Some(next) = open.filter(|several| !several.is_empty()).min_by_key(|several| several.len()) else {
+        return made;
+    };
+    let with = |action: &Action| fewest(choices, made.iter().copied().chain([*action]).collect());
+    next.iter().map(with).min_by_key(BTreeSet::len).unwrap_or_default()
 }
 
 #[cfg(test)]

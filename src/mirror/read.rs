@@ -58,6 +58,7 @@ impl Lane<'_> {
             match self.lanes.settling.settle(&settlement).await? {
                 Settled::Done => {
                     self.fresh = true;
+                    self.alone = reading.within.as_ref().filter(|within| within.is_empty()).map(|_| asked.id.clone());
                     return Ok(Flow::Again);
                 }
                 Settled::Moved => {}
@@ -253,7 +254,7 @@ impl Lane<'_> {
         for Waiting { change, observation } in waiting {
             let row = match observation {
                 Some(claim) if claim.fields().is_some() => {
-                    let (mut findings, conflicts) = claim::unconfirmed(&verdict.link, claim);
+                    let (mut findings, conflicts) = claim::unconfirmed(self.target, &verdict.link, claim);
                     let lost = !conflicts.is_empty();
                     case.keep(conflicts, Some(change.id));
                     let confirmed =

@@ -19,8 +19,8 @@ impl Lane<'_> {
         let workspace = &self.site.workspace.name;
         let known = self.lanes.lookup.within(workspace, self.system, &outer.id).await?;
         let link_of = |seen: &Observation| known.iter().find(|link| link.kind == seen.kind && link.id == seen.id);
-        let news =
-            shown.iter().filter(|seen| seen.shape != Shape::Gone && claim::difference(link_of(seen), seen).is_some());
+        let is_news = |seen: &Observation| claim::difference(self.target, link_of(seen), seen).is_some();
+        let news = shown.iter().filter(|seen| seen.shape != Shape::Gone && is_news(seen));
         let missing =
             |link: &&Link| link.is_live() && !shown.iter().any(|seen| seen.id == link.id && seen.kind == link.kind);
         let gone = known.iter().filter(missing);

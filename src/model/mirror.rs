@@ -159,6 +159,8 @@ pub struct Step {
     pub whole: Fields,
     /// The create intent, for systems that take an idempotency key.
     pub key: Option<Uuid>,
+    /// Whether the lane has just read that nothing stands within the object (a TIMIFY appointment that is no series).
+    pub alone: bool,
 }
 
 impl fmt::Display for Step {

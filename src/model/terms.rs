@@ -60,6 +60,8 @@ pub trait Terms: Send + Sync {
     /// Whether the system should hold this entity at all as it now stands (a cancelled appointment does not exist in
     /// TIMIFY).
     fn wants(&self, entity: &Entity) -> bool;
+    /// Whether a field that holds this value there never changes again, whatever comes late and says otherwise.
+    fn is_final(&self, kind: Kind, field: &Field, value: &Value) -> bool;
     /// What it means when an object of this kind is gone there: a field that takes a value, or `None` for a deletion.
     fn gone_means(&self, kind: Kind) -> Option<(Field, Value)>;
     /// The observations in a change of this system (its webhook body, or the body of a kept listing row).

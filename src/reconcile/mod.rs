@@ -174,7 +174,7 @@ impl Reconciler {
                 seen_ids.insert((seen.kind, seen.id.clone()));
                 listing.listed += 1;
                 let link = self.entities.link(workspace, system, seen.kind, &seen.id).await?;
-                match claim::difference(link.as_ref(), &seen) {
+                match claim::difference(target, link.as_ref(), &seen) {
                     None => listing.equal += 1,
                     Some(what) => {
                         *(if what == "unknown" { &mut listing.unknown } else { &mut listing.drifted }) += 1;

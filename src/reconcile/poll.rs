@@ -98,7 +98,7 @@ impl Reconciler {
             let mut changes: Vec<NewChange> = Vec::new();
             for seen in listed.observations {
                 let link = self.entities.link(workspace, poll.system, poll.kind, &seen.id).await?;
-                if claim::difference(link.as_ref(), &seen).is_some() {
+                if claim::difference(target.as_ref(), link.as_ref(), &seen).is_some() {
                     differing.insert(seen.id.clone(), seen.shape.clone());
                     changes.extend(poll.news(seen, started).map(|seen| self.row(workspace, poll.system, &seen)));
                 }

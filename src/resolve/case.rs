@@ -8,7 +8,7 @@ use crate::clock::Millis;
 use crate::mirror::spread::{is_owed, make_due, mirror_of};
 use crate::model::{
     ChangeId, Entity, ExternalId, Field, Kind, Life, Link, LinkState, Mirror, MirrorState, OnDelete, Stamp, System,
-    Value, Whole,
+    Terms, Value, Whole,
 };
 use crate::store::{Review, Settlement};
 use crate::systems::Site;
@@ -63,14 +63,15 @@ impl Case {
 
     /// Retires the live link of a system, if there is one, and gives its snapshot to the id that takes its place. That the
     /// former booking is cancelled, which is final, is not said of the one that it was moved to.
-    pub fn replace_live(&mut self, system: System, id: &ExternalId) {
+    pub fn replace_live(&mut self, terms: &dyn Terms, id: &ExternalId) {
+        let system = terms.system();
         let entity = &self.whole.entity;
         let mut fresh = Link::new(&entity.workspace, entity.id, system, entity.kind, id.clone());
         if let Some(old) = self.whole.links.iter_mut().find(|link| link.system == system && link.is_live()) {
             (fresh.snapshot, fresh.seen) = (old.snapshot.clone(), old.seen);
             old.state = LinkState::Retired;
         }
-        if is_final(&fresh, &Field::STATUS)
+        if is_final(terms, &fresh, &Field::STATUS)
             && let Some(known) = fresh.snapshot.get_mut(&Field::STATUS)
         {
             known.move_to(Value::Blank, known.stamp);
@@ -204,6 +205,7 @@ mod tests {
 
     use super::*;
     use crate::model::{EntityId, Lease, Workspace};
+    use crate::resolve::sample::Sample;
     use crate::systems::ghl::{Ghl, GhlSettings};
     use crate::systems::testing::caller;
 
@@ -275,7 +277,7 @@ mod tests {
         let mut old = Link::new("w", case.whole.entity.id, System::Timerex, Kind::Appointment, ExternalId::new("old"));
         old.snapshot.entry(Field::START).or_default().move_to(Value::Instant(Millis(7)), Stamp::NEVER);
         case.put_link(old);
-        case.replace_live(System::Timerex, &ExternalId::new("new"));
+        case.replace_live(&Sample::plain(System::Timerex), &ExternalId::new("new"));
         let states: Vec<_> = case.whole.links.iter().map(|link| (link.id.as_str(), link.state)).collect();
         assert_eq!(states, [("old", LinkState::Retired), ("new", LinkState::Live)]);
         let known = case.whole.link(System::Timerex).map(|link| link.known(&Field::START).value.clone());

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::clock::Millis;
 use crate::model::{
-    Author, CANCELLED, Change, Class, Conflict, Evidence, Field, Fields, Finding, Kind, Link, LinkState, NewChange,
-    Observation, Origin, Shape, Snapshot, Stamp, System, Terms, Unreadable, Value,
+    Author, Change, Class, Conflict, Evidence, Field, Fields, Finding, Link, LinkState, NewChange, Observation, Origin,
+    Shape, Snapshot, Stamp, System, Terms, Unreadable, Value,
 };
 
 /// How an observation is to be taken.
@@ -47,8 +47,8 @@ pub fn row(workspace: &str, system: System, seen: &Observation, key: Uuid, now: 
 }
 
 /// How an observation differs from what is known; `None`: it does not.
-pub fn difference(link: Option<&Link>, seen: &Observation) -> Option<&'static str> {
-    match link.filter(|link| !is_another(link, seen)).map(|link| weigh(link, seen)) {
+pub fn difference(terms: &dyn Terms, link: Option<&Link>, seen: &Observation) -> Option<&'static str> {
+    match link.filter(|link| !is_another(link, seen)).map(|link| weigh(terms, link, seen)) {
         None => Some("unknown"),
         Some(Weight::Echo | Weight::Old) => None,
         Some(Weight::Doubt | Weight::Proves) => Some("drifted"),
@@ -56,7 +56,7 @@ pub fn difference(link: Option<&Link>, seen: &Observation) -> Option<&'static st
 }
 
 /// Weighs an observation against what the link knows.
-pub fn weigh(link: &Link, observation: &Observation) -> Weight {
+pub fn weigh(terms: &dyn Terms, link: &Link, observation: &Observation) -> Weight {
     if observation.shape == Shape::Gone {
         return if link.state == LinkState::Live { proof_of_absence(observation) } else { Weight::Echo };
     }
@@ -65,7 +65,7 @@ pub fn weigh(link: &Link, observation: &Observation) -> Weight {
     }
     match observation.class {
         Class::Current => Weight::Proves,
-        _ if equals_snapshot(link, observation) => Weight::Echo,
+        _ if equals_snapshot(terms, link, observation) => Weight::Echo,
         Class::Versioned(version) => match link.version {
             Some(known) if version < known => Weight::Old,
             Some(known) if version == known => Weight::Doubt,
@@ -85,22 +85,18 @@ fn proof_of_absence(observation: &Observation) -> Weight {
     if observation.class == Class::Current { Weight::Proves } else { Weight::Doubt }
 }
 
-/// Whether what the system is known to hold in a field cannot change again: a booking in TimeRex that is cancelled stays so,
-/// whatever comes late and says otherwise.
-pub fn is_final(link: &Link, field: &Field) -> bool {
-    link.system == System::Timerex
-        && link.kind == Kind::Appointment
-        && *field == Field::STATUS
-        && link.known(field).value.as_text() == Some(CANCELLED)
+/// Whether what the system is known to hold in a field cannot change again.
+pub fn is_final(terms: &dyn Terms, link: &Link, field: &Field) -> bool {
+    terms.is_final(link.kind, field, &link.known(field).value)
 }
 
 /// Whether every value that is stated is the one the snapshot holds, or speaks against what is final.
-fn equals_snapshot(link: &Link, observation: &Observation) -> bool {
+fn equals_snapshot(terms: &dyn Terms, link: &Link, observation: &Observation) -> bool {
     observation.fields().is_some()
         && link.is_known()
         && stated(observation, &link.snapshot)
             .iter()
-            .all(|(field, value)| link.known(field).value == *value || is_final(link, field))
+            .all(|(field, value)| link.known(field).value == *value || is_final(terms, link, field))
 }
 
 /// All that an observation states: a full one states blank for each known field that it leaves out and might have carried,
@@ -136,7 +132,7 @@ pub fn edit_time(field: &Field, value: &Value, at: Option<Millis>, seen: Millis,
 
 /// R8: what becomes of a claim's values now that a read (or a newer version) has told what the system holds. Only values
 /// that differ from the snapshot are judged; a value that we may have overwritten unseen is kept as a conflict.
-pub fn unconfirmed(link: &Link, claim: &Observation) -> (BTreeMap<Field, Finding>, Vec<Conflict>) {
+pub fn unconfirmed(terms: &dyn Terms, link: &Link, claim: &Observation) -> (BTreeMap<Field, Finding>, Vec<Conflict>) {
     let mut findings = BTreeMap::new();
     let mut conflicts = Vec::new();
     let author = Author::from(link.system);
@@ -145,7 +141,7 @@ pub fn unconfirmed(link: &Link, claim: &Observation) -> (BTreeMap<Field, Finding
         if known.value == *value {
             continue;
         }
-        if is_final(link, field) {
+        if is_final(terms, link, field) {
             findings.insert(field.clone(), Finding::Stale);
             continue;
         }

@@ -39,6 +39,10 @@ fn ends(mut world: World, values: &[(Field, Value)], lost: &[(Field, Value)]) {
     assert_eq!(kept, lost);
 }
 
+fn plain(link: &Link) -> Sample {
+    Sample::plain(link.system)
+}
+
 /// A user edits, and the hub hears of it and reads it.
 fn edited(world: &mut World, system: System, field: &Field, value: &str) {
     world.pass(10);
@@ -463,7 +467,7 @@ fn a_claim_that_the_read_did_not_confirm(
     let known = Known { value: text("now"), stamp: Stamp::new(second(50), author), held, wrote };
     link.snapshot.insert(field.clone(), known);
     let claim = Observation { class: Class::Claim, ..seen("claimed", Some(second(40))) };
-    let (findings, conflicts) = claim::unconfirmed(&link, &claim);
+    let (findings, conflicts) = claim::unconfirmed(&plain(&link), &link, &claim);
     assert_eq!(findings[&field], expected);
     let kept: Vec<_> = conflicts.iter().map(|c| (c.lost.clone(), c.won.clone(), c.rule.as_str())).collect();
     let lost = [(text("claimed"), text("now"), "overwritten_unseen")];
@@ -478,7 +482,7 @@ fn a_claim_that_lacks_a_tag_of_ours_is_stale() {
     link.snapshot.insert(vip.clone(), Known { value: Value::Flag(true), stamp, held: Vec::new(), wrote: true });
     let fields = Fields::from([(vip.clone(), Value::Blank)]);
     let claim = Observation::new(Kind::Contact, ExternalId::new("1"), Class::Claim, Shape::Partial(fields));
-    let (findings, conflicts) = claim::unconfirmed(&link, &claim);
+    let (findings, conflicts) = claim::unconfirmed(&plain(&link), &link, &claim);
     assert_eq!((findings[&vip], conflicts.len()), (Finding::Stale, 0));
 }
 
@@ -500,28 +504,28 @@ fn an_observation_weighs(
 ) {
     let (_, mut link) = both(X);
     link.version = version.map(Millis);
-    assert_eq!(claim::weigh(&link, &Observation { class, ..seen(value, None) }), expected);
+    assert_eq!(claim::weigh(&plain(&link), &link, &Observation { class, ..seen(value, None) }), expected);
 }
 
 #[test]
 fn a_deletion_is_read_back_once_and_nothing_of_what_is_gone_proves_anything() {
     let (_, mut link) = both(X);
     let gone = |class| Observation::new(Kind::Contact, ExternalId::new("1"), class, Shape::Gone);
-    assert_eq!(claim::weigh(&link, &gone(Class::Claim)), Weight::Doubt);
-    assert_eq!(claim::weigh(&link, &gone(Class::Versioned(Millis(9)))), Weight::Doubt);
-    assert_eq!(claim::weigh(&link, &gone(Class::Current)), Weight::Proves);
+    assert_eq!(claim::weigh(&plain(&link), &link, &gone(Class::Claim)), Weight::Doubt);
+    assert_eq!(claim::weigh(&plain(&link), &link, &gone(Class::Versioned(Millis(9)))), Weight::Doubt);
+    assert_eq!(claim::weigh(&plain(&link), &link, &gone(Class::Current)), Weight::Proves);
     link.state = LinkState::Gone;
-    assert_eq!(claim::weigh(&link, &gone(Class::Claim)), Weight::Echo);
-    assert_eq!(claim::weigh(&link, &seen("n1", None)), Weight::Old);
+    assert_eq!(claim::weigh(&plain(&link), &link, &gone(Class::Claim)), Weight::Echo);
+    assert_eq!(claim::weigh(&plain(&link), &link, &seen("n1", None)), Weight::Old);
 }
 
 #[test]
 fn a_known_field_that_a_claim_leaves_out_is_a_doubt_and_in_a_read_a_clearing() {
     let (entity, link) = both(G);
     let nothing = |class| Observation { class, shape: Shape::Full(Fields::new()), ..seen("", Some(second(60))) };
-    assert_eq!(claim::weigh(&link, &nothing(Class::Claim)), Weight::Doubt);
+    assert_eq!(claim::weigh(&plain(&link), &link, &nothing(Class::Claim)), Weight::Doubt);
     let silent = Observation { silent: [NAME].into(), ..nothing(Class::Claim) };
-    assert_eq!(claim::weigh(&link, &silent), Weight::Echo, "it never carries that field");
+    assert_eq!(claim::weigh(&plain(&link), &link, &silent), Weight::Echo, "it never carries that field");
     let verdict = judged(&entity, &link, &nothing(Class::Current), second(100), &Evidence::new());
     assert_eq!((verdict.findings[&NAME], verdict.entity.value(&NAME)), (Finding::Taken, &Value::Blank));
     let partial = Observation { shape: Shape::Partial(Fields::new()), ..nothing(Class::Current) };

@@ -82,11 +82,12 @@ pub fn decide(entity: &Entity, link: &Link, observation: &Observation, frame: &F
         gone(&mut verdict, observation, frame);
     } else {
         for (field, value) in claim::stated(observation, &link.snapshot) {
-            let finding = if claim::is_final(&verdict.link, &field) && value != verdict.link.known(&field).value {
-                Finding::Unchanged
-            } else {
-                decide_field(&mut verdict, &field, value, observation.at, linking, frame)
-            };
+            let finding =
+                if claim::is_final(frame.terms, &verdict.link, &field) && value != verdict.link.known(&field).value {
+                    Finding::Unchanged
+                } else {
+                    decide_field(&mut verdict, &field, value, observation.at, linking, frame)
+                };
             verdict.findings.insert(field, finding);
         }
     }

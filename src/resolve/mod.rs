@@ -226,12 +226,12 @@ impl Resolver {
             return Ok(Ruling::ended(Some(entity), Outcome::Superseded, "the object belongs to another entity by now"));
         };
         let guards = turn.site.workspace.policy.guards;
-        let ruling = match claim::weigh(&link, seen) {
+        let ruling = match claim::weigh(turn.terms, &link, seen) {
             Weight::Echo if guards.echo => {
                 Ruling::ended(Some(entity), Outcome::Echo, "it says what the system is known to hold")
             }
             Weight::Old => {
-                let (findings, conflicts) = claim::unconfirmed(&link, seen);
+                let (findings, conflicts) = claim::unconfirmed(turn.terms, &link, seen);
                 let outcome = if conflicts.is_empty() { Outcome::Superseded } else { Outcome::Conflict };
                 case.keep(conflicts, Some(turn.change.id));
                 Ruling::Ended { entity: Some(entity), outcome, findings, why: "a newer version is known".to_owned() }

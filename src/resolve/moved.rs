@@ -53,7 +53,7 @@ impl Resolver {
                 self.fresh(turn, &hint, None)
             }
         };
-        case.replace_live(turn.system, new);
+        case.replace_live(turn.terms, new);
         case.doubt(turn.system, turn.now, turn.now);
         let entity = case.whole.entity.id;
         case.into_settlement(&mut turn.settlement);

@@ -10,6 +10,7 @@ pub struct Sample {
     pub wants: fn(&Entity) -> bool,
     pub express: fn(&Field, &Value) -> Expressed,
     pub carriers: fn(&Field, &Value) -> &'static [Action],
+    pub is_final: fn(Kind, &Field, &Value) -> bool,
     pub gone_means: Option<(Field, Value)>,
 }
 
@@ -22,6 +23,7 @@ impl Sample {
             wants: |_| true,
             express: |_, value| Expressed::Holds(value.clone()),
             carriers: |_, _| &[Action::Update],
+            is_final: |_, _, _| false,
             gone_means: None,
         }
     }
@@ -52,6 +54,9 @@ impl Terms for Sample {
     }
     fn wants(&self, entity: &Entity) -> bool {
         (self.wants)(entity)
+    }
+    fn is_final(&self, kind: Kind, field: &Field, value: &Value) -> bool {
+        (self.is_final)(kind, field, value)
     }
     fn gone_means(&self, _: Kind) -> Option<(Field, Value)> {
         self.gone_means.clone()

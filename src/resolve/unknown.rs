@@ -24,7 +24,7 @@ impl Resolver {
                 let known = self.whole_of(turn, seen.kind, old).await?;
                 if let Some(whole) = known.filter(|whole| whole.link(turn.system).is_some_and(|link| link.id == *old)) {
                     let mut case = Case::of(whole);
-                    case.replace_live(turn.system, &seen.id);
+                    case.replace_live(turn.terms, &seen.id);
                     return self.known(turn, case, seen).await;
                 }
             }
@@ -43,7 +43,7 @@ impl Resolver {
             ControlFlow::Break(later) => return Ok(later),
         };
         let blank = Link::new("", EntityId(uuid::Uuid::nil()), turn.system, seen.kind, seen.id.clone());
-        if let (Weight::Proves, Some(fields)) = (claim::weigh(&blank, seen), seen.fields()) {
+        if let (Weight::Proves, Some(fields)) = (claim::weigh(turn.terms, &blank, seen), seen.fields()) {
             return self.place(turn, seen, parent, &fields.clone()).await;
         }
         let mut case = self.fresh(turn, seen, parent);

@@ -120,6 +120,8 @@ pub struct World {
     pub writes: usize,
     /// Writes applied late, or unheard.
     pub unclear: usize,
+    /// Values of ours that landed late, over something else.
+    pub landed_late: usize,
     /// Decisions for the much older of two edits.
     pub upset: usize,
     /// Claims kept as overwritten unseen that were not.
@@ -173,6 +175,7 @@ impl World {
             late,
             writes: 0,
             unclear: 0,
+            landed_late: 0,
             upset: 0,
             needless: 0,
         }
@@ -231,9 +234,10 @@ impl World {
     pub fn deliver(&mut self, at: usize) {
         let Delivery { system, seen, lineage } = self.queue.remove(at);
         let link = &self.hub.links[&system];
-        match claim::weigh(link, &seen) {
+        let terms = Sample::plain(system);
+        match claim::weigh(&terms, link, &seen) {
             Weight::Echo => {}
-            Weight::Old => self.keep(claim::unconfirmed(link, &seen).1),
+            Weight::Old => self.keep(claim::unconfirmed(&terms, link, &seen).1),
             Weight::Doubt => {
                 self.hub.doubts.insert(system, true);
                 self.hub.waiting.entry(system).or_default().push(seen);
@@ -293,7 +297,8 @@ impl World {
             link.ledger.extend(open);
         });
         let link = link.or_insert_with(|| unreachable!("all systems are linked"));
-        let lost: Vec<_> = waiting.iter().flat_map(|claim| claim::unconfirmed(link, claim).1).collect();
+        let lost: Vec<_> =
+            waiting.iter().flat_map(|claim| claim::unconfirmed(&Sample::plain(system), link, claim).1).collect();
         self.keep(lost);
     }
 
@@ -369,7 +374,9 @@ impl World {
     /// A late write is applied.
     pub fn land_late(&mut self, at: usize) {
         let (system, fields, lineage) = self.late.remove(at);
+        let before = self.writes;
         self.land(system, &fields, &lineage, false);
+        self.landed_late += self.writes - before;
     }
 
     /// What the hub would do in a system next. Stamps that only move are moved.

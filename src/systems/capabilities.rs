@@ -249,6 +249,9 @@ mod tests {
         fn wants(&self, entity: &Entity) -> bool {
             self.wants || entity.value(&Field::STATUS).as_text() != Some(CANCELLED)
         }
+        fn is_final(&self, _: Kind, _: &Field, _: &Value) -> bool {
+            false
+        }
         fn gone_means(&self, _: Kind) -> Option<(Field, Value)> {
             None
         }

@@ -114,7 +114,7 @@ pub(crate) fn change(system: System, extension: bool, body: &[u8]) -> Change {
 /// A step of a plan that writes `fields`; `whole` is the same.
 pub(crate) fn step(action: Action, kind: Kind, id: Option<&str>, fields: Fields) -> Step {
     let (id, parent, whole) = (id.map(ExternalId::new), None, fields.clone());
-    Step { action, kind, id, parent, fields, stamps: BTreeMap::new(), whole, key: None }
+    Step { action, kind, id, parent, fields, stamps: BTreeMap::new(), whole, key: None, alone: false }
 }
 
 /// A place without a parent.

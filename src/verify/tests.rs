@@ -255,6 +255,28 @@ fn the_body_must_name_our_app_and_be_young_enough(#[case] body: &str, #[case] re
     assert_eq!(verify(&checks, webhook, NOW).err(), refusal);
 }
 
+#[rstest]
+#[case(true)]
+#[case(false)]
+fn what_an_extension_signed_is_told_apart(#[case] extension: bool) {
+    let mut checks = all_checks();
+    checks[1].extension = extension;
+    assert_eq!(verify(&checks, good(Scheme::StandardWebhooks), NOW).unwrap().is_extension(), extension);
+}
+
+#[test]
+fn keys_are_equal_if_what_they_hold_is_and_show_no_secret() {
+    let [one, other] = [(); 2].map(|()| ed25519_pem(&Ed25519KeyPair::generate().unwrap()));
+    let key = |pem: &str| PublicKey::ed25519(pem).unwrap();
+    assert!(key(&one) == key(&one) && key(&one) != key(&other));
+    assert!(
+        format!("{:?}", key(&one)).starts_with("key ") && format!("{:?}", key(&one)) != format!("{:?}", key(&other))
+    );
+    let secret = |text: &str| SigningSecret::text(&Secret::new(text));
+    assert!(secret("one") == secret("one") && secret("one") != secret("two"));
+    assert_eq!(format!("{:?} {:?}", secret("one"), TokenDigest::of(&Secret::new("one"))), "[secret] [secret]");
+}
+
 #[test]
 fn no_check_proves_nothing() {
     assert_eq!(verify(&[], good(Scheme::Ed25519), NOW).unwrap_err(), Refusal::Missing);
@@ -323,6 +345,7 @@ fn a_push_is_proven_by_the_token_in_its_body_which_is_then_taken_out() {
 #[case::wrong(&PUSH.replace("my-channel-token", "my-channel-tokem"), Refusal::Bad)]
 #[case::empty(&PUSH.replace("my-channel-token", ""), Refusal::Missing)]
 #[case::a_key_too_many(&PUSH.replace("\"status\"", "\"webhook_type\": \"event_confirmed\", \"status\""), Refusal::Missing)]
+#[case::a_key_too_many_of_its_link(&PUSH.replace("\"url\"", "\"more\": \"x\", \"url\""), Refusal::Missing)]
 #[case::another_body(r#"{"token": "my-channel-token", "webhook_type": "event_confirmed"}"#, Refusal::Missing)]
 #[case::no_text(&PUSH.replace("\"my-channel-token\"", "[\"my-channel-token\"]"), Refusal::Missing)]
 #[case::not_json("my-channel-token", Refusal::Missing)]

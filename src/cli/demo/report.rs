@@ -27,6 +27,10 @@ pub struct Played {
 }
 
 impl Played {
+    fn writes(&self) -> usize {
+        self.traffic.writes.values().sum()
+    }
+
     /// Whether exactly the declared writes followed.
     pub fn is_as_declared(&self) -> bool {
         self.failure.is_none() && self.traffic.writes == self.step.expected && self.traffic.reads <= self.step.reads
@@ -36,13 +40,27 @@ impl Played {
 /// The line of a step.
 pub fn line(played: &Played) -> String {
     let mark = mark(played.is_as_declared());
-    let writes: usize = played.traffic.writes.values().sum();
+    let writes = played.writes();
     let reads = played.traffic.reads;
     format!("  {mark} {:<75} {writes} writes, {reads:>2} reads", played.step.edit)
 }
 
+/// So many for each of these, to two places.
+fn each(calls: usize, of: usize) -> String {
+    let hundredths = (calls * 100).checked_div(of).unwrap_or(0);
+    format!("{}.{:02}", hundredths / 100, hundredths % 100)
+}
+
 fn mark(good: bool) -> &'static str {
     if good { "ok " } else { "BAD" }
+}
+
+/// The changes that a step brought to systems: objects made equal there, however many edits each took along.
+#[derive(Debug, Default, Clone, Copy)]
+struct Mirrored {
+    count: usize,
+    /// The longest time from edit to arrival, in milliseconds.
+    slowest: i64,
 }
 
 /// Everything the demo found out.
@@ -50,7 +68,7 @@ pub struct Proof {
     played: Vec<Played>,
     rows: Vec<Row>,
     lags: Vec<i64>,
-    by_step: BTreeMap<&'static str, i64>,
+    by_step: BTreeMap<&'static str, Mirrored>,
     echoes: u64,
     conflicts: usize,
     parked: u64,
@@ -66,12 +84,12 @@ impl Proof {
         let attempts = store.attempts_since(name, Millis(0), 100_000).await?;
         let mut lags: Vec<i64> = attempts.iter().filter_map(|attempt| attempt.lag_ms).collect();
         lags.sort_unstable();
-        let mut by_step: BTreeMap<&'static str, i64> = BTreeMap::new();
+        let mut by_step: BTreeMap<&'static str, Mirrored> = BTreeMap::new();
         for attempt in &attempts {
             let step = played.iter().rev().find(|one| one.at <= attempt.at);
             if let (Some(step), Some(lag)) = (step, attempt.lag_ms) {
-                let longest = by_step.entry(step.name).or_default();
-                *longest = lag.max(*longest);
+                let mirrored = by_step.entry(step.name).or_default();
+                *mirrored = Mirrored { count: mirrored.count + 1, slowest: lag.max(mirrored.slowest) };
             }
         }
         let outcomes = store.outcomes(name).await?;
@@ -108,8 +126,20 @@ impl Proof {
         self.lags.get(at).copied().unwrap_or(0)
     }
 
-    fn calls(&self) -> usize {
-        self.played.iter().map(|one| one.traffic.writes.values().sum::<usize>() + one.traffic.reads).sum()
+    fn writes(&self) -> usize {
+        self.played.iter().map(Played::writes).sum()
+    }
+
+    fn reads(&self) -> usize {
+        self.played.iter().map(|one| one.traffic.reads).sum()
+    }
+
+    fn mirrored(&self) -> usize {
+        self.by_step.values().map(|mirrored| mirrored.count).sum()
+    }
+
+    fn mirrored_by(&self, step: &Played) -> Mirrored {
+        self.by_step.get(step.name).copied().unwrap_or_default()
     }
 
     /// One line for machines.
@@ -118,8 +148,12 @@ impl Proof {
             self.played.iter().filter(|one| !one.is_as_declared()).map(|one| one.name).collect();
         json!({
             "converged": self.converged() && self.holds(), "changes": self.recorded, "delivered": self.delivered,
-            "calls": self.calls(),
-            "writes": self.played.iter().map(|one| one.traffic.writes.values().sum::<usize>()).sum::<usize>(),
+            "calls": self.writes() + self.reads(), "writes": self.writes(), "reads": self.reads(),
+            "mirrored": self.mirrored(),
+            "steps": self.played.iter().map(|one| json!({
+                "step": one.name, "mirrored": self.mirrored_by(one).count, "writes": one.writes(),
+                "reads": one.traffic.reads,
+            })).collect::<Vec<_>>(),
             "echoes": self.echoes, "conflicts": self.conflicts, "parked": self.parked,
             "p50_ms": self.percentile(50), "p99_ms": self.percentile(99), "unexpected": unexpected,
         })
@@ -128,11 +162,12 @@ impl Proof {
 
     /// The tables for people.
     pub fn tables(&self) -> String {
-        let mut steps = table(["", "edit", "where it went", "calls", "slowest"]);
+        let mut steps = table(["", "edit", "where it went", "mirrored", "writes", "reads", "slowest"]);
         for one in &self.played {
-            let calls = one.traffic.writes.values().sum::<usize>() + one.traffic.reads;
-            let slowest = self.by_step.get(one.name).map_or_else(String::new, |lag| format!("{lag} ms"));
-            steps.add_row([mark(one.is_as_declared()), &one.step.edit, &went(one), &calls.to_string(), &slowest]);
+            let Mirrored { count, slowest } = self.mirrored_by(one);
+            let calls = [count, one.writes(), one.traffic.reads].map(|number| number.to_string());
+            let cells = [mark(one.is_as_declared()).to_owned(), one.step.edit.clone(), went(one)];
+            steps.add_row(cells.into_iter().chain(calls).chain([format!("{slowest} ms")]));
         }
         let mut sides = table(["", "object", "field", "GHL", "TIMIFY", "TimeRex"]);
         for row in &self.rows {
@@ -157,10 +192,15 @@ impl Proof {
             why.push_str("\nThe story holds one conflict.");
         }
         format!(
-            "{verdict}{why}\n{} webhooks recorded, {} calls, {} echoes recognised, {} conflict kept, {} parked; edit to arrival \
-             p50 {} ms, p99 {} ms\n(the demo waits {} ms for further edits of an object before it acts on one).",
+            "{verdict}{why}\n{} changes mirrored by {} writes ({} each), with {} reads ({} each).\n{} webhooks recorded, {} echoes \
+             recognised, {} conflict kept, {} parked; edit to arrival p50 {} ms, p99 {} ms\n(the demo waits {} ms for further \
+             edits of an object before it acts on one).",
+            self.mirrored(),
+            self.writes(),
+            each(self.writes(), self.mirrored()),
+            self.reads(),
+            each(self.reads(), self.mirrored()),
             self.recorded,
-            self.calls(),
             self.echoes,
             self.conflicts,
             self.parked,

@@ -46,7 +46,7 @@ pub const STEPS: [(&str, usize); 15] = [
     ("booking", 13),
     ("both", 9),
     ("clash", 6),
-    ("move", 5),
+    ("move", 4),
     ("task", 2),
     ("complete", 4),
     ("task_back", 3),

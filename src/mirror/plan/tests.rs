@@ -5,6 +5,8 @@ use crate::clock::Millis;
 use crate::model::{Author, EntityId, Known, Life, System};
 use crate::resolve::sample::Sample;
 
+mod minimal;
+
 const LATER: Stamp = Stamp { t: Millis(20), author: Author::Timify };
 
 fn text(value: &str) -> Value {
@@ -150,6 +152,25 @@ fn an_update_to_a_value_that_the_system_cannot_hold_is_blocked_until_the_value_i
     assert_eq!(steps(&odd, &told), [(Action::Update, Fields::from([(Field::BODY, text("fine"))]))]);
     let Plan::Steps(steps) = plan(&odd, Some(&told), None, &ghl()) else { panic!("no steps") };
     assert_eq!(steps[0].whole, Fields::from([(Field::TITLE, text("Call")), (Field::BODY, text("fine"))]));
+}
+
+#[test]
+fn what_a_system_would_refuse_and_lacks_already_does_not_hide_the_rest_from_a_step() {
+    let express = |field: &Field, value: &Value| match value {
+        Value::Blank if *field == Field::STATUS => Expressed::Refused("it needs one".to_owned()),
+        Value::Blank if *field == Field::COMPLETED => Expressed::Holds(Value::Flag(false)),
+        value => Expressed::Holds(value.clone()),
+    };
+    let terms = Sample { express, ..ghl() };
+    let blank = [(Field::STATUS, Value::Blank), (Field::COMPLETED, Value::Blank)];
+    let mut entity = entity(blank);
+    entity.set(Field::TITLE, text("Call"), LATER);
+    let Plan::Steps(steps) = plan(&entity, Some(&link([(Field::BODY, text("kept"))])), None, &terms) else {
+        panic!("no steps")
+    };
+    let set = [(Field::TITLE, text("Call")), (Field::COMPLETED, Value::Flag(false))];
+    assert_eq!(steps[0].fields, Fields::from(set.clone()));
+    assert_eq!(steps[0].whole, set.into_iter().chain([(Field::BODY, text("kept"))]).collect());
 }
 
 #[test]

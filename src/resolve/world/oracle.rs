@@ -80,8 +80,16 @@ impl World {
             assert_eq!(self.hub.links[system].known(field).value, *value, "the snapshot of {system} errs on {field}");
         }
         self.edits.iter().for_each(|edit| self.accounts_for(edit));
-        let bound = 2 * (self.edits.len() - 1) + 2 * self.hub.conflicts.len() + 2 * self.unclear;
-        assert!(self.writes <= bound, "{} writes for {} edits", self.writes, self.edits.len() - 1);
+        // R12: each edit to both other systems, and one more for each loser that is kept. A write of ours that lands late, when
+        // it had been made again and something newer after it, changes the system itself and is written over once more.
+        let (edits, losers) = (self.edits.len() - 1, self.hub.conflicts.len());
+        let bound = 2 * edits + losers + 2 * self.landed_late;
+        assert!(
+            self.writes <= bound,
+            "{} writes for {edits} edits, {losers} losers, {} late",
+            self.writes,
+            self.landed_late
+        );
     }
 
     /// An edit was found, or its own users replaced it, or a write of ours took its place unseen: then its value is kept if

@@ -222,6 +222,10 @@ impl Terms for ExtensionClient {
         true
     }
 
+    fn is_final(&self, _kind: Kind, _field: &Field, _value: &Value) -> bool {
+        false
+    }
+
     fn gone_means(&self, _kind: Kind) -> Option<(Field, Value)> {
         None
     }

@@ -183,6 +183,10 @@ impl<N: Target> Terms for Combined<N> {
         self.owner(entity.kind).wants(entity)
     }
 
+    fn is_final(&self, kind: Kind, field: &Field, value: &Value) -> bool {
+        self.owner_of(kind, field).is_final(kind, field, value)
+    }
+
     fn gone_means(&self, kind: Kind) -> Option<(Field, Value)> {
         self.owner(kind).gone_means(kind)
     }

@@ -83,6 +83,7 @@ fn step(action: Action, kind: Kind, fields: &[(Field, Value)]) -> Step {
         stamps: BTreeMap::new(),
         whole: Fields::new(),
         key: None,
+        alone: false,
     }
 }
 

@@ -67,6 +67,11 @@ impl Terms for Timerex {
         true
     }
 
+    /// A booking that is cancelled stays so.
+    fn is_final(&self, kind: Kind, field: &Field, value: &Value) -> bool {
+        kind == Kind::Appointment && *field == Field::STATUS && value.as_text() == Some(CANCELLED)
+    }
+
     /// Nothing is deleted there; should a booking be gone all the same, it does not take place.
     fn gone_means(&self, kind: Kind) -> Option<(Field, Value)> {
         (kind == Kind::Appointment).then(|| (Field::STATUS, Value::text(CANCELLED)))

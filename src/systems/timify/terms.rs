@@ -83,6 +83,10 @@ impl Terms for Timify {
         entity.kind != Kind::Appointment || entity.value(&Field::STATUS).as_text() != Some(CANCELLED)
     }
 
+    fn is_final(&self, _kind: Kind, _field: &Field, _value: &Value) -> bool {
+        false
+    }
+
     fn gone_means(&self, kind: Kind) -> Option<(Field, Value)> {
         (kind == Kind::Appointment).then(|| (Field::STATUS, Value::text(CANCELLED)))
     }

@@ -48,11 +48,11 @@ impl Timify {
             (Action::Delete, Kind::Contact) => self.ask(Method::DELETE, &path, None, true).await?,
             (Action::Update, _) => {
                 let body = self.appointment_body(step)?;
-                self.check_single(id, &path).await?;
+                self.check_single(step, id, &path).await?;
                 self.ask(Method::PATCH, &path, Some(body), true).await?
             }
             (Action::Delete, _) => {
-                self.check_single(id, &path).await?;
+                self.check_single(step, id, &path).await?;
                 self.delete_appointment(id, &path).await?
             }
             _ => return Err(self.refused("TIMIFY has no such call")),
@@ -64,10 +64,14 @@ impl Timify {
         appointments::body(step, &self.company).map_err(|reason| self.refused(reason))
     }
 
-    /// Refuses what would change one day of a series, or all of it for one: only the record as it stands tells.
-    async fn check_single(&self, id: &ExternalId, path: &str) -> Result<(), SystemError> {
+    /// Refuses what would change one day of a series, or all of it for one: only the record as it stands tells. Where the lane
+    /// has just read it, it is not read again.
+    async fn check_single(&self, step: &Step, id: &ExternalId, path: &str) -> Result<(), SystemError> {
         if id.within().is_some() {
             return Err(self.refused(SERIES));
+        }
+        if step.alone {
+            return Ok(());
         }
         let (_, json) = self.get(path).await?;
         let record = &json["data"];

@@ -214,7 +214,7 @@ impl Bench {
 /// A step of a plan; `fields` is also the whole object.
 pub fn step(action: Action, kind: Kind, id: Option<&ExternalId>, parent: Option<&ExternalId>, fields: Fields) -> Step {
     let (id, parent, whole) = (id.cloned(), parent.cloned(), fields.clone());
-    Step { action, kind, id, parent, fields, stamps: BTreeMap::new(), whole, key: None }
+    Step { action, kind, id, parent, fields, stamps: BTreeMap::new(), whole, key: None, alone: false }
 }
 
 pub fn place(kind: Kind, id: &ExternalId, parent: Option<&ExternalId>) -> Place {

@@ -2,6 +2,7 @@
 //! has its test here; `tests/guards/run` shows that the tests notice when a guard is taken out.
 
 mod bad_input;
+mod calls;
 mod capabilities;
 mod creating;
 mod deciding;
@@ -18,6 +19,7 @@ mod mission;
 mod oauth;
 mod oauth_kill;
 mod outcomes;
+mod pipes;
 mod projected;
 mod projected_more;
 mod proving;

@@ -304,6 +304,22 @@ async fn a_series_is_only_changed_in_timify(#[case] action: Action, #[case] id: 
     assert_eq!(script.asked().len(), calls, "at most it is looked at");
 }
 
+#[rstest]
+#[case::changed(Action::Update, "PATCH /v1/appointments/a1")]
+#[case::deleted(Action::Delete, "POST /v1/appointments/delete/bulk")]
+#[tokio::test]
+async fn what_the_lane_has_just_read_is_not_read_again_and_a_day_of_a_series_is_refused_all_the_same(
+    #[case] action: Action,
+    #[case] expected: &str,
+) {
+    let (timify, script) = timify([body(APPOINTMENT)]);
+    let alone = |id: &str| Step { alone: true, ..step(action, Kind::Appointment, Some(id), booking()) };
+    timify.apply(&alone("a1")).await.unwrap();
+    assert!(timify.apply(&alone("a2#2026-04-14")).await.is_err());
+    let asked: Vec<String> = script.asked().into_iter().map(|(line, _)| line).collect();
+    assert_eq!(asked, [expected]);
+}
+
 fn edited(edit: impl FnOnce(&mut Json)) -> Told {
     let mut series: Json = serde_json::from_str(SERIES).unwrap();
     edit(&mut series["data"]);
