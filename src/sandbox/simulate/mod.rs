@@ -56,7 +56,10 @@ pub fn play_acts(seed: u64, acts: Vec<Act>, telling: bool) -> Result<Run> {
         };
         let counts = std::mem::take(&mut lock(&stage.world).counts);
         broken.extend(counts.keys().filter_map(|what| what.strip_prefix("broken/").map(str::to_owned)));
-        let told = lock(&stage.world).told.take().unwrap_or_default();
+        let mut told = lock(&stage.world).told.take().unwrap_or_default();
+        if telling {
+            told.extend(stage.store.left().await);
+        }
         Ok(Run { broken, counts, told })
     })
 }

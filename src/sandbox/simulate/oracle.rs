@@ -12,7 +12,7 @@ use super::world::lock;
 use crate::model::{
     Conflict, EntityId, ExternalId, Field, Finding, Kind, Life, Link, LinkState, MirrorState, Outcome, System, Whole,
 };
-use crate::store::{Entities, Reports, Workspaces, present};
+use crate::store::{Entities, Reports, present};
 
 /// One workspace at the end.
 struct Scene<'a> {
@@ -62,14 +62,7 @@ pub async fn judge(stage: &mut Stage) -> Result<Vec<String>> {
 async fn scene<'a>(stage: &'a Stage, workspace: usize, state: &serde_json::Value) -> Result<Scene<'a>> {
     let account = &stage.settings.workspaces[workspace];
     let mut wholes = BTreeMap::new();
-    let mut ids: BTreeSet<EntityId> = stage.store.entities(&account.name, None, 10_000).await?.into_iter().collect();
-    for system in System::ALL {
-        for kind in Kind::ALL {
-            ids.extend(
-                stage.store.live_links(&account.name, *system, *kind).await?.into_iter().map(|link| link.entity),
-            );
-        }
-    }
+    let ids = stage.store.every(&account.name).await;
     for id in ids {
         if let Some(whole) = stage.store.whole(id).await? {
             wholes.insert(id, whole);
@@ -221,10 +214,10 @@ async fn all_acknowledged_is_decided(stage: &Stage) -> Result<Vec<String>> {
     broken.extend(lost.map(|parcel| format!("2: {:?} {} was acknowledged and is not kept", parcel.from, parcel.id)));
     drop(world);
     for one in &stage.settings.workspaces {
-        let load = stage.store.load(&one.name).await?;
-        if load.undecided > 0 {
-            broken.push(format!("2: {} has {} undecided changes", one.name, load.undecided));
-        }
+        let forgotten = stage.store.forgotten(&one.name).await;
+        broken.extend(
+            forgotten.into_iter().map(|id| format!("2: {} change {id} waits for a read that nobody makes", one.name)),
+        );
     }
     Ok(broken)
 }

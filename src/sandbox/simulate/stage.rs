@@ -31,7 +31,7 @@ use crate::reconcile::Scope;
 use crate::sandbox::SandboxSettings;
 use crate::sandbox::signing::Signer;
 use crate::store::memory::Memory;
-use crate::store::{Entities, Mirrors, Store, Workspaces};
+use crate::store::{Entities, Mirrors, Store};
 use crate::supervisor::Heartbeat;
 
 /// When it all begins.
@@ -92,6 +92,7 @@ struct Door {
 struct Replica {
     door: Arc<Mutex<Option<Door>>>,
     tasks: JoinSet<()>,
+    up: bool,
     starts: u64,
 }
 
@@ -172,13 +173,12 @@ impl Stage {
         self.until(|stage| lock(&stage.world).next().is_none()).await?;
         lock(&self.world).heal();
         for replica in 0..REPLICAS {
-            if self.replicas[replica].with(|_| ()).is_none() {
-                self.start(replica);
-            }
+            self.start(replica);
         }
         self.rest().await?;
-        self.reconcile_all().await?;
-        Ok(())
+        // Lists lag behind.
+        self.pass(Duration::from_mins(1));
+        self.reconcile_all().await
     }
 
     /// Reconciles every workspace and comes to rest.
@@ -215,10 +215,8 @@ impl Stage {
             self.until(|stage| lock(&stage.world).next().is_none()).await?;
             let mut left = None;
             for one in &self.settings.workspaces {
-                let load = self.store.load(&one.name).await.map_err(|error| Restless(error.to_string()))?;
-                if load.undecided + load.due > 0 {
-                    left = Some(format!("{}: {load:?}", one.name));
-                }
+                let due = self.store.next_due(&one.name).await.map_err(|error| Restless(error.to_string()))?;
+                left = left.or(due.map(|due| format!("{}: due at {due}", one.name)));
             }
             if left.is_none() {
                 return Ok(());
@@ -294,6 +292,9 @@ impl Stage {
 
     fn start(&mut self, number: usize) {
         let replica = &mut self.replicas[number];
+        if std::mem::replace(&mut replica.up, true) {
+            return;
+        }
         replica.starts += 1;
         let wire = Arc::new(Wire { world: self.world.clone(), replica: number });
         let ground = Ground {
@@ -326,6 +327,7 @@ impl Stage {
             Trouble::Crash(number) => {
                 let replica = &mut self.replicas[number];
                 replica.tasks = JoinSet::new();
+                replica.up = false;
                 *replica.door.lock().unwrap_or_else(PoisonError::into_inner) = None;
                 let down = Duration::from_millis(rng.u64(100..60_000));
                 lock(&self.world).later(now + down, Due::Start(number));

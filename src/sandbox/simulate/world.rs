@@ -328,8 +328,12 @@ impl World {
         parcel.tries += 1;
         if acknowledged {
             parcel.acknowledged = true;
+            // TIMIFY's are hints to us, whatever they carry.
+            let tells = parcel.from.extension || parcel.from.system != System::Timify;
             let body = parcel.body.clone();
-            tokens::scan(&body, &mut self.seen);
+            if tells {
+                tokens::scan(&body, &mut self.seen);
+            }
             let parcel = &mut self.parcels[number];
             parcel.over = parcel.copies == 0;
             if !parcel.over {

@@ -6,7 +6,9 @@ use async_trait::async_trait;
 
 use super::{Memory, Tables, Undecided};
 use crate::clock::Millis;
-use crate::model::{Appended, Change, ChangeId, EntityId, NewChange, Outcome, Standing, System, VerdictRow};
+use crate::model::{
+    Appended, Change, ChangeId, EntityId, Mirror, MirrorState, NewChange, Origin, Outcome, Standing, System, VerdictRow,
+};
 use crate::store::{ChangeLog, Result};
 
 impl Tables {
@@ -68,10 +70,34 @@ impl Tables {
 }
 
 impl Memory {
+    /// What is left to do, line by line: undecided changes, and mirrors that do not rest.
+    pub async fn left(&self) -> Vec<String> {
+        let tables = self.tables().await;
+        let undecided = tables.inbox.iter().map(|(id, row)| {
+            let said = tables.said(*id).map(|said| (said.system, said.label.clone(), said.object.clone()));
+            format!("change {id}: {said:?} {row:?}")
+        });
+        let rests = |mirror: &&Mirror| mirror.state == MirrorState::Idle && !mirror.doubts();
+        let mirrors = tables.mirrors.values().filter(|mirror| !rests(mirror)).map(|mirror| format!("{mirror:?}"));
+        undecided.chain(mirrors).collect()
+    }
+
+    /// Undecided changes of a workspace that wait for a read that nobody is going to make: their mirror neither is due nor waits
+    /// for a person.
+    pub async fn forgotten(&self, workspace: &str) -> Vec<ChangeId> {
+        let tables = self.tables().await;
+        let goes_on = |state| matches!(state, MirrorState::Due | MirrorState::Parked | MirrorState::Held);
+        let is_forgotten = |row: &Undecided| {
+            let mirror = row.on.and_then(|(entity, system, _)| tables.mirrors.get(&(entity, system)));
+            row.workspace == workspace && row.on.is_some() && !mirror.is_some_and(|mirror| goes_on(mirror.state))
+        };
+        tables.inbox.iter().filter(|(_, row)| is_forgotten(row)).map(|(id, _)| *id).collect()
+    }
+
     /// The senders' ids of all webhooks that are kept.
     pub async fn said_by_webhooks(&self) -> std::collections::BTreeSet<String> {
         let tables = self.tables().await;
-        let said = tables.log.iter().filter(|said| said.origin == crate::model::Origin::Webhook);
+        let said = tables.log.iter().filter(|said| said.origin == Origin::Webhook);
         said.filter_map(|said| said.dedup.rsplit('/').next().map(str::to_owned)).collect()
     }
 }

@@ -99,6 +99,14 @@ impl Entities for Memory {
     }
 }
 
+impl Memory {
+    /// All entities of a workspace, dead ones too.
+    pub async fn every(&self, workspace: &str) -> Vec<EntityId> {
+        let tables = self.tables().await;
+        tables.entities.values().filter(|one| one.workspace == workspace).map(|one| one.id).collect()
+    }
+}
+
 #[async_trait]
 impl Mirrors for Memory {
     async fn due(&self, workspace: &str, now: Millis, limit: u32) -> Result<Vec<Mirror>> {
