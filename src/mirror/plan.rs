@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Action, Entity, Expressed, ExternalId, Field, Fields, Kind, Link, Snapshot, Stamp, Step, Terms, Value,
+    Action, Entity, Expressed, ExternalId, Field, Fields, Kind, Known, Link, Snapshot, Stamp, Step, Terms, Value,
 };
 
 /// What to do.
@@ -79,9 +79,10 @@ impl Draft<'_> {
             match self.terms.express(self.entity.kind, field, &stamped.value) {
                 Expressed::Absent => {}
                 Expressed::Holds(value) if value == known.value => moves.push((field.clone(), stamped.stamp)),
-                Expressed::Holds(value) => drop(writes.insert(field.clone(), value)),
                 // What it holds already is not refused.
                 Expressed::Refused(_) if stamped.value == known.value => moves.push((field.clone(), stamped.stamp)),
+                _ if known.is_held(stamped.stamp) => {}
+                Expressed::Holds(value) => drop(writes.insert(field.clone(), value)),
                 Expressed::Refused(reason) => return Plan::Blocked(reason),
             }
         }
@@ -105,8 +106,12 @@ impl Draft<'_> {
         let held = self.link.map_or(&nothing, |link| &link.snapshot);
         let mut whole: Fields = held.iter().map(|(field, known)| (field.clone(), known.value.clone())).collect();
         for (field, stamped) in &self.entity.fields {
-            // What the system made of this very edit stands, also where it shows what it would not let us write.
-            if held.get(field).is_some_and(|known| known.stamp == stamped.stamp || known.value == stamped.value) {
+            // What the system made of this very edit stands, also where it shows what it would not let us write; and so does
+            // what a person has yet to decide about.
+            let stands = |known: &Known| {
+                known.stamp == stamped.stamp || known.value == stamped.value || known.is_held(stamped.stamp)
+            };
+            if held.get(field).is_some_and(stands) {
                 continue;
             }
             match self.terms.express(self.entity.kind, field, &stamped.value) {

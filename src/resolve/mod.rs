@@ -5,6 +5,7 @@
 
 mod case;
 pub mod claim;
+pub mod contest;
 mod correction;
 pub mod decide;
 pub mod guest;
@@ -277,7 +278,7 @@ fn summed(findings: &BTreeMap<Field, Finding>) -> (Outcome, &'static str) {
     let found = |finding: Finding| findings.values().any(|f| *f == finding);
     if found(Finding::Lost) {
         (Outcome::Conflict, "a newer value is true; this one is kept")
-    } else if found(Finding::Taken) || found(Finding::Agreed) {
+    } else if found(Finding::Taken) || found(Finding::Agreed) || found(Finding::United) {
         (Outcome::Applied, "its values are true now")
     } else {
         (Outcome::Echo, "it says what was known")
