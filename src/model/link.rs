@@ -75,6 +75,9 @@ pub struct Known {
     /// Whether we ever wrote this field there.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub wrote: bool,
+    /// Whether what it holds now was written by us, whoever edited it first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ours: bool,
     /// The stamp of the true value that this one is a rival of, until a person decides between them (rule `hold`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Stamp>,
@@ -94,7 +97,14 @@ impl Known {
                 self.held.remove(0);
             }
         }
+        self.ours = false;
         self.restamp(stamp);
+    }
+
+    /// Moves to a value that we wrote.
+    pub fn write(&mut self, value: Value, stamp: Stamp) {
+        self.move_to(value, stamp);
+        (self.wrote, self.ours) = (true, true);
     }
 
     /// The same value, carrying another edit.
@@ -110,7 +120,8 @@ impl Known {
 }
 
 /// What stands for a field never seen.
-static NOTHING: Known = Known { value: Value::Blank, stamp: Stamp::NEVER, held: Vec::new(), wrote: false, hold: None };
+static NOTHING: Known =
+    Known { value: Value::Blank, stamp: Stamp::NEVER, held: Vec::new(), wrote: false, ours: false, hold: None };
 
 impl Default for Known {
     fn default() -> Self {

@@ -412,7 +412,8 @@ fn a_write_leaves_what_was_answered_or_else_what_was_sent() {
         &sent,
         Some(&Fields::from([(NAME, text("answered")), (Field::CITY, text("not sent"))])),
     );
-    let expected = Known { value: text("answered"), stamp, held: vec![text("base")], wrote: true, hold: None };
+    let expected =
+        Known { value: text("answered"), stamp, held: vec![text("base")], wrote: true, ours: true, hold: None };
     assert_eq!(link.known(&NAME), &expected);
     assert_eq!((&link.known(&Field::PHONE).value, link.snapshot.len()), (&text("p1"), 2));
 }
@@ -455,7 +456,7 @@ fn a_claim_that_the_read_did_not_confirm(
 ) {
     let (_, mut link) = both(T);
     let held = held.iter().map(|value| text(value)).collect();
-    let known = Known { value: text("now"), stamp: Stamp::new(second(50), author), held, wrote, hold: None };
+    let known = Known { value: text("now"), stamp: Stamp::new(second(50), author), held, wrote, ..Known::default() };
     link.snapshot.insert(field.clone(), known);
     let claim = Observation { class: Class::Claim, ..seen("claimed", Some(second(40))) };
     let (findings, conflicts) = claim::unconfirmed(&link, &claim);

@@ -120,9 +120,7 @@ fn decide_field(
         return Finding::Unchanged;
     }
     if let Some(stamp) = own_write(link, field, &value, frame) {
-        let place = link.snapshot.entry(field.clone()).or_default();
-        place.move_to(value, stamp);
-        place.wrote = true;
+        link.snapshot.entry(field.clone()).or_default().write(value, stamp);
         return Finding::Own;
     }
     let seen = link.seen;
@@ -265,8 +263,6 @@ pub fn landed(link: &mut Link, sent: &Sent, shown: Option<&Fields>) {
     for (field, value) in &sent.fields {
         let answered = shown.and_then(|shown| shown.get(field)).unwrap_or(value);
         let Some(stamp) = sent.stamps.get(field) else { continue };
-        let known: &mut Known = link.snapshot.entry(field.clone()).or_default();
-        known.move_to(answered.clone(), *stamp);
-        known.wrote = true;
+        link.snapshot.entry(field.clone()).or_default().write(answered.clone(), *stamp);
     }
 }

@@ -17,6 +17,8 @@ mod unknown;
 #[cfg(test)]
 mod counter_examples;
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 pub(crate) mod sample;

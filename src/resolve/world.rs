@@ -190,11 +190,14 @@ impl World {
         }
     }
 
-    /// The same, with all fields by this rule.
+    /// The same, with all fields by this rule; what all hold in the beginning was once said in GHL.
     pub fn under(mut self, rule: FieldRule) -> Self {
         for name in ["first_name", "phone", TAGS] {
             self.rules.set(Kind::Contact, name, rule);
         }
+        let known = self.hub.links.values_mut().flat_map(|link| link.snapshot.values_mut());
+        known.for_each(|known| known.stamp.author = Author::Ghl);
+        self.hub.entity.fields.values_mut().for_each(|held| held.stamp.author = Author::Ghl);
         self
     }
 
