@@ -151,7 +151,7 @@ fn a_quiet_world_is_never_written_to() {
 #[case(FieldRule::Hold)]
 fn histories_converge_under_each_rule(#[case] rule: FieldRule) {
     let (mut by_rule, mut held) = (0, 0);
-    play_under(rule, 200_000..201_200, false, |world| {
+    play_under(rule, 200_000..201_500, false, |world| {
         let (writes, conflicts) = (world.writes, world.hub.conflicts.len());
         world.finish();
         assert_eq!((world.writes, world.hub.conflicts.len()), (writes, conflicts), "it is quiet");
@@ -166,5 +166,5 @@ fn histories_converge_under_each_rule(#[case] rule: FieldRule) {
     });
     assert!(by_rule > 100 || rule == FieldRule::Append, "{by_rule} conflicts were decided by the rule");
     assert_eq!(held > 0, rule == FieldRule::Hold, "{held} fields are held");
-    play_under(rule, 300_000..301_000, true, |_| {});
+    play_under(rule, 300_000..300_500, true, |_| {});
 }

@@ -108,12 +108,13 @@ impl World {
     }
 
     /// An edit was found, or its own users replaced it, or a write of ours took its place unseen: then its value is kept if
-    /// a webhook told it.
+    /// a webhook told it, unless it is there again.
     fn accounts_for(&self, edit: &Edit) {
         let Edit { system, field, value, .. } = edit;
         let known = self.hub.links[system].known(field);
         let is_kept = self.hub.conflicts.iter().any(|c| c.field == *field && c.lost == *value);
-        let excused = edit.overwritten && (!edit.told || is_kept || known.held.contains(value));
+        let is_there = known.value == *value || known.held.contains(value);
+        let excused = edit.overwritten && (!edit.told || is_kept || is_there);
         assert!(edit.acked || edit.replaced || excused, "{value:?} of {system} in {field} vanished");
     }
 
