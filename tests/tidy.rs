@@ -380,6 +380,33 @@ fn an_example_of_the_configuration_is_there() {
     assert!(TEXTS.iter().any(|file| file.path == "config.example.toml"), "config.example.toml is missing");
 }
 
+/// The headings of worked examples for which no test of the same name is found.
+fn untested_examples<'a>(page: &File, files: impl IntoIterator<Item = &'a File>) -> Vec<Finding> {
+    let is_test = |words: &[scan::Word<'a>]| words[0].text == "fn" && words[2].text == "(";
+    let named = |file: &'a File| -> Vec<&'a str> {
+        let words = scan::words(&file.text);
+        words.windows(3).filter(|three| is_test(three)).map(|three| three[1].text).collect()
+    };
+    let tests: BTreeSet<&str> = files.into_iter().flat_map(named).collect();
+    let headings = page.text.lines().enumerate().filter_map(|(at, line)| Some((at + 1, line.strip_prefix("### ")?)));
+    let missing = headings.filter(|(_, name)| !tests.contains(name.trim().trim_matches('`')));
+    missing.map(|(line, name)| finding(page, line, &format!("no test is called `{name}`"))).collect()
+}
+
+#[test]
+fn each_worked_example_is_a_test_of_the_same_name() {
+    let page = TEXTS.iter().find(|file| file.path == "docs/conflict-resolution.md").unwrap();
+    assert!(page.text.lines().filter(|line| line.starts_with("### ")).count() > 10, "the examples are gone");
+    check(|page| untested_examples(page, rust()), [page]);
+}
+
+#[test]
+fn a_worked_example_without_a_test_is_found() {
+    let page = File::new("docs/a.md", "## Topic\n### `told_and_tested`\n### only_told\n");
+    let files = [File::new("src/a.rs", "fn told_and_tested() {}\nfn only_told_otherwise() {}\n// fn only_told()\n")];
+    assert_eq!(untested_examples(&page, &files), ["docs/a.md:3: no test is called `only_told`"]);
+}
+
 /// The dependencies that no file uses. `section` is `dependencies` or `dev-dependencies`.
 fn unused<'a>(manifest: &str, section: &str, files: impl IntoIterator<Item = &'a File>) -> Vec<String> {
     let heading = format!("[{section}]");

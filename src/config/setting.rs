@@ -11,7 +11,7 @@ use http::{HeaderName, Uri};
 use super::tree::{Node, Tree, quoted};
 use crate::clock::Millis;
 use crate::credentials::login::TokenScheme;
-use crate::model::{CreateRule, Mode, OnDelete, ReadBeforeWrite, System};
+use crate::model::{CreateRule, FieldRule, Mode, OnDelete, ReadBeforeWrite, System};
 
 /// A kind of value that a key can take.
 pub(super) trait Setting: Sized {
@@ -188,7 +188,7 @@ pub(super) trait Word: Copy + fmt::Display + FromStr + 'static {
 macro_rules! word_settings {
     ($($name:ty),+) => { $(impl Word for $name { const WORDS: &'static [Self] = Self::ALL; })+ };
 }
-word_settings!(System, Mode, CreateRule, OnDelete, ReadBeforeWrite, TokenScheme);
+word_settings!(System, Mode, CreateRule, FieldRule, OnDelete, ReadBeforeWrite, TokenScheme);
 
 impl<T: Word> Setting for T {
     fn read(node: &Node) -> Result<Self, String> {

@@ -1,7 +1,7 @@
 use rstest::rstest;
 
 use super::*;
-use crate::model::{Mode, Policy, System};
+use crate::model::{Field, FieldRule, Kind, Mode, Policy, System};
 use crate::verify::Scheme;
 
 const EXAMPLE: &str = include_str!("../../config.example.toml");
@@ -160,6 +160,15 @@ fn mistakes_of_form_name_their_line() {
     "workspaces[0].policy.precedence: must name"
 )]
 #[case::bad_word("contact = \"unlink\"", "contact = \"drop\"", "workspaces[0].on_delete.contact: expected one of")]
+#[case::bad_rule("phone = \"newest\"", "phone = \"latest\"", "policies.contact.phone: expected one of \"newest\"")]
+#[case::senseless_rule(
+    "completed = \"newest\"",
+    "completed = \"append\"",
+    "policies.task.completed: `append` makes no"
+)]
+#[case::no_list("country = \"newest\"", "country = \"union\"", "workspaces[0].policies.contact.country: `union` makes")]
+#[case::unknown_field("due = \"newest\"", "do = \"newest\"", "workspaces[0].policies.task.do: unknown key")]
+#[case::custom_task("due = \"newest\"", "\"custom:x\" = \"hold\"", "policies.task.custom:x: is no field of a task")]
 #[case::bad_name("name = \"main\"", "name = \"a/b\"", "workspaces[0].name: a name has")]
 #[case::one_listener("127.0.0.1:8081", "0.0.0.0:8080", "server.ops: is the same address")]
 #[case::one_token(
@@ -239,6 +248,26 @@ fn a_team_is_reached_by_oauth_where_its_connection_says_so() {
     let mistakes = read(&without_table(&text, "systems.timerex.oauth")).unwrap_err();
     let text = "connections.scheduling.oauth: needs [systems.timerex.oauth] with the app's client id and secret";
     assert!(mistakes.0.iter().any(|mistake| mistake.to_string().ends_with(text)), "{mistakes}");
+}
+
+#[test]
+fn a_field_may_have_a_rule_of_its_own_where_somebody_has_it() {
+    let text = whole_example().replace("phone = \"newest\"", "phone = \"prefer_timify\"");
+    let text =
+        text.replace("tags = \"newest\"", "tags = \"union\"").replace("loyalty\" = \"newest\"", "loyalty\" = \"hold\"");
+    let rules = read(&text).unwrap().workspaces().remove(0).policy.rules;
+    let of = |field: &Field| rules.of(Kind::Contact, field);
+    assert_eq!((of(&Field::PHONE), of(&Field::EMAIL)), (FieldRule::PreferTimify, FieldRule::Newest));
+    assert_eq!((of(&Field::tag("vip")), of(&Field::custom("loyalty"))), (FieldRule::Union, FieldRule::Hold));
+
+    let small = "[[workspaces]]\nname = \"main\"\n[workspaces.policies.contact]\n";
+    let blamed = |line: &str, expected: &str| {
+        let mistakes = read(&format!("{small}{line}\n")).unwrap_err().to_string();
+        let expected = format!("lockstep.toml:4: workspaces[0].policies.contact.{expected}");
+        assert!(mistakes.lines().any(|line| line == expected), "{mistakes}");
+    };
+    blamed("phone = \"prefer_timify\"", "phone: the workspace has no account in timify");
+    blamed("\"custom:hats\" = \"union\"", "custom:hats: no account of this workspace has a field `hats`");
 }
 
 #[test]

@@ -7,7 +7,8 @@ use super::connections::{NAME_RULE, is_name};
 use super::section::Section;
 use super::setting::HttpUrl;
 use crate::model::{
-    Author, CalendarRow, Kind, Limits, Mode, Order, Policy, Projection, ReadBeforeWrite, System, Workspace,
+    Author, CalendarRow, FieldRule, FieldRules, Kind, Limits, Mode, Order, Policy, Projection, ReadBeforeWrite, System,
+    Workspace,
 };
 use crate::secret::Secret;
 use crate::verify::SigningSecret;
@@ -79,18 +80,23 @@ impl WorkspaceEntry {
             Some((*system, section.table_if(system.word(), read)??))
         };
 
-        let accounts = ACCOUNT_KEYS.iter().filter_map(account).collect();
+        let accounts: BTreeMap<System, Account> = ACCOUNT_KEYS.iter().filter_map(account).collect();
+        let extensions: BTreeMap<System, Extension> = section.table("extensions", |all| {
+            let one = |system: &System| Some((*system, all.table_if(system.word(), extension)??));
+            EXTENDED.iter().filter_map(one).collect()
+        });
+        // An extension names fields of its own as it likes.
+        let named =
+            |field: &str| !extensions.is_empty() || accounts.values().any(|account| account.fields.contains_key(field));
+        let rules = rules(section, named, |system| accounts.contains_key(&system));
         Self {
             name,
             mode: section.maybe("mode"),
             accounts,
             projection,
-            extensions: section.table("extensions", |all| {
-                let one = |system: &System| Some((*system, all.table_if(system.word(), extension)??));
-                EXTENDED.iter().filter_map(one).collect()
-            }),
+            extensions,
             calendars: section.tables("calendars", calendar),
-            policy: policy(section, limits),
+            policy: policy(section, rules, limits),
         }
     }
 
@@ -174,7 +180,7 @@ fn calendar(section: &Section<'_>) -> CalendarRow {
     }
 }
 
-fn policy(section: &Section<'_>, limits: &Limits) -> Policy {
+fn policy(section: &Section<'_>, rules: FieldRules, limits: &Limits) -> Policy {
     let default = Policy::default();
     let region: Option<String> = section.maybe("region");
     if region.as_ref().is_some_and(|code| code.len() != 2 || !code.bytes().all(|b| b.is_ascii_uppercase())) {
@@ -194,6 +200,7 @@ fn policy(section: &Section<'_>, limits: &Limits) -> Policy {
         let read_before_write = policy.or("read_before_write", default.read_before_write);
         Policy {
             order: order(policy),
+            rules,
             create,
             on_delete,
             read_before_write,
@@ -211,6 +218,34 @@ fn policy(section: &Section<'_>, limits: &Limits) -> Policy {
             guards: default.guards,
         }
     })
+}
+
+/// `[workspaces.policies.KIND]`: the rule of each field. `named`: whether anybody has such a custom field; `has`: whether
+/// there is an account in a system.
+fn rules(section: &Section<'_>, named: impl Fn(&str) -> bool, has: impl Fn(System) -> bool) -> FieldRules {
+    let mut rules = FieldRules::new();
+    section.table("policies", |policies| {
+        for kind in Kind::ALL {
+            policies.table(kind.word(), |table| {
+                let listed = FieldRules::names(*kind).map(|name| (name.to_owned(), table.or(name, FieldRule::Newest)));
+                let custom = |name: String| Some((table.maybe(name.strip_prefix("custom:").map(|_| &*name)?)?, name));
+                let free = table.keys().into_iter().filter_map(custom).map(|(rule, name)| (name, rule));
+                for (name, rule) in listed.chain(free) {
+                    let nobodys = name.strip_prefix("custom:").filter(|own| !named(own));
+                    let absent = rule.preferred().filter(|system| !has(*system));
+                    if let Some(mistake) = FieldRules::mistake(*kind, &name, rule) {
+                        table.mistake(&name, mistake);
+                    } else if let Some(own) = nobodys {
+                        table.mistake(&name, format!("no account of this workspace has a field `{own}`"));
+                    } else if let Some(system) = absent {
+                        table.mistake(&name, format!("the workspace has no account in {system}"));
+                    }
+                    rules.set(*kind, &name, rule);
+                }
+            });
+        }
+    });
+    rules
 }
 
 /// `[workspaces.read_before_write.SYSTEM]`: a word for each kind that has another than the policy's.

@@ -202,7 +202,7 @@ impl Lane<'_> {
             let mut link = link;
             for (field, stamp) in moves {
                 if let Some(known) = link.snapshot.get_mut(field) {
-                    known.stamp = *stamp;
+                    known.restamp(*stamp);
                 } else {
                     let known = crate::model::Known { stamp: *stamp, ..Default::default() };
                     link.snapshot.insert(field.clone(), known);

@@ -100,13 +100,15 @@ impl Draft<'_> {
         if known.is_some_and(|known| known.stamp == stamped.stamp) {
             return Ok(None);
         }
+        let holds = |value: &Value| known.is_some_and(|known| known.value == *value);
         match self.terms.express(self.entity.kind, field, &stamped.value) {
             Expressed::Absent => Ok(None),
-            Expressed::Holds(value) => Ok(Some(value)),
+            Expressed::Holds(value) if holds(&value) => Ok(Some(value)),
             // What it holds already is not refused.
-            Expressed::Refused(_) if known.is_some_and(|known| known.value == stamped.value) => {
-                Ok(Some(stamped.value.clone()))
-            }
+            Expressed::Refused(_) if holds(&stamped.value) => Ok(Some(stamped.value.clone())),
+            // A person has yet to decide about it.
+            _ if known.is_some_and(|known| known.is_held(stamped.stamp)) => Ok(None),
+            Expressed::Holds(value) => Ok(Some(value)),
             Expressed::Refused(reason) => Err(reason),
         }
     }

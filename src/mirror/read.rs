@@ -330,7 +330,7 @@ fn claim_outcome(
     let found = |finding: Finding| findings.values().any(|f| *f == finding);
     if lost || found(Finding::Lost) {
         (Outcome::Conflict, "a value of it lost, and is kept")
-    } else if found(Finding::Taken) || found(Finding::Agreed) {
+    } else if found(Finding::Taken) || found(Finding::Agreed) || found(Finding::United) {
         (Outcome::Applied, "the system was read, and its values are true now")
     } else if found(Finding::Stale) {
         (Outcome::Superseded, "the system was read, and holds other values by now")

@@ -167,6 +167,8 @@ words! {
         Agreed = "agreed",
         /// The value is now true.
         Taken = "taken",
+        /// It and a rival became one value, which is now true.
+        United = "united",
         /// Another value is true; this one is kept as a conflict.
         Lost = "lost",
     }
@@ -204,6 +206,7 @@ pub struct Conflict {
     pub won: Value,
     /// Its stamp.
     pub won_stamp: Stamp,
-    /// The rule that decided, as a short word: `newer`, `overwritten_unseen`, `linking`, `deleted_unseen`, `guest`.
+    /// The rule that decided, as a short word: `newer`, `overwritten_unseen`, `linking`, `deleted_unseen`, `guest`,
+    /// or the field's rule where that decided against time ([`FieldRule`](super::FieldRule)); `hold`: nobody decided yet.
     pub rule: String,
 }

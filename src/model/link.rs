@@ -75,6 +75,12 @@ pub struct Known {
     /// Whether we ever wrote this field there.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub wrote: bool,
+    /// Whether what it holds now was written by us, whoever edited it first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ours: bool,
+    /// The stamp of the true value that this one is a rival of, until a person decides between them (rule `hold`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Stamp>,
 }
 
 impl Known {
@@ -91,12 +97,31 @@ impl Known {
                 self.held.remove(0);
             }
         }
-        self.stamp = stamp;
+        self.ours = false;
+        self.restamp(stamp);
+    }
+
+    /// Moves to a value that we wrote.
+    pub fn write(&mut self, value: Value, stamp: Stamp) {
+        self.move_to(value, stamp);
+        (self.wrote, self.ours) = (true, true);
+    }
+
+    /// The same value, carrying another edit.
+    pub fn restamp(&mut self, stamp: Stamp) {
+        (self.stamp, self.hold) = (stamp, None);
+    }
+
+    /// Whether it is not to be written over with a value of this stamp: until an operator or a rule said something new,
+    /// nobody decided between the two.
+    pub fn is_held(&self, stamp: Stamp) -> bool {
+        self.hold.is_some_and(|rival| rival == stamp || !stamp.author.is_deliberate())
     }
 }
 
 /// What stands for a field never seen.
-static NOTHING: Known = Known { value: Value::Blank, stamp: Stamp::NEVER, held: Vec::new(), wrote: false };
+static NOTHING: Known =
+    Known { value: Value::Blank, stamp: Stamp::NEVER, held: Vec::new(), wrote: false, ours: false, hold: None };
 
 impl Default for Known {
     fn default() -> Self {

@@ -4,6 +4,7 @@ mod change;
 mod correction;
 mod entity;
 mod field;
+mod field_rule;
 mod install;
 mod invitation;
 mod link;
@@ -20,6 +21,7 @@ pub use change::{Appended, Change, ChangeId, Conflict, Finding, NewChange, Origi
 pub use correction::Correction;
 pub use entity::{Entity, EntityId, Life, Stamped};
 pub use field::{CANCELLED, Field, Fields, Value};
+pub use field_rule::{FieldRule, FieldRules, TAGS};
 pub use install::{Holder, Install, InstallKey, InstallState};
 pub use invitation::{Invitation, InvitationState, WrittenTo};
 pub use link::{ExternalId, Known, Link, LinkState, Sent, Snapshot};

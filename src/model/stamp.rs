@@ -23,6 +23,13 @@ words! {
     }
 }
 
+impl Author {
+    /// Whether it acts on purpose at Lockstep itself: a person, or a rule that one set.
+    pub fn is_deliberate(self) -> bool {
+        matches!(self, Self::Operator | Self::Rule)
+    }
+}
+
 impl From<System> for Author {
     fn from(system: System) -> Self {
         match system {

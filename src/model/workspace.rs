@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{Kind, Order, System, words};
+use super::{FieldRules, Kind, Order, System, words};
 use crate::clock::Millis;
 
 words! {
@@ -72,6 +72,8 @@ pub struct CalendarRow {
 pub struct Policy {
     /// How stamps are ordered.
     pub order: Order,
+    /// How rival edits of single fields are settled, where it is not by the newest.
+    pub rules: FieldRules,
     /// Which contacts are created where.
     pub create: BTreeMap<System, CreateRule>,
     /// What deletions do.
@@ -137,6 +139,7 @@ impl Default for Policy {
         use CreateRule::{All, Booked};
         Self {
             order: Order::default(),
+            rules: FieldRules::new(),
             create: [(System::Ghl, All), (System::Timify, Booked), (System::Timerex, Booked)].into(),
             on_delete: Kind::ALL.iter().map(|kind| (*kind, default_on_delete(*kind))).collect(),
             read_before_write: ReadBeforeWrite::Always,

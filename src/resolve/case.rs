@@ -7,8 +7,8 @@ use super::decide::Verdict;
 use crate::clock::Millis;
 use crate::mirror::spread::{is_owed, make_due, mirror_of};
 use crate::model::{
-    ChangeId, Entity, ExternalId, Field, Kind, Life, Link, LinkState, Mirror, MirrorState, OnDelete, Stamp, System,
-    Terms, Value, Whole,
+    ChangeId, Conflict, Entity, EntityId, ExternalId, Field, FieldRule, Kind, Life, Link, LinkState, Mirror,
+    MirrorState, OnDelete, Stamp, System, Terms, Value, Whole,
 };
 use crate::store::{Review, Settlement};
 use crate::systems::Site;
@@ -22,7 +22,7 @@ pub struct Case {
     /// Systems that are owed something by what changed here. Their mirrors are written even where they were due already: a
     /// lane that is about to rest on what it knew must find its row moved.
     owed: BTreeSet<System>,
-    conflicts: Vec<(Option<ChangeId>, crate::model::Conflict)>,
+    conflicts: Vec<(Option<ChangeId>, Conflict)>,
     reviews: Vec<Review>,
 }
 
@@ -98,13 +98,26 @@ impl Case {
 
     /// Takes over what was decided.
     pub fn accept(&mut self, verdict: Verdict, change: Option<ChangeId>) {
+        for Conflict { field, system, .. } in verdict.conflicts.iter().filter(|one| one.rule == FieldRule::Hold.word())
+        {
+            let text =
+                format!("{field} says something else in {system}, where nobody had seen what is true; say which it is");
+            self.review(&hold(self.whole.entity.id, field), text, verdict.at);
+        }
         self.whole.entity = verdict.entity;
         self.put_link(verdict.link);
         self.conflicts.extend(verdict.conflicts.into_iter().map(|conflict| (change, conflict)));
     }
 
+    /// Somebody decided what is true of a field: no system keeps its own any longer.
+    pub fn decided(&mut self, field: &Field) {
+        for known in self.whole.links.iter_mut().filter_map(|link| link.snapshot.get_mut(field)) {
+            known.hold = None;
+        }
+    }
+
     /// Keeps values that lost outside of a verdict.
-    pub fn keep(&mut self, conflicts: Vec<crate::model::Conflict>, change: Option<ChangeId>) {
+    pub fn keep(&mut self, conflicts: Vec<Conflict>, change: Option<ChangeId>) {
         self.conflicts.extend(conflicts.into_iter().map(|conflict| (change, conflict)));
     }
 
@@ -180,21 +193,34 @@ impl Case {
         let nothing = Whole { entity: whole.entity.clone(), links: Vec::new(), mirrors: Vec::new() };
         let stored = before.as_ref().unwrap_or(&nothing);
         if before.is_none() || stored.entity != whole.entity {
-            settlement.entities.push(whole.entity);
+            settlement.entities.push(whole.entity.clone());
         }
-        settlement.links.extend(whole.links.into_iter().filter(|link| !stored.links.contains(link)));
         let recovered = |mirror: &&Mirror| {
             let was = stored.mirrors.iter().find(|stored| stored.system == mirror.system).map(|stored| stored.state);
             was == Some(MirrorState::Parked) && mirror.state != MirrorState::Parked
         };
         let parked = |mirror: &Mirror| format!("parked/{id}/{}", mirror.system);
         settlement.settled.extend(whole.mirrors.iter().filter(recovered).map(parked));
+        let open = held(&whole);
+        settlement.settled.extend(held(stored).into_iter().filter(|was| !open.contains(was)).map(|f| hold(id, f)));
+        settlement.links.extend(whole.links.into_iter().filter(|link| !stored.links.contains(link)));
         let moved = |mirror: &Mirror| owed.contains(&mirror.system) || !stored.mirrors.contains(mirror);
         settlement.mirrors.extend(whole.mirrors.into_iter().filter(moved));
         settlement.conflicts.extend(conflicts.into_iter().map(|(change, conflict)| (id, change, conflict)));
         let known: BTreeSet<String> = settlement.reviews.iter().map(|review| review.subject.clone()).collect();
         settlement.reviews.extend(reviews.into_iter().filter(|review| !known.contains(&review.subject)));
     }
+}
+
+/// The fields of which some system keeps its own value until a person decides.
+fn held(whole: &Whole) -> BTreeSet<&Field> {
+    let fields = whole.links.iter().filter(|link| link.is_live()).flat_map(|link| &link.snapshot);
+    fields.filter(|(field, known)| known.is_held(whole.entity.stamp(field))).map(|(field, _)| field).collect()
+}
+
+/// What a person is asked about a field that is held.
+fn hold(entity: EntityId, field: &Field) -> String {
+    format!("hold/{entity}/{field}")
 }
 
 #[cfg(test)]
@@ -204,7 +230,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::{EntityId, Lease, Workspace};
+    use crate::model::{Lease, Workspace};
     use crate::resolve::sample::Sample;
     use crate::systems::ghl::{Ghl, GhlSettings};
     use crate::systems::testing::caller;
@@ -282,5 +308,29 @@ mod tests {
         assert_eq!(states, [("old", LinkState::Retired), ("new", LinkState::Live)]);
         let known = case.whole.link(System::Timerex).map(|link| link.known(&Field::START).value.clone());
         assert_eq!(known, Some(Value::Instant(Millis(7))));
+    }
+    #[test]
+    fn a_person_is_asked_about_a_held_field_until_somebody_decides() {
+        let mut entity = Entity::new(EntityId(uuid::Uuid::from_u128(1)), "w", Kind::Contact, Millis(0));
+        entity.set(Field::PHONE, Value::text("1"), Stamp::new(Millis(5_000), crate::model::Author::Ghl));
+        let mut case = Case::new(entity);
+        let link = Link::new("w", case.whole.entity.id, System::Timify, Kind::Contact, ExternalId::new("t"));
+        let mut policy = crate::model::Policy::default();
+        policy.rules.set(Kind::Contact, "phone", FieldRule::Hold);
+        let shape = crate::model::Shape::Full([(Field::PHONE, Value::text("2"))].into());
+        let seen = crate::model::Observation::new(Kind::Contact, link.id.clone(), crate::model::Class::Current, shape);
+        let terms = crate::resolve::sample::Sample::plain(System::Timify);
+        let frame = crate::resolve::decide::Frame::of(&policy, &terms, Millis(9_000));
+        case.accept(crate::resolve::decide::decide(&case.whole.entity, &link, &seen, &frame), None);
+        let mut whole = case.whole.clone();
+        let asked = settled(case);
+        let subject = format!("hold/{}/phone", whole.entity.id);
+        assert_eq!(asked.reviews.iter().map(|one| one.subject.as_str()).collect::<Vec<_>>(), [&subject]);
+        assert_eq!(asked.settled, [""; 0]);
+        whole.mirrors.clear();
+        assert_eq!(settled(Case::of(whole.clone())).settled, [""; 0], "it is still open");
+        let mut case = Case::of(whole);
+        case.decided(&Field::PHONE);
+        assert_eq!(settled(case).settled, [subject]);
     }
 }

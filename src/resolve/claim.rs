@@ -146,7 +146,9 @@ pub fn unconfirmed(terms: &dyn Terms, link: &Link, claim: &Observation) -> (BTre
             continue;
         }
         let absent_tag = field.as_tag().is_some() && value.is_blank();
-        let stale = !known.wrote || known.held.contains(value) || known.stamp.author == author || absent_tag;
+        // What its own users say now replaced it; what we wrote may have, also where it was theirs before.
+        let replaced = known.stamp.author == author && !known.ours;
+        let stale = !known.wrote || known.held.contains(value) || replaced || absent_tag;
         findings.insert(field.clone(), if stale { Finding::Stale } else { Finding::Lost });
         if !stale {
             conflicts.push(Conflict {

@@ -6,10 +6,12 @@
 
 use std::collections::BTreeMap;
 
+use super::contest::{Contest, Edit, Winner};
 use super::{Case, RACES, Resolver, Ruling, conclude, summed};
 use crate::clock::Millis;
 use crate::model::{
-    Author, Change, Conflict, Correction, Entity, Field, Finding, Lease, Order, Origin, Outcome, Stamp, System, Value,
+    Author, Change, Conflict, Correction, Entity, Field, Finding, Lease, Origin, Outcome, Policy, Stamp, Stamped,
+    System, Value,
 };
 use crate::store::{Result, Settled, Settlement};
 use crate::systems::Site;
@@ -69,7 +71,10 @@ impl Resolver {
             return Ok(Ruling::ended(Some(id), Outcome::Superseded, "it was deleted, and deleted stays deleted"));
         }
         let made = Made { t: change.said.at.unwrap_or(change.said.received), author, of: change.said.system };
-        let (findings, conflicts) = apply(&mut case.whole.entity, correction, &made, &site.workspace.policy.order);
+        let (findings, conflicts) = apply(&mut case.whole.entity, correction, &made, &site.workspace.policy);
+        for (field, _) in findings.iter().filter(|(_, finding)| **finding != Finding::Lost) {
+            case.decided(field);
+        }
         case.keep(conflicts, Some(change.id));
         let booked = case.asks_for_bookings() && self.lookup.is_booked(id).await?;
         case.spread(site, booked, now, now);
@@ -104,42 +109,54 @@ fn apply(
     entity: &mut Entity,
     correction: &Correction,
     made: &Made,
-    order: &Order,
+    policy: &Policy,
 ) -> (BTreeMap<Field, Finding>, Vec<Conflict>) {
     let (mut findings, mut conflicts) = (BTreeMap::new(), Vec::new());
     for (field, value) in &correction.fields {
         let saw = correction.saw.get(field).copied().unwrap_or(Stamp::NEVER);
-        let stamp = order.after(saw, made.t, made.author);
-        let (before, known) = (entity.value(field).clone(), entity.stamp(field));
-        let newer = order.key(stamp) > order.key(known);
-        let finding = match (before == *value, newer) {
-            (true, false) => Finding::Unchanged,
-            (true, true) => Finding::Agreed,
-            (false, true) => Finding::Taken,
-            (false, false) => {
-                conflicts.push(lost(field, made.of, (value, stamp), (before, known)));
-                Finding::Lost
+        let edit = Stamped { value: value.clone(), stamp: policy.order.after(saw, made.t, made.author) };
+        let former = Stamped { value: entity.value(field).clone(), stamp: entity.stamp(field) };
+        let contest = Contest::of(&policy.order, &policy.rules, entity.kind, field);
+        let newer = contest.place(&edit) > contest.place(&former);
+        let finding = match former.value == *value {
+            true if !newer => continue,
+            true => {
+                entity.set(field.clone(), edit.value, edit.stamp);
+                Finding::Agreed
+            }
+            false => {
+                let rival = saw != former.stamp && former.stamp != Stamp::NEVER;
+                let base = if rival { &Value::Blank } else { &former.value };
+                match contest.settle(&former, &Edit { base, made: &edit, rival }) {
+                    Winner::Edit => {
+                        entity.set(field.clone(), edit.value, edit.stamp);
+                        Finding::Taken
+                    }
+                    Winner::Both(both) => {
+                        entity.set(field.clone(), both.value, both.stamp);
+                        Finding::United
+                    }
+                    Winner::Former | Winner::Nobody => {
+                        conflicts.push(lost(field, made.of, edit, former, contest));
+                        Finding::Lost
+                    }
+                }
             }
         };
-        if newer {
-            entity.set(field.clone(), value.clone(), stamp);
-        }
-        if finding != Finding::Unchanged {
-            findings.insert(field.clone(), finding);
-        }
+        findings.insert(field.clone(), finding);
     }
     (findings, conflicts)
 }
 
-fn lost(field: &Field, system: System, lost: (&Value, Stamp), won: (Value, Stamp)) -> Conflict {
+fn lost(field: &Field, system: System, lost: Stamped, won: Stamped, contest: Contest<'_>) -> Conflict {
     Conflict {
+        rule: contest.word(&lost, &won).to_owned(),
         field: field.clone(),
         system,
-        lost: lost.0.clone(),
-        lost_stamp: lost.1,
-        won: won.0,
-        won_stamp: won.1,
-        rule: "newer".to_owned(),
+        lost: lost.value,
+        lost_stamp: lost.stamp,
+        won: won.value,
+        won_stamp: won.stamp,
     }
 }
 
@@ -148,7 +165,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::model::{EntityId, Kind};
+    use crate::model::{EntityId, FieldRule, Kind};
 
     fn stamp(t: i64, author: Author) -> Stamp {
         Stamp::new(Millis(t), author)
@@ -162,7 +179,13 @@ mod tests {
 
     /// What becomes of a city that an operator sets at this time, having seen the value with this stamp.
     fn city(to: &str, t: i64, saw: Option<Stamp>) -> (Entity, BTreeMap<Field, Finding>, usize) {
+        city_under(FieldRule::Newest, to, t, saw)
+    }
+
+    fn city_under(rule: FieldRule, to: &str, t: i64, saw: Option<Stamp>) -> (Entity, BTreeMap<Field, Finding>, usize) {
         let mut entity = entity();
+        let mut policy = Policy::default();
+        policy.rules.set(Kind::Contact, "city", rule);
         let correction = Correction {
             kind: Kind::Contact,
             entity: entity.id,
@@ -171,7 +194,7 @@ mod tests {
             saw: saw.map(|saw| (Field::CITY, saw)).into_iter().collect(),
         };
         let made = Made { t: Millis(t), author: Author::Operator, of: System::Ghl };
-        let (findings, conflicts) = apply(&mut entity, &correction, &made, &Order::default());
+        let (findings, conflicts) = apply(&mut entity, &correction, &made, &policy);
         (entity, findings, conflicts.len())
     }
 
@@ -195,5 +218,26 @@ mod tests {
     fn said_again_it_changes_nothing() {
         let (again, findings, lost) = city("Osaka", 90_000, None);
         assert_eq!((again, findings.len(), lost), (entity(), 0, 0));
+    }
+    #[test]
+    fn under_every_rule_an_operator_who_saw_what_is_true_replaces_it() {
+        for rule in FieldRule::ALL {
+            let saw = Some(stamp(100_000, Author::Ghl));
+            assert_eq!(city_under(*rule, "Kobe", 90_000, saw).0.value(&Field::CITY), &Value::text("Kobe"), "{rule}");
+            assert_eq!(city_under(*rule, "", 90_000, saw).0.value(&Field::CITY), &Value::Blank, "{rule}");
+        }
+    }
+
+    #[test]
+    fn one_who_did_not_see_it_is_judged_by_the_fields_rule() {
+        let unseen = |rule| {
+            let (entity, findings, lost) = city_under(rule, "Kobe", 90_000, None);
+            (entity.value(&Field::CITY).clone(), findings[&Field::CITY], lost)
+        };
+        assert_eq!(unseen(FieldRule::PreferGhl), (Value::text("Osaka"), Finding::Lost, 1));
+        assert_eq!(unseen(FieldRule::PreferTimify), (Value::text("Kobe"), Finding::Taken, 0));
+        assert_eq!(unseen(FieldRule::Union), (Value::text("Kobe, Osaka"), Finding::United, 0));
+        assert_eq!(unseen(FieldRule::Append), (Value::text("Kobe\nOsaka"), Finding::United, 0));
+        assert_eq!(unseen(FieldRule::Hold), (Value::text("Osaka"), Finding::Lost, 1));
     }
 }

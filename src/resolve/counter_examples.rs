@@ -9,10 +9,9 @@ use super::decide::{Frame, Verdict, decide};
 use super::sample::Sample;
 use super::world::{Ending, START, World};
 use crate::clock::Millis;
-use crate::model::Evidence;
 use crate::model::{
-    Author, Class, Entity, EntityId, ExternalId, Field, Fields, Finding, Kind, Known, Link, LinkState, Observation,
-    Order, Sent, Shape, Stamp, System, Value,
+    Author, Class, Entity, EntityId, Evidence, ExternalId, Field, FieldRules, Fields, Finding, Kind, Known, Link,
+    LinkState, Observation, Order, Sent, Shape, Stamp, System, Value,
 };
 
 const G: System = System::Ghl;
@@ -254,13 +253,9 @@ fn an_edit_found_before_the_deletion_of_another_is_carried_out_stops_it() {
 }
 
 fn judged(entity: &Entity, link: &Link, seen: &Observation, now: Millis, evidence: &Evidence) -> Verdict {
-    let (order, terms) = (Order::default(), Sample::plain(link.system));
-    decide(
-        entity,
-        link,
-        seen,
-        &Frame { order: &order, terms: &terms, now, late_write: Duration::from_mins(10), evidence, orphaned: false },
-    )
+    let (order, rules, terms) = (Order::default(), FieldRules::new(), Sample::plain(link.system));
+    let (order, rules, late_write) = (&order, &rules, Duration::from_mins(10));
+    decide(entity, link, seen, &Frame { order, rules, terms: &terms, now, late_write, evidence, orphaned: false })
 }
 
 /// An entity and a link of a system that both hold `base` since the first second.
@@ -421,7 +416,8 @@ fn a_write_leaves_what_was_answered_or_else_what_was_sent() {
         &sent,
         Some(&Fields::from([(NAME, text("answered")), (Field::CITY, text("not sent"))])),
     );
-    let expected = Known { value: text("answered"), stamp, held: vec![text("base")], wrote: true };
+    let expected =
+        Known { value: text("answered"), stamp, held: vec![text("base")], wrote: true, ours: true, hold: None };
     assert_eq!(link.known(&NAME), &expected);
     assert_eq!((&link.known(&Field::PHONE).value, link.snapshot.len()), (&text("p1"), 2));
 }
@@ -464,7 +460,7 @@ fn a_claim_that_the_read_did_not_confirm(
 ) {
     let (_, mut link) = both(T);
     let held = held.iter().map(|value| text(value)).collect();
-    let known = Known { value: text("now"), stamp: Stamp::new(second(50), author), held, wrote };
+    let known = Known { value: text("now"), stamp: Stamp::new(second(50), author), held, wrote, ..Known::default() };
     link.snapshot.insert(field.clone(), known);
     let claim = Observation { class: Class::Claim, ..seen("claimed", Some(second(40))) };
     let (findings, conflicts) = claim::unconfirmed(&plain(&link), &link, &claim);
@@ -479,7 +475,7 @@ fn a_claim_that_lacks_a_tag_of_ours_is_stale() {
     let (_, mut link) = both(T);
     let vip = Field::tag("vip");
     let stamp = Stamp::new(second(50), Author::Ghl);
-    link.snapshot.insert(vip.clone(), Known { value: Value::Flag(true), stamp, held: Vec::new(), wrote: true });
+    link.snapshot.insert(vip.clone(), Known { value: Value::Flag(true), stamp, wrote: true, ..Known::default() });
     let fields = Fields::from([(vip.clone(), Value::Blank)]);
     let claim = Observation::new(Kind::Contact, ExternalId::new("1"), Class::Claim, Shape::Partial(fields));
     let (findings, conflicts) = claim::unconfirmed(&plain(&link), &link, &claim);
@@ -555,10 +551,8 @@ fn a_deletion_of_ours_is_no_news_and_another_is_a_deletion_or_a_value() {
 
     let mut terms = Sample::plain(T);
     terms.gone_means = Some((Field::STATUS, text("cancelled")));
-    let (order, evidence) = (Order::default(), Evidence::new());
-    let late_write = Duration::from_mins(10);
-    let frame =
-        Frame { order: &order, terms: &terms, now: second(100), late_write, evidence: &evidence, orphaned: false };
+    let policy = crate::model::Policy::default();
+    let frame = Frame::of(&policy, &terms, second(100));
     let verdict = decide(&entity, &link, &gone, &frame);
     assert_eq!((verdict.deleted, verdict.entity.value(&Field::STATUS)), (false, &text("cancelled")));
 

@@ -8,16 +8,19 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::claim;
+use super::contest::{Contest, Edit, Winner};
 use crate::clock::Millis;
 use crate::model::{
-    Author, Class, Conflict, Entity, Evidence, Expressed, Field, Fields, Finding, Known, Link, LinkState, Observation,
-    Order, Policy, Sent, Shape, Stamp, Terms, Value,
+    Author, Class, Conflict, Entity, Evidence, Expressed, Field, FieldRule, FieldRules, Fields, Finding, Known, Link,
+    LinkState, Observation, Order, Policy, Sent, Shape, Stamp, Stamped, Terms, Value,
 };
 
 /// What an observation is judged by.
 pub struct Frame<'a> {
     /// How stamps are ordered.
     pub order: &'a Order,
+    /// How rival edits of single fields are settled.
+    pub rules: &'a FieldRules,
     /// The terms of the system that was observed.
     pub terms: &'a dyn Terms,
     /// The present, on our clock.
@@ -35,8 +38,9 @@ static NO_EVIDENCE: Evidence = Evidence::new();
 impl<'a> Frame<'a> {
     /// The frame of a workspace's policy, with no claims waiting.
     pub fn of(policy: &'a Policy, terms: &'a dyn Terms, now: Millis) -> Self {
-        let (order, late_write) = (&policy.order, policy.late_write);
-        Self { order, terms, now, late_write, evidence: &NO_EVIDENCE, orphaned: false }
+        let Policy { order, rules, late_write, .. } = policy;
+        let late_write = *late_write;
+        Self { order, rules, terms, now, late_write, evidence: &NO_EVIDENCE, orphaned: false }
     }
 }
 
@@ -53,6 +57,8 @@ pub struct Verdict {
     pub conflicts: Vec<Conflict>,
     /// Whether the object was found deleted, and not by us.
     pub deleted: bool,
+    /// When it was decided.
+    pub at: Millis,
 }
 
 impl Verdict {
@@ -76,6 +82,7 @@ pub fn decide(entity: &Entity, link: &Link, observation: &Observation, frame: &F
         findings: BTreeMap::new(),
         conflicts: Vec::new(),
         deleted: false,
+        at: frame.now,
     };
     let linking = !link.is_known();
     if observation.shape == Shape::Gone {
@@ -107,16 +114,14 @@ fn decide_field(
     linking: bool,
     frame: &Frame<'_>,
 ) -> Finding {
-    let Verdict { entity, link, conflicts, .. } = verdict;
+    let Verdict { entity, link, .. } = verdict;
     let author = Author::from(link.system);
     let known = link.snapshot.get(field).cloned().unwrap_or_default();
     if value == known.value {
         return Finding::Unchanged;
     }
     if let Some(stamp) = own_write(link, field, &value, frame) {
-        let place = link.snapshot.entry(field.clone()).or_default();
-        place.move_to(value, stamp);
-        place.wrote = true;
+        link.snapshot.entry(field.clone()).or_default().write(value, stamp);
         return Finding::Own;
     }
     let seen = link.seen;
@@ -129,40 +134,85 @@ fn decide_field(
     }
     link.snapshot.entry(field.clone()).or_default().move_to(value.clone(), stamp);
 
-    let before = (entity.value(field).clone(), entity.stamp(field));
-    if before.0 == value || frame.terms.express(link.kind, field, &before.0) == Expressed::Holds(value.clone()) {
+    let former = Stamped { value: entity.value(field).clone(), stamp: entity.stamp(field) };
+    let contest = Contest::of(frame.order, frame.rules, link.kind, field);
+    if agrees(&contest, &former.value, &value, |known| frame.terms.express(link.kind, field, known)) {
+        let never_said = former.stamp == Stamp::NEVER && former.value.is_blank();
         // What says the same is left alone, unless nothing was said: a default that the system shows is a value, but where
         // nothing was ever said nobody edited it, and any edit is later.
-        let edited = if before.1 == Stamp::NEVER && before.0.is_blank() && !value.is_blank() {
+        let edited = if never_said && !value.is_blank() {
             frame.order.after(Stamp::NEVER, Millis(0), author)
         } else {
-            frame.order.max(before.1, stamp)
+            contest.max(&value, former.stamp, stamp)
         };
-        let said = if before.0.is_blank() { value } else { before.0 };
+        if contest.rule == FieldRule::Union && former.value != value {
+            // The same list in another order is the system's own rendition of it.
+            link.snapshot.entry(field.clone()).or_default().restamp(edited);
+        }
+        let said = if former.value.is_blank() { value } else { former.value };
         entity.set(field.clone(), said, edited);
         return Finding::Agreed;
     }
-    let rule = if linking { "linking" } else { "newer" }.to_owned();
-    let conflict = |lost: (Value, Stamp), won: (Value, Stamp)| Conflict {
+    contend(verdict, field, &contest, &former, &known, Stamped { value, stamp }, linking)
+}
+
+/// R6, where the system says something else than what is true.
+fn contend(
+    verdict: &mut Verdict,
+    field: &Field,
+    contest: &Contest<'_>,
+    former: &Stamped,
+    known: &Known,
+    made: Stamped,
+    linking: bool,
+) -> Finding {
+    let Verdict { entity, link, conflicts, .. } = verdict;
+    let unseen = former.stamp != known.stamp && former.stamp != Stamp::NEVER;
+    let rival = unseen && !(linking && former.value.is_blank());
+    let winner = contest.settle(former, &Edit { base: &known.value, made: &made, rival });
+    let word = match winner {
+        Winner::Nobody => FieldRule::Hold.word(),
+        _ if linking => "linking",
+        _ => contest.word(former, &made),
+    };
+    let conflict = |lost: &Stamped, won: &Stamped| Conflict {
         field: field.clone(),
         system: link.system,
-        lost: lost.0,
-        lost_stamp: lost.1,
-        won: won.0,
-        won_stamp: won.1,
-        rule,
+        lost: lost.value.clone(),
+        lost_stamp: lost.stamp,
+        won: won.value.clone(),
+        won_stamp: won.stamp,
+        rule: word.to_owned(),
     };
-    if frame.order.key(stamp) > frame.order.key(before.1) {
-        let never_set = before.1 == Stamp::NEVER;
-        if before.1 != known.stamp && !never_set && !(linking && before.0.is_blank()) {
-            conflicts.push(conflict(before, (value.clone(), stamp)));
+    match winner {
+        Winner::Edit => {
+            conflicts.extend(rival.then(|| conflict(former, &made)));
+            entity.set(field.clone(), made.value, made.stamp);
+            Finding::Taken
         }
-        entity.set(field.clone(), value, stamp);
-        Finding::Taken
-    } else {
-        conflicts.push(conflict((value, stamp), before));
-        Finding::Lost
+        Winner::Former => {
+            conflicts.push(conflict(&made, former));
+            Finding::Lost
+        }
+        Winner::Nobody => {
+            conflicts.push(conflict(&made, former));
+            link.snapshot.entry(field.clone()).or_default().hold = Some(former.stamp);
+            Finding::Lost
+        }
+        Winner::Both(both) => {
+            if contest.is_same(&both.value, &made.value) {
+                link.snapshot.entry(field.clone()).or_default().restamp(both.stamp);
+            }
+            entity.set(field.clone(), both.value, both.stamp);
+            Finding::United
+        }
     }
+}
+
+/// Whether a value says what is true, in the system's own terms.
+fn agrees(contest: &Contest<'_>, truth: &Value, value: &Value, express: impl Fn(&Value) -> Expressed) -> bool {
+    let holds = |expressed| matches!(expressed, Expressed::Holds(known) if contest.is_same(&known, value));
+    contest.is_same(truth, value) || holds(express(truth))
 }
 
 /// R5: the stamp of our own write, if the value is one that we sent and that may have landed now.
@@ -214,8 +264,6 @@ pub fn landed(link: &mut Link, sent: &Sent, shown: Option<&Fields>) {
     for (field, value) in &sent.fields {
         let answered = shown.and_then(|shown| shown.get(field)).unwrap_or(value);
         let Some(stamp) = sent.stamps.get(field) else { continue };
-        let known: &mut Known = link.snapshot.entry(field.clone()).or_default();
-        known.move_to(answered.clone(), *stamp);
-        known.wrote = true;
+        link.snapshot.entry(field.clone()).or_default().write(answered.clone(), *stamp);
     }
 }

@@ -5,6 +5,7 @@
 
 mod case;
 pub mod claim;
+pub mod contest;
 mod correction;
 pub mod decide;
 pub mod guest;
@@ -15,6 +16,8 @@ mod unknown;
 
 #[cfg(test)]
 mod counter_examples;
+#[cfg(test)]
+mod examples;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
@@ -277,7 +280,7 @@ fn summed(findings: &BTreeMap<Field, Finding>) -> (Outcome, &'static str) {
     let found = |finding: Finding| findings.values().any(|f| *f == finding);
     if found(Finding::Lost) {
         (Outcome::Conflict, "a newer value is true; this one is kept")
-    } else if found(Finding::Taken) || found(Finding::Agreed) {
+    } else if found(Finding::Taken) || found(Finding::Agreed) || found(Finding::United) {
         (Outcome::Applied, "its values are true now")
     } else {
         (Outcome::Echo, "it says what was known")

@@ -5,8 +5,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use rstest::rstest;
+
 use super::world::{Ending, World};
-use crate::model::{Field, System, Value};
+use crate::model::{Field, FieldRule, System, Value};
 
 const ENDINGS: [Ending; 8] = [
     Ending::Done,
@@ -25,10 +27,10 @@ struct History {
 }
 
 impl History {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, rule: FieldRule) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         let held = [(Field::FIRST_NAME, Value::text("v0")), (Field::PHONE, Value::text("v1"))];
-        let mut world = World::holding(held);
+        let mut world = World::holding(held).under(rule);
         // Most clocks are corrected but for some hundred milliseconds; some are not yet.
         let off = if seed.is_multiple_of(3) { 300_000 } else { 300 };
         for place in world.places.values_mut() {
@@ -88,16 +90,20 @@ impl History {
     }
 }
 
-/// Plays the histories of these seeds; names the first one that breaks. Gives each to `then`.
-fn play(seeds: std::ops::Range<u64>, with_deletes: bool, mut then: impl FnMut(&mut World)) {
+/// Plays the histories of these seeds by the newest; names the first one that breaks. Gives each to `then`.
+fn play(seeds: std::ops::Range<u64>, with_deletes: bool, then: impl FnMut(&mut World)) {
+    play_under(FieldRule::Newest, seeds, with_deletes, then);
+}
+
+fn play_under(rule: FieldRule, seeds: std::ops::Range<u64>, with_deletes: bool, mut then: impl FnMut(&mut World)) {
     for seed in seeds {
         let told = catch_unwind(AssertUnwindSafe(|| {
-            let mut history = History::new(seed);
+            let mut history = History::new(seed, rule);
             history.play(with_deletes);
             history.world.check();
             then(&mut history.world);
         }));
-        assert!(told.is_ok(), "the history of seed {seed} breaks (see above)");
+        assert!(told.is_ok(), "the history of seed {seed} breaks under `{rule}` (see above)");
     }
 }
 
@@ -132,4 +138,33 @@ fn a_quiet_world_is_never_written_to() {
         world.finish();
         assert_eq!((world.writes, world.hub.conflicts.len()), (writes, conflicts));
     });
+}
+
+/// Under each rule: all converge (or are held, and a person is asked), nothing is lost, and then nothing more is owed.
+#[rstest]
+#[case(FieldRule::PreferGhl)]
+#[case(FieldRule::PreferTimify)]
+#[case(FieldRule::PreferTimerex)]
+#[case(FieldRule::NeverBlank)]
+#[case(FieldRule::Union)]
+#[case(FieldRule::Append)]
+#[case(FieldRule::Hold)]
+fn histories_converge_under_each_rule(#[case] rule: FieldRule) {
+    let (mut by_rule, mut held) = (0, 0);
+    play_under(rule, 200_000..201_500, false, |world| {
+        let (writes, conflicts) = (world.writes, world.hub.conflicts.len());
+        world.finish();
+        assert_eq!((world.writes, world.hub.conflicts.len()), (writes, conflicts), "it is quiet");
+        by_rule += world.hub.conflicts.iter().filter(|conflict| conflict.rule == rule.word()).count();
+        held += world.held().len();
+        for field in world.held() {
+            world.correct(&field, &Value::text("decided"));
+        }
+        world.finish();
+        world.check();
+        assert_eq!(world.held(), [], "a person decided");
+    });
+    assert!(by_rule > 100 || rule == FieldRule::Append, "{by_rule} conflicts were decided by the rule");
+    assert_eq!(held > 0, rule == FieldRule::Hold, "{held} fields are held");
+    play_under(rule, 300_000..300_500, true, |_| {});
 }

@@ -10,14 +10,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::claim::{self, Weight};
+use super::contest::Contest;
 use super::decide::{Frame, Verdict, decide, landed};
 use super::sample::Sample;
 use crate::clock::Millis;
 use crate::mirror::plan::{Plan, plan};
-use crate::model::Evidence;
 use crate::model::{
-    Action, Author, Class, Conflict, Entity, EntityId, ExternalId, Field, Fields, Finding, Kind, Known, Life, Link,
-    LinkState, Observation, Order, Sent, Shape, Stamp, Step, System, Value,
+    Action, Author, Class, Conflict, Entity, EntityId, Evidence, ExternalId, Field, FieldRule, FieldRules, Fields,
+    Finding, Kind, Known, Life, Link, LinkState, Observation, Order, Sent, Shape, Stamp, Step, System, TAGS, Value,
 };
 
 /// The hub's clock as a world begins.
@@ -32,6 +32,8 @@ pub struct Place {
     pub fields: Fields,
     pub gone: bool,
     lineage: Lineage,
+    /// What its own users said last.
+    last: Fields,
     /// The instant of the last change: two changes may share one.
     version: Millis,
     updated: Millis,
@@ -52,6 +54,11 @@ impl Place {
         self.updated = Millis(now.0 + self.skew);
     }
 
+    /// Whether its own users said this, and nothing later.
+    pub fn said_last(&self, field: &Field, value: &Value) -> bool {
+        self.last.get(field) == Some(value)
+    }
+
     pub fn value(&self, field: &Field) -> &Value {
         self.fields.get(field).unwrap_or(&Value::Blank)
     }
@@ -64,6 +71,8 @@ pub struct Edit {
     pub value: Value,
     at: Millis,
     base: usize,
+    /// Another edit that it was made of.
+    also: Option<usize>,
     /// The hub found it, and it was taken, agreed to or kept.
     acked: bool,
     /// Its own system's users replaced it, or set it back.
@@ -109,6 +118,7 @@ pub struct Delivery {
 pub struct World {
     pub now: Millis,
     pub order: Order,
+    pub rules: FieldRules,
     pub places: BTreeMap<System, Place>,
     pub hub: Hub,
     pub queue: Vec<Delivery>,
@@ -158,6 +168,7 @@ impl World {
             value: Value::Blank,
             at: Millis(0),
             base: 0,
+            also: None,
             acked: true,
             replaced: false,
             overwritten: false,
@@ -167,6 +178,7 @@ impl World {
         Self {
             now: START,
             order,
+            rules: FieldRules::new(),
             places,
             hub,
             queue,
@@ -179,6 +191,22 @@ impl World {
             upset: 0,
             needless: 0,
         }
+    }
+
+    /// The same, with all fields by this rule; what all hold in the beginning was once said in GHL.
+    pub fn under(mut self, rule: FieldRule) -> Self {
+        for name in ["first_name", "phone", TAGS] {
+            self.rules.set(Kind::Contact, name, rule);
+        }
+        let known = self.hub.links.values_mut().flat_map(|link| link.snapshot.values_mut());
+        known.for_each(|known| known.stamp.author = Author::Ghl);
+        self.hub.entity.fields.values_mut().for_each(|held| held.stamp.author = Author::Ghl);
+        self
+    }
+
+    /// How rivals in a field are settled.
+    pub fn contest(&self, field: &Field) -> Contest<'_> {
+        Contest::of(&self.order, &self.rules, Kind::Contact, field)
     }
 
     pub fn pass(&mut self, seconds: u64) {
@@ -194,13 +222,24 @@ impl World {
         };
         let base = place.lineage.get(field).copied().unwrap_or(0);
         place.set(&Fields::from([(field.clone(), value.clone())]), &Lineage::from([(field.clone(), number)]), self.now);
+        place.last.insert(field.clone(), value.clone());
         for former in self.edits.iter_mut().filter(|edit| edit.system == system && edit.field == *field) {
             former.replaced = true;
         }
         let told = copies > 0 && system != System::Timify && !value.is_blank();
         let (field, value) = (field.clone(), value.clone());
-        let fresh =
-            Edit { system, field, value, at: self.now, base, acked: false, replaced: false, overwritten: false, told };
+        let fresh = Edit {
+            system,
+            field,
+            value,
+            at: self.now,
+            base,
+            also: None,
+            acked: false,
+            replaced: false,
+            overwritten: false,
+            told,
+        };
         self.edits.push(fresh);
         self.announce(system, copies);
     }
@@ -256,22 +295,25 @@ impl World {
     fn decide(&mut self, system: System, seen: &Observation, lineage: &Lineage, evidence: &Evidence) {
         let terms = Sample::plain(system);
         let (order, now) = (&self.order, self.now);
-        let frame = Frame { order, terms: &terms, now, late_write: Duration::from_mins(10), evidence, orphaned: false };
+        let late_write = Duration::from_mins(10);
+        let frame = Frame { order, rules: &self.rules, terms: &terms, now, late_write, evidence, orphaned: false };
         let verdict = decide(&self.hub.entity, &self.hub.links[&system], seen, &frame);
         self.hub.parked |= !verdict.entity.is_live() && verdict.found_something() && !verdict.deleted;
         for field in verdict.findings.keys() {
             self.judge(field, lineage.get(field).copied().unwrap_or(0), &verdict);
         }
+        let united = verdict.findings.iter().filter(|(_, finding)| **finding == Finding::United);
+        let united: Vec<Field> = united.map(|(field, _)| field.clone()).collect();
         for (field, edit) in lineage.iter().filter(|_| seen.shape != Shape::Gone) {
-            let edit = &mut self.edits[*edit];
-            assert_eq!(
-                verdict.link.known(field).value,
-                edit.value,
-                "the snapshot of {system} does not move with {field}"
-            );
-            edit.acked = true;
+            let (known, held) = (&verdict.link.known(field).value, self.value_of(*edit, field));
+            assert_eq!(known, held, "the snapshot of {system} does not move with {field}");
+            self.edits[*edit].acked = true;
         }
         self.hub.entity = verdict.entity;
+        for field in &united {
+            let base = self.hub.lineage.get(field).copied().unwrap_or(0);
+            self.by_hub(system, field, base, lineage.get(field).copied());
+        }
         if verdict.deleted {
             self.hub.entity.life = Life::Deleted(Stamp::new(self.now, Author::from(system)));
         }
@@ -386,12 +428,44 @@ impl World {
             Plan::Steps(steps) => steps.into_iter().next(),
             Plan::Settled { moves, .. } => {
                 for (field, stamp) in moves {
-                    link.snapshot.entry(field).or_default().stamp = stamp;
+                    link.snapshot.entry(field).or_default().restamp(stamp);
                 }
                 None
             }
             _ => None,
         }
+    }
+
+    /// The fields of which a system keeps its own value until a person decides.
+    pub fn held(&self) -> Vec<Field> {
+        let is_held = |(field, known): &(&Field, &Known)| known.is_held(self.hub.entity.stamp(field));
+        let known = self.hub.links.values().flat_map(|link| &link.snapshot).filter(is_held);
+        known.map(|(field, _)| field.clone()).collect()
+    }
+
+    /// A person at Lockstep says what is true, having seen what the hub holds.
+    pub fn correct(&mut self, field: &Field, value: &Value) {
+        let stamp = self.order.after(self.hub.entity.stamp(field), self.now, Author::Operator);
+        self.hub.entity.set(field.clone(), value.clone(), stamp);
+        let base = self.hub.lineage.get(field).copied().unwrap_or(0);
+        self.by_hub(System::Ghl, field, base, None);
+    }
+
+    /// A value that came about in the hub is an edit like any other, of which no system has to be told on.
+    fn by_hub(&mut self, system: System, field: &Field, base: usize, also: Option<usize>) {
+        self.hub.lineage.insert(field.clone(), self.edits.len());
+        self.edits.push(Edit {
+            system,
+            field: field.clone(),
+            value: self.hub.entity.value(field).clone(),
+            at: self.now,
+            base,
+            also,
+            acked: true,
+            replaced: true,
+            overwritten: false,
+            told: false,
+        });
     }
 
     /// All that is late lands, all deliveries come, one reconcile reads everything, lanes run until nothing is owed.

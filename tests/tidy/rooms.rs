@@ -27,7 +27,7 @@ pub const ROOMS: &[Room] = &[
     room(&["model"], &["clock"]),
     // Pure judgement.
     room(&["verify"], &["clock", "model", "secret"]),
-    room(&["resolve/decide", "resolve/claim", "resolve/identity"], &["clock", "model"]),
+    room(&["resolve/decide", "resolve/claim", "resolve/contest", "resolve/identity"], &["clock", "model"]),
     room(&["mirror/plan", "mirror/spread"], &["clock", "model"]),
     // Around the stages. The log's form is one of the model's word lists.
     room(&["telemetry"], &["model"]),
@@ -90,6 +90,7 @@ pub const PURE: &[&str] = &[
     "config",
     "resolve/decide",
     "resolve/claim",
+    "resolve/contest",
     "resolve/identity",
     "mirror/plan",
     "mirror/spread",
