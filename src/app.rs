@@ -2,6 +2,7 @@
 
 mod access;
 mod connect;
+mod deletions;
 mod doorway;
 mod grants;
 mod installs;

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::Running;
 use crate::model::{Action, EntityId, Kind, Mirror, MirrorState, Mode, System};
+use crate::resolve::{DELETED, EDITED};
 use crate::secret::digest;
 use crate::store::{Settled, Settlement, StoreError};
 
@@ -66,6 +67,9 @@ pub enum NotLive {
     /// Another process works the workspace.
     #[error("another process holds the lease on the workspace")]
     Elsewhere,
+    /// It asks for an answer.
+    #[error("`{0}` is a question: answer it with `lockstep deletion`: `delete`, `keep` or `remake`")]
+    Asks(String),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -116,6 +120,9 @@ impl Running {
         if !self.serves(workspace) {
             return Err(NotLive::Unknown(workspace.to_owned()));
         }
+        if [DELETED, EDITED].iter().any(|word| subject.starts_with(word)) {
+            return Err(NotLive::Asks(subject.to_owned()));
+        }
         let now = self.clock.now();
         let mut parts = subject.split('/');
         if let (Some("brake"), Some(system), Some(action)) = (parts.next(), parts.next(), parts.next())
@@ -163,7 +170,7 @@ fn names(mirror: &Mirror, subject: &str) -> bool {
     mirror.reason.as_deref().is_some_and(|reason| reason.contains(&format!("`{subject}`")))
         || subject == format!("parked/{}/{}", mirror.entity, mirror.system)
         || subject == format!("fuse/{}/{}", mirror.entity, mirror.system)
-        || ["ambiguous", "edited_after_delete"].iter().any(|word| subject == format!("{word}/{}", mirror.entity))
+        || subject == format!("ambiguous/{}", mirror.entity)
 }
 
 /// A short text that only this list of calls has.

@@ -7,6 +7,8 @@ mod apply;
 mod bookings;
 mod brake;
 mod create;
+pub mod deletion;
+mod graves;
 mod lane;
 pub mod plan;
 mod read;
