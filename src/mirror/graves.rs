@@ -11,8 +11,8 @@ use super::deletion::{Doomed, Next, goes_with_contact, is_back, is_nowhere};
 use super::lane::{Call, Flow, Hold, Lane};
 use super::read::verdict_row;
 use crate::model::{
-    Action, Attempt, ExternalId, Kind, Life, Link, LinkState, MirrorState, Observation, OnDelete, Outcome, Place, Shape,
-    Stamp, Step, System, Terms, VerdictRow, Whole,
+    Action, Attempt, ExternalId, Kind, Life, Link, LinkState, MirrorState, Observation, OnDelete, Outcome, Place,
+    Shape, Stamp, Step, System, Terms, VerdictRow, Whole,
 };
 use crate::resolve::{Case, EDITED, unconfirmed};
 use crate::store::{Result, Settlement};
@@ -121,7 +121,8 @@ impl Lane<'_> {
             return Ok(());
         }
         let now = self.lanes.clock.now();
-        let is_told = |settlement: &Settlement, child: &Whole| settlement.entities.iter().any(|e| e.id == child.entity.id);
+        let is_told =
+            |settlement: &Settlement, child: &Whole| settlement.entities.iter().any(|e| e.id == child.entity.id);
         for child in self.family(case).await? {
             if is_told(settlement, &child) {
                 continue;
@@ -233,6 +234,13 @@ pub(super) fn former_id(contact: Option<&Whole>, system: System) -> Option<&Exte
     let links = || contact.into_iter().flat_map(|contact| &contact.links).filter(|link| link.system == system);
     let live = links().find(|link| link.is_live());
     live.or_else(|| links().filter(|link| link.state == LinkState::Gone).max_by_key(|link| link.seen)).map(|l| &l.id)
+}
+
+/// Whether a contact was deleted in a system, and is not there under another id.
+pub(super) fn is_bereft(contact: Option<&Whole>, system: System) -> bool {
+    let Some(contact) = contact else { return false };
+    let is_tomb = |link: &Link| link.system == system && link.state == LinkState::Gone;
+    contact.link(system).is_none() && (!contact.entity.is_live() || contact.links.iter().any(is_tomb))
 }
 
 /// A delete without an answer is done if the object is gone, and is none if it is there: it is planned again.

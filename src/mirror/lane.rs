@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::brake::{May, TURN, UnderWay, shadow, unconnected, ungranted};
+use super::graves::former_id;
 use super::plan::{Plan, plan};
 use super::spread::{Creation, cannot_change, creation, parent_id};
 use crate::clock::{Clock, Millis};
@@ -139,7 +140,9 @@ impl Lane<'_> {
     }
 
     fn plan(&self, case: &Case, parent: Option<&Whole>) -> Plan {
-        let parent = parent_id(parent, self.system);
+        // What is left to delete may stand below a contact that is gone.
+        let of = if case.whole.entity.is_live() { parent_id } else { former_id };
+        let parent = of(parent, self.system);
         let link = case.whole.link(self.system);
         if self.site.workspace.policy.guards.snapshot {
             return plan(&case.whole.entity, link, parent, self.target);

@@ -90,7 +90,8 @@ impl Resolver {
         if said.answer == Answer::Delete {
             case.doubt_all(site, now);
         }
-        for system in site.targets.keys().filter(|system| case.whole.link(**system).is_some()).copied().collect::<Vec<_>>()
+        for system in
+            site.targets.keys().filter(|system| case.whole.link(**system).is_some()).copied().collect::<Vec<_>>()
         {
             case.wake(system, now);
         }
@@ -108,7 +109,9 @@ fn refusal(case: &Case, said: &DeletionAnswer) -> Option<&'static str> {
     let none = whole.entity.is_live() && !whole.links.iter().any(is_tomb);
     match said.answer {
         _ if none => Some("it was not deleted there"),
-        Answer::Delete | Answer::Keep if is_nowhere(whole) => Some("it is in no system any more; only `remake` is left"),
+        Answer::Delete | Answer::Keep if is_nowhere(whole) => {
+            Some("it is in no system any more; only `remake` is left")
+        }
         Answer::Remake if whole.entity.is_live() && whole.link(said.system).is_some() => Some("it is there already"),
         _ => None,
     }

@@ -5,6 +5,7 @@ mod bad_input;
 mod capabilities;
 mod creating;
 mod deciding;
+mod deletions;
 mod extension_example;
 mod fields;
 mod first_run;
