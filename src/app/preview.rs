@@ -115,7 +115,7 @@ impl Running {
         Ok(preview.calls.len())
     }
 
-    /// Approves what the brake holds: as much again as the limit may go in the next hour.
+    /// Approves what waits for a person. Of what the brake holds, these may go in the next hour and no others.
     pub async fn approve(&self, workspace: &str, subject: &str) -> Result<usize, NotLive> {
         if !self.serves(workspace) {
             return Err(NotLive::Unknown(workspace.to_owned()));
@@ -129,8 +129,8 @@ impl Running {
             && let (Ok(system), Ok(action)) = (system.parse(), action.parse())
         {
             let held = self.store.in_state(workspace, MirrorState::Held, MOST).await?;
-            let count = held.iter().filter(|mirror| names(mirror, subject)).count();
-            crate::mirror::allow(self.store.as_ref(), workspace, system, action, count, now).await?;
+            let these = held.iter().filter(|mirror| names(mirror, subject)).map(|mirror| mirror.entity);
+            crate::mirror::approve(self.store.as_ref(), workspace, system, action, these, now).await?;
         }
         if subject.starts_with("fuse/") {
             crate::mirror::mend(self.store.as_ref(), workspace, subject, now).await?;

@@ -15,5 +15,5 @@ mod read;
 pub mod spread;
 mod within;
 
-pub use brake::{CONNECT, GRANT, NOT_CONNECTED, NOT_GRANTED, SHADOW, UnderWay, allow, mend};
+pub use brake::{CONNECT, GRANT, NOT_CONNECTED, NOT_GRANTED, SHADOW, UnderWay, allow, approve, mend};
 pub use lane::{Lanes, Worked};
