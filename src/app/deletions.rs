@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::Running;
 use crate::http::{Deletion, OpsError};
-use crate::model::{Answer, DeletionAnswer, EntityId, LinkState, NewChange, Origin, Whole};
+use crate::model::{Answer, DeletionAnswer, EntityId, Link, LinkState, NewChange, Origin, Whole};
 use crate::store::present;
 
 impl Running {
@@ -52,6 +52,6 @@ impl Running {
 /// Whether the answer could mean something for it.
 fn is_answerable(whole: &Whole, order: &Deletion) -> bool {
     let is_tomb = whole.links.iter().any(|link| link.system == order.system && link.state == LinkState::Gone);
-    let is_somewhere = whole.links.iter().any(|link| link.is_live());
+    let is_somewhere = whole.links.iter().any(Link::is_live);
     (is_tomb || !whole.entity.is_live()) && (is_somewhere || order.answer == Answer::Remake)
 }

@@ -102,7 +102,7 @@ impl Lane<'_> {
         let (deleted, gone) = (verdict.deleted, !verdict.link.is_live());
         subject.accept(verdict, None);
         if deleted {
-            let claimed = waiting.iter().any(|waiting| waiting.says_deleted());
+            let claimed = waiting.iter().any(Waiting::says_deleted);
             self.found_deleted(subject, stamp, claimed, &mut settlement).await?;
         } else if gone && orphaned && is_nowhere(&subject.whole) {
             subject.bury(stamp);

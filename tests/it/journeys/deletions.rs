@@ -3,7 +3,7 @@
 
 use http::{Method, StatusCode};
 use lockstep::store::Review;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::mission::{held, slot};
 use super::{contact, email, from_ghl, told};
@@ -17,8 +17,8 @@ async fn by(place: &Place, policy: &str) -> World {
 
 async fn by_more(place: &Place, policy: &str, dispatch: &str) -> World {
     let mut plan = Plan::of(1);
-    plan.service.policy.push_str(&format!("\n[workspaces.on_delete]\ncontact = \"{policy}\"\n"));
-    plan.service.dispatch.push_str(dispatch);
+    plan.service.policy += &format!("\n[workspaces.on_delete]\ncontact = \"{policy}\"\n");
+    plan.service.dispatch += dispatch;
     plan.start(place).await
 }
 
