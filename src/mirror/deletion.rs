@@ -74,7 +74,8 @@ fn after_contact(contact: &Whole, stamp: Stamp) -> Option<Next> {
     let system = *System::ALL.iter().find(|system| Author::from(**system) == stamp.author)?;
     let is_gone = contact.links.iter().any(|link| link.system == system && link.state == LinkState::Gone);
     match contact.link(system) {
-        Some(_) if unread(contact).contains(&system) => {
+        // Or is being deleted there by us at this moment.
+        Some(link) if link.sent.is_some() || unread(contact).contains(&system) => {
             Some(Next::Wait(format!("its contact is read in {system} first")))
         }
         // A contact that is nowhere takes what belongs to it along.
@@ -86,7 +87,7 @@ fn after_contact(contact: &Whole, stamp: Stamp) -> Option<Next> {
 /// The systems of its live links that are still to be read.
 fn unread(whole: &Whole) -> Vec<System> {
     let doubts = |system: System| whole.mirror(system).is_some_and(crate::model::Mirror::doubts);
-    let open = |link: &&Link| link.is_live() && (doubts(link.system) || link.sent.is_some());
+    let open = |link: &&Link| link.is_live() && doubts(link.system);
     whole.links.iter().filter(open).map(|link| link.system).collect()
 }
 

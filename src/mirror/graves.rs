@@ -11,8 +11,8 @@ use super::deletion::{Doomed, Next, goes_with_contact, is_back, is_nowhere};
 use super::lane::{Call, Flow, Hold, Lane};
 use super::read::verdict_row;
 use crate::model::{
-    Action, Attempt, ExternalId, Kind, Life, Link, LinkState, MirrorState, Observation, OnDelete, Outcome, Place,
-    Shape, Stamp, Step, System, Terms, VerdictRow, Whole,
+    Action, Attempt, ExternalId, Kind, Life, Link, LinkState, Mirror, MirrorState, Observation, OnDelete, Outcome,
+    Place, Shape, Stamp, Step, System, Terms, VerdictRow, Whole,
 };
 use crate::resolve::{Case, EDITED, unconfirmed};
 use crate::store::{Result, Settlement};
@@ -145,7 +145,9 @@ impl Lane<'_> {
         let contact = self.parent(child).await?.filter(|contact| matches!(contact.entity.life, Life::Deleted(_)));
         let Some(contact) = contact.filter(|contact| !told(contact)) else { return Ok(()) };
         let now = self.lanes.clock.now();
-        let waits = |system: &System| contact.mirror(*system).is_some_and(|mirror| mirror.state == MirrorState::Idle);
+        // Also one that is due: its lane may be about to rest on what it knew.
+        let works = |mirror: &Mirror| matches!(mirror.state, MirrorState::Idle | MirrorState::Due);
+        let waits = |system: &System| contact.mirror(*system).is_some_and(works);
         let live: Vec<System> = contact.links.iter().filter(|l| l.is_live()).map(|l| l.system).filter(waits).collect();
         let mut contact = Case::of(contact);
         for system in live {

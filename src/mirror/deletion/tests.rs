@@ -64,19 +64,6 @@ fn a_delete_waits_until_every_other_live_link_was_read() {
     assert_eq!(next(&whole, G), Next::Delete, "what is gone is not waited for");
 }
 
-#[test]
-fn a_write_whose_outcome_is_open_is_waited_for() {
-    let mut whole = deleted(Kind::Contact);
-    whole.links[2].sent = Some(Sent {
-        fields: Fields::new(),
-        stamps: std::collections::BTreeMap::new(),
-        at: Millis(1),
-        deletes: false,
-        unclear: true,
-    });
-    assert!(matches!(next(&whole, G), Next::Wait(_)));
-}
-
 /// An older edit counts as well: it is not its time that tells whether the deleter had got it.
 #[rstest]
 #[case::before_the_deletion(2_000)]
@@ -137,6 +124,9 @@ fn a_task_found_gone_is_spared_if_it_went_with_its_contact() {
     assert_eq!(next_with(&task, &[], Some(&contact), G), Next::Delete, "the contact is nowhere any more");
     contact.links.iter_mut().for_each(|link| link.state = LinkState::Live);
     assert_eq!(next_with(&task, &[], Some(&contact), G), Next::Delete, "the contact is still there");
+    contact.links[1].sent = Some(ours());
+    assert!(matches!(next_with(&task, &[], Some(&contact), G), Next::Wait(_)), "we are deleting it there");
+    contact.links[1].sent = None;
     doubt(&mut contact, T);
     assert!(matches!(next_with(&task, &[], Some(&contact), G), Next::Wait(_)));
 }
