@@ -382,6 +382,39 @@ async fn tasks_left(place: &Place, policy: &str) -> usize {
     left
 }
 
+async fn tasks_come_back_with_a_contact_that_is_made_again(place: &mut Place) {
+    let world = by(place, "unlink").await;
+    let [ghl, ..] = known_everywhere(&world, "Rex").await;
+    task(&world, "ghl", &ghl, "Call back").await;
+    world.settle().await;
+    delete(&world, "ghl", &ghl).await;
+    world.settle().await;
+    assert!(held(&world, "ghl", "tasks").await.is_empty());
+    answer(&world, &email("Rex"), "ghl", "remake").await;
+    world.assert_everywhere(0, &email("Rex"), "city", "Osaka").await;
+    assert_eq!((held(&world, "ghl", "tasks").await.len(), subjects(&world).await), (1, vec![]));
+    world.stop().await;
+}
+
+/// What belongs to a contact under `hold` stays equal too, and an edit made meanwhile is not lost by any answer.
+async fn what_is_held_is_kept_equal_and_an_edit_after_the_answer_stops_it_again(place: &mut Place) {
+    let world = by(place, "hold").await;
+    let [_, timify, timerex] = known_everywhere(&world, "Rita").await;
+    delete(&world, "timify", &timify).await;
+    world.settle().await;
+    city(&world, "timerex+", &timerex, "Kobe").await;
+    world.settle().await;
+    assert_eq!(world.people(0, "ghl").await[0].fields["city"], "Kobe");
+    world.control(Method::POST, "lose", json!({ "system": "timerex", "extension": true, "count": 1 })).await;
+    city(&world, "timerex+", &timerex, "Nara").await;
+    answer(&world, &email("Rita"), "timify", "delete").await;
+    assert_eq!(counts(&world).await, [1, 0, 1], "the operator had not seen the last edit either");
+    assert_eq!(subjects(&world).await.len(), 1);
+    answer(&world, &email("Rita"), "timify", "delete").await;
+    assert_eq!((counts(&world).await, subjects(&world).await), ([0, 0, 0], vec![]));
+    world.stop().await;
+}
+
 async fn tasks_go_with_a_contact_that_is_deleted_everywhere(place: &mut Place) {
     assert_eq!(tasks_left(place, "mirror").await, 0);
 }
@@ -456,6 +489,8 @@ on_both!(
     a_task_made_while_its_contact_is_being_deleted_stops_the_deletion,
     tasks_go_with_a_contact_that_is_deleted_everywhere,
     tasks_stay_where_their_contact_stays,
+    tasks_come_back_with_a_contact_that_is_made_again,
+    what_is_held_is_kept_equal_and_an_edit_after_the_answer_stops_it_again,
     a_task_found_gone_before_its_contact_stays_where_the_contact_stays,
     the_brake_holds_mirrored_deletions_and_approving_lets_exactly_those_pass,
 );
