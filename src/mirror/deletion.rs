@@ -100,7 +100,8 @@ fn was_deleted(link: &Link, stamp: Stamp) -> bool {
 fn unseen<'t>(whole: &Whole, stamp: Stamp, terms: &impl Fn(System) -> Option<&'t dyn Terms>) -> Vec<Field> {
     let entity = &whole.entity;
     let where_deleted = System::ALL.iter().find(|system| Author::from(**system) == stamp.author);
-    let tombs = whole.links.iter().filter(|link| link.state == LinkState::Gone);
+    // What we deleted on the way tells nothing of what people knew.
+    let tombs = whole.links.iter().filter(|link| link.state == LinkState::Gone && !by_us(link));
     let tomb = tombs.filter(|link| where_deleted.is_none_or(|system| *system == link.system)).max_by_key(|l| l.seen);
     if let Some((tomb, terms)) = tomb.and_then(|tomb| Some((tomb, terms(tomb.system)?))) {
         return differing(entity, tomb, terms);

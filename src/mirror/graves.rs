@@ -7,7 +7,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use super::deletion::{Doomed, Next, goes_with_contact, is_back, is_nowhere};
+use super::deletion::{Doomed, Next, forget_deletes, goes_with_contact, is_back, is_nowhere};
 use super::lane::{Call, Flow, Hold, Lane};
 use super::read::verdict_row;
 use crate::model::{
@@ -183,6 +183,9 @@ impl Lane<'_> {
                     case.answer();
                 }
                 case.put_link(Link { state: LinkState::Live, ..tomb });
+                if case.whole.entity.is_live() {
+                    forget_deletes(&mut case.whole);
+                }
                 Ok(self.settle(case, Some(attempt)).await?.into())
             }
         }

@@ -78,6 +78,17 @@ fn an_edit_that_the_deleter_had_not_got_parks_it_everywhere(#[case] t: i64) {
 }
 
 #[test]
+fn what_we_deleted_on_the_way_is_not_taken_for_what_people_knew() {
+    let mut whole = deleted(Kind::Contact);
+    edit(&mut whole, "never written to GHL", 2_000);
+    acknowledge(&mut whole);
+    whole.entity.life = Life::Deleted(Stamp::new(Millis(5_000), Author::Operator));
+    assert_eq!(next(&whole, X), Next::Delete);
+    whole.links[0] = Link { ledger: vec![ours()], seen: Millis(6_000), ..link(&whole, G, LinkState::Gone) };
+    assert_eq!(next(&whole, X), Next::Delete);
+}
+
+#[test]
 fn the_same_value_with_a_newer_stamp_is_nothing_that_the_deleter_had_not_got() {
     let mut whole = deleted(Kind::Contact);
     edit(&mut whole, "base", 9_000);

@@ -17,7 +17,7 @@ async fn by(place: &Place, policy: &str) -> World {
 
 async fn by_more(place: &Place, policy: &str, dispatch: &str) -> World {
     let mut plan = Plan::of(1);
-    plan.service.policy += &format!("\n[workspaces.on_delete]\ncontact = \"{policy}\"\n");
+    plan.service.policy.extend(["\n[workspaces.on_delete]\ncontact = \"", policy, "\"\n"]);
     plan.service.dispatch += dispatch;
     plan.start(place).await
 }
