@@ -3,6 +3,7 @@
 mod access;
 pub(crate) mod assembly;
 mod connect;
+mod deletions;
 pub(crate) mod doorway;
 mod grants;
 mod installs;

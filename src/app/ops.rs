@@ -13,7 +13,7 @@ use super::{Running, veils};
 use crate::clock::Millis;
 use crate::credentials::oauth::{Keeper, OauthError};
 use crate::few::few_at_a_time;
-use crate::http::{Invite, NotWell, Ops, OpsError, Question, load_json};
+use crate::http::{Deletion, Invite, NotWell, Ops, OpsError, Question, load_json};
 use crate::model::{Install, InstallKey, Mode, System};
 use crate::reconcile::{Report, Scope};
 use crate::systems::capabilities::{self, Cell};
@@ -105,6 +105,10 @@ impl Ops for Arc<Running> {
     async fn approve(&self, workspace: &str, subject: &str) -> Result<Value, OpsError> {
         let released = Running::approve(self, workspace, subject).await.map_err(refused)?;
         Ok(json!({ "workspace": workspace, "subject": subject, "released": released }))
+    }
+
+    async fn deletion(&self, workspace: &str, order: Deletion) -> Result<Value, OpsError> {
+        self.answered(workspace, &order).await
     }
 
     async fn installs(&self) -> Result<Value, OpsError> {

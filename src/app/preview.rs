@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::Running;
 use crate::model::{Action, EntityId, Kind, Mirror, MirrorState, Mode, System};
+use crate::resolve::{DELETED, EDITED};
 use crate::secret::digest;
 use crate::store::{Settled, Settlement, StoreError};
 
@@ -66,6 +67,9 @@ pub enum NotLive {
     /// Another process works the workspace.
     #[error("another process holds the lease on the workspace")]
     Elsewhere,
+    /// It asks for an answer.
+    #[error("`{0}` is a question: answer it with `lockstep deletion`: `delete`, `keep` or `remake`")]
+    Asks(String),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -111,10 +115,13 @@ impl Running {
         Ok(preview.calls.len())
     }
 
-    /// Approves what the brake holds: as much again as the limit may go in the next hour.
+    /// Approves what waits for a person. Of what the brake holds, these may go in the next hour and no others.
     pub async fn approve(&self, workspace: &str, subject: &str) -> Result<usize, NotLive> {
         if !self.serves(workspace) {
             return Err(NotLive::Unknown(workspace.to_owned()));
+        }
+        if [DELETED, EDITED].iter().any(|word| subject.starts_with(word)) {
+            return Err(NotLive::Asks(subject.to_owned()));
         }
         let now = self.clock.now();
         let mut parts = subject.split('/');
@@ -122,8 +129,8 @@ impl Running {
             && let (Ok(system), Ok(action)) = (system.parse(), action.parse())
         {
             let held = self.store.in_state(workspace, MirrorState::Held, MOST).await?;
-            let count = held.iter().filter(|mirror| names(mirror, subject)).count();
-            crate::mirror::allow(self.store.as_ref(), workspace, system, action, count, now).await?;
+            let these = held.iter().filter(|mirror| names(mirror, subject)).map(|mirror| mirror.entity);
+            crate::mirror::approve(self.store.as_ref(), workspace, system, action, these, now).await?;
         }
         if subject.starts_with("fuse/") {
             crate::mirror::mend(self.store.as_ref(), workspace, subject, now).await?;
@@ -163,7 +170,7 @@ fn names(mirror: &Mirror, subject: &str) -> bool {
     mirror.reason.as_deref().is_some_and(|reason| reason.contains(&format!("`{subject}`")))
         || subject == format!("parked/{}/{}", mirror.entity, mirror.system)
         || subject == format!("fuse/{}/{}", mirror.entity, mirror.system)
-        || ["ambiguous", "edited_after_delete"].iter().any(|word| subject == format!("{word}/{}", mirror.entity))
+        || subject == format!("ambiguous/{}", mirror.entity)
 }
 
 /// A short text that only this list of calls has.

@@ -14,6 +14,7 @@ macro_rules! eprintln {
 mod changes;
 mod check;
 mod credential;
+mod deletion;
 pub mod demo;
 mod explain;
 mod install;
@@ -85,6 +86,8 @@ enum Command {
     Live(operate::Live),
     /// Approves what the brake or a park holds.
     Approve(operate::Approve),
+    /// Says what a deletion in one system is to mean in the others.
+    Deletion(deletion::Deletion),
     /// Invites a contact to book in TimeRex by a link of its own, or lists who was.
     Invite(invite::Invite),
     /// Keeps a connection's credentials sealed in the store.
@@ -127,6 +130,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Preview(preview) => preview.run().await?,
         Command::Live(live) => live.run().await?,
         Command::Approve(approve) => approve.run().await?,
+        Command::Deletion(deletion) => deletion.run().await?,
         Command::Invite(invite) => invite.run().await?,
         Command::Credential(credential) => credential.run().await?,
         Command::Install(install) => install.run().await?,

@@ -18,6 +18,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
+use super::deletions::Deletion;
 use super::problem::Problem;
 use crate::clock::Millis;
 use crate::model::{InstallKey, System, WrittenTo};
@@ -72,6 +73,8 @@ pub trait Ops: Send + Sync {
     async fn go_live(&self, workspace: &str, code: &str) -> Result<Value, OpsError>;
     /// Approves what waits for a person under this subject.
     async fn approve(&self, workspace: &str, subject: &str) -> Result<Value, OpsError>;
+    /// Says what a deletion is to mean in the other systems.
+    async fn deletion(&self, workspace: &str, order: Deletion) -> Result<Value, OpsError>;
     /// The installs of our app, without their tokens.
     async fn installs(&self) -> Result<Value, OpsError>;
     /// Renews the tokens of an install now, so that the present ones are worth nothing to whoever got hold of them.
@@ -100,7 +103,7 @@ pub(super) struct Order {
     full: bool,
 }
 
-type Behind = State<Arc<dyn Ops>>;
+pub(super) type Behind = State<Arc<dyn Ops>>;
 
 pub(super) async fn live(State(ops): Behind) -> Response {
     wellness("live", ops.live())
@@ -304,11 +307,11 @@ pub(super) async fn invitations(State(ops): Behind, Path(workspace): Path<String
     ops.invitations(&workspace).await.map(Json).map_err(failed)
 }
 
-fn bad_body(error: &JsonRejection) -> Problem {
+pub(super) fn bad_body(error: &JsonRejection) -> Problem {
     Problem::new(error.status(), "bad_request", error.body_text())
 }
 
-fn failed(error: OpsError) -> Problem {
+pub(super) fn failed(error: OpsError) -> Problem {
     match &error {
         OpsError::UnknownWorkspace(_) => Problem::new(StatusCode::NOT_FOUND, "unknown_workspace", error.to_string()),
         OpsError::Conflict(_) => Problem::new(StatusCode::CONFLICT, "conflict", error.to_string()),

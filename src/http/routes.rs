@@ -21,6 +21,7 @@ use tower_http::trace::{DefaultOnResponse, TraceLayer};
 use tracing::Level;
 
 use super::connect::{self, Connect};
+use super::deletions;
 use super::frame::{Frame, RequestId, frame};
 use super::health::{Health, health};
 use super::ops::{self, Ops};
@@ -92,6 +93,7 @@ pub fn ops(state: Operations) -> Router {
             .route("/workspaces/{workspace}/preview", get(ops::preview))
             .route("/workspaces/{workspace}/live", post(ops::go_live))
             .route("/workspaces/{workspace}/approve", post(ops::approve))
+            .route("/workspaces/{workspace}/deletions", post(deletions::answer))
             .route("/workspaces/{workspace}/inspect", get(ops::inspect))
             .route("/workspaces/{workspace}/ask/{system}", post(ops::ask))
             .route("/workspaces/{workspace}/invitations", get(ops::invitations).post(ops::invite))

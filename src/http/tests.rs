@@ -427,6 +427,9 @@ impl Ops for TestOps {
     async fn go_live(&self, _: &str, code: &str) -> Result<Value, OpsError> {
         if code == "right" { Ok(json!({})) } else { Err(OpsError::Conflict("another preview".to_owned())) }
     }
+    async fn deletion(&self, _: &str, _: Deletion) -> Result<Value, OpsError> {
+        Ok(json!({}))
+    }
     async fn approve(&self, _: &str, subject: &str) -> Result<Value, OpsError> {
         Ok(json!({"subject": subject}))
     }

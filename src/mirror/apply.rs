@@ -15,6 +15,9 @@ impl Lane<'_> {
         let at = self.lanes.clock.now();
         let sent = sent(step, at);
         case.put_link(Link { sent: Some(sent.clone()), ..link.clone() });
+        if sent.deletes {
+            case.rest_on_all();
+        }
         match self.settle(case, None).await? {
             Settled::Done => {}
             moved => return Ok(moved.into()),
@@ -41,9 +44,14 @@ impl Lane<'_> {
                 (mirror.tries, mirror.reason) = (0, None);
             }
             let now = self.lanes.clock.now();
+            let mut settlement = self.with_attempt(attempt.clone());
+            if sent.deletes {
+                self.follow_to_the_grave(&mut case, &mut settlement).await?;
+            }
             let booked = case.asks_for_bookings() && self.lanes.lookup.is_booked(self.entity).await?;
             case.spread(self.site, booked, now, now);
-            match self.settle(case, Some(attempt.clone())).await? {
+            case.into_settlement(&mut settlement);
+            match self.lanes.settling.settle(&settlement).await? {
                 Settled::Done => return Ok(Flow::Again),
                 Settled::Moved => {}
                 Settled::LeaseLost => return Ok(Flow::LeaseLost),
@@ -58,6 +66,8 @@ impl Lane<'_> {
         link.sent = None;
         if sent.deletes {
             link.state = LinkState::Gone;
+            // It stays known that we deleted it.
+            link.ledger.push(sent.clone());
             case.put_link(link);
             return;
         }

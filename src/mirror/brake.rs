@@ -1,13 +1,13 @@
 //! What holds a write back: shadow mode, a scope that was not granted, an account that is not connected, the fuse and the
 //! brake.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::lane::{Hold, Lane};
 use crate::clock::Millis;
-use crate::model::{Action, MirrorState, Step, System};
+use crate::model::{Action, EntityId, MirrorState, Step, System};
 use crate::resolve::Case;
 use crate::store::{Result, Workspaces};
 use crate::systems::SystemError;
@@ -101,7 +101,10 @@ impl<'a> Lane<'a> {
         if u64::from(made + under_way) > limit {
             limit += allowance(self.lanes.workspaces.as_ref(), workspace, system, step.action, now).await?;
         }
-        if u64::from(made + under_way) <= limit {
+        let over = u64::from(made + under_way) > limit;
+        if !over
+            || approved(self.lanes.workspaces.as_ref(), workspace, system, step.action, now).await?.contains(&entity)
+        {
             return Ok(May::Write(Some(permit)));
         }
         if u64::from(made) < limit {
@@ -159,6 +162,35 @@ pub async fn allow(
     let standing = allowance(rows, workspace, system, action, now).await?;
     let text = format!("{}:{}", (now + BRAKE).0, standing + extra as u64);
     rows.set_cursor(workspace, &name(system, action), &text, now).await
+}
+
+/// Lets the brake pass these in the coming hour, and no others: somebody has seen and approved them.
+pub async fn approve(
+    rows: &dyn Workspaces,
+    workspace: &str,
+    system: System,
+    action: Action,
+    these: impl IntoIterator<Item = EntityId>,
+    now: Millis,
+) -> Result<()> {
+    let mut all = approved(rows, workspace, system, action, now).await?;
+    all.extend(these);
+    let ids: Vec<String> = all.iter().map(ToString::to_string).collect();
+    let text = format!("{}:{}", (now + BRAKE).0, ids.join(","));
+    rows.set_cursor(workspace, &format!("approved/{system}/{action}"), &text, now).await
+}
+
+async fn approved(
+    rows: &dyn Workspaces,
+    workspace: &str,
+    system: System,
+    action: Action,
+    now: Millis,
+) -> Result<BTreeSet<EntityId>> {
+    let text = rows.cursor(workspace, &format!("approved/{system}/{action}")).await?.unwrap_or_default();
+    let Some((until, ids)) = text.split_once(':') else { return Ok(BTreeSet::new()) };
+    let stands = until.parse().is_ok_and(|until| now < Millis(until));
+    Ok(ids.split(',').filter(|_| stands).filter_map(|id| id.parse().ok()).collect())
 }
 
 async fn allowance(rows: &dyn Workspaces, workspace: &str, system: System, action: Action, now: Millis) -> Result<u64> {

@@ -3,6 +3,7 @@
 
 use super::apply::sent;
 use super::brake::{May, TURN, shadow};
+use super::graves::is_bereft;
 use super::lane::{Call, Flow, Lane, RACES, rest_unless_moved};
 use super::spread::{Creation, creation, parent_id};
 use crate::dispatch::retry;
@@ -24,6 +25,9 @@ impl Lane<'_> {
         let has_contact = case.whole.entity.kind == Kind::Contact || parent_id(parent, self.system).is_some();
         if self.mode == Mode::Shadow && (has_contact || self.would_be_made(parent).await?) {
             return self.hold(case, shadow(&[step])).await;
+        }
+        if !has_contact && is_bereft(parent, self.system) {
+            return self.rest(case, &[], "its contact was deleted there, and is not made again").await;
         }
         if !has_contact {
             return self.wait_for_parent(case, parent).await;

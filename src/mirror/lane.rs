@@ -3,10 +3,12 @@
 //! No transaction is open over HTTP: what is about to be sent is stored first, what came back is settled after, and rows
 //! that moved meanwhile are read again and judged anew.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::brake::{May, TURN, UnderWay, shadow, unconnected, ungranted};
+use super::graves::former_id;
 use super::plan::{Plan, plan};
 use super::spread::{Creation, cannot_change, creation, parent_id};
 use crate::clock::{Clock, Millis};
@@ -14,7 +16,7 @@ use crate::dispatch::retry;
 use crate::ids::Ids;
 use crate::model::{
     Action, Attempt, AttemptResult, EntityId, ExternalId, Field, Lease, Life, Link, LinkState, MirrorState, Mode,
-    OnDelete, Outcome, ReadBeforeWrite, Snapshot, Stamp, Step, System, Whole,
+    OnDelete, ReadBeforeWrite, Snapshot, Stamp, Step, System, Whole,
 };
 use crate::resolve::{Case, Lookup};
 use crate::store::{ChangeLog, Mirrors, Result, Settled, Settlement, Settling, Workspaces};
@@ -124,7 +126,7 @@ impl Lane<'_> {
         }
         match case.whole.link(self.system) {
             Some(link) if doubts || link.sent.is_some() => return self.read(case).await,
-            None if doubts => return self.answer_for_the_gone(case).await,
+            None if doubts => return self.look_again_at_the_gone(case).await,
             _ => {}
         }
         let parent = self.parent(&case).await?;
@@ -141,7 +143,9 @@ impl Lane<'_> {
     }
 
     fn plan(&self, case: &Case, parent: Option<&Whole>) -> Plan {
-        let parent = parent_id(parent, self.system);
+        // What is left to delete may stand below a contact that is gone.
+        let of = if case.whole.entity.is_live() { parent_id } else { former_id };
+        let parent = of(parent, self.system);
         let link = case.whole.link(self.system);
         if self.site.workspace.policy.guards.snapshot {
             return plan(&case.whole.entity, link, parent, self.target);
@@ -152,10 +156,14 @@ impl Lane<'_> {
 
     /// An update or a delete: read first (R9), then the first step of the plan.
     async fn write(&mut self, case: Case, steps: &[Step]) -> Result<Flow> {
+        let Some(step) = steps.first() else { return Ok(Flow::Rest) };
+        let case = match self.may_delete(case, step).await? {
+            ControlFlow::Continue(case) => case,
+            ControlFlow::Break(flow) => return Ok(flow),
+        };
         if self.mode == Mode::Shadow {
             return self.hold(case, shadow(steps)).await;
         }
-        let Some(step) = steps.first() else { return Ok(Flow::Rest) };
         // Before the read: it would be made for nothing.
         if let Some(hold) = self.ungranted(step) {
             return self.hold(case, hold).await;
@@ -269,21 +277,6 @@ impl Lane<'_> {
         let due = self.lanes.clock.now() + wait;
         case.mirror(self.system).due = due;
         self.settle(case, None).await.map(rest_unless_moved)
-    }
-
-    /// A doubt about an object that has no live link any more: nothing is left to read.
-    async fn answer_for_the_gone(&self, mut case: Case) -> Result<Flow> {
-        let now = self.lanes.clock.now();
-        let mirror = case.mirror(self.system);
-        mirror.answered = mirror.doubt;
-        let waiting = self.lanes.log.waiting(self.entity, self.system).await?;
-        let mut settlement = Settlement::new(self.lease.clone(), now);
-        for (change, _) in waiting {
-            let why = "the object is gone".to_owned();
-            settlement.verdicts.push(super::read::verdict_row(&change, self.entity, Outcome::Superseded, why, now));
-        }
-        case.into_settlement(&mut settlement);
-        Ok(self.lanes.settling.settle(&settlement).await?.into())
     }
 
     /// The entity turned out to be another one: what still waits for a read of it is looked at again, and finds that one.

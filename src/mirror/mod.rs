@@ -7,11 +7,13 @@ mod apply;
 mod bookings;
 mod brake;
 mod create;
+pub mod deletion;
+mod graves;
 mod lane;
 pub mod plan;
 mod read;
 pub mod spread;
 mod within;
 
-pub use brake::{CONNECT, GRANT, NOT_CONNECTED, NOT_GRANTED, SHADOW, UnderWay, allow, mend};
+pub use brake::{CONNECT, GRANT, NOT_CONNECTED, NOT_GRANTED, SHADOW, UnderWay, allow, approve, mend};
 pub use lane::{Lanes, Worked};

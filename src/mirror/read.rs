@@ -1,23 +1,33 @@
 //! The lane's read: what the system holds is decided, the claims that waited for it get their verdicts.
 
+use super::deletion::is_nowhere;
+use super::graves::{former_id, settle_deletes};
 use super::lane::{Call, Flow, Lane, RACES, live};
-use super::spread::{make_due, parent_id};
+use super::spread::make_due;
 use crate::clock::Millis;
 use crate::model::{
     Action, Attempt, Change, ChangeId, EntityId, Finding, Kind, Life, Link, LinkState, MirrorState, NewChange,
-    Observation, OnDelete, Origin, Outcome, Place, Shape, Stamp, VerdictRow,
+    Observation, Origin, Outcome, Place, Shape, VerdictRow,
 };
 use crate::resolve::claim;
 use crate::resolve::decide::{Frame, Verdict, decide, deletion_stamp};
 use crate::resolve::identity::Match;
-use crate::resolve::{Case, summary};
+use crate::resolve::{Case, summary, unconfirmed};
 use crate::store::{Result, Settled, Settlement};
 use crate::systems::{Reading, trail};
 
 /// A claim that waits for the read.
 pub(super) struct Waiting {
     pub(super) change: Change,
-    observation: Option<Observation>,
+    pub(super) observation: Option<Observation>,
+}
+
+impl Waiting {
+    /// Whether the system itself told that the object is deleted.
+    fn says_deleted(&self) -> bool {
+        let told = self.change.said.origin == Origin::Webhook;
+        told && self.observation.as_ref().is_some_and(|seen| seen.shape == Shape::Gone)
+    }
 }
 
 impl Lane<'_> {
@@ -25,7 +35,7 @@ impl Lane<'_> {
     pub(super) async fn read(&mut self, mut case: Case) -> Result<Flow> {
         let Some(link) = case.whole.link(self.system).cloned() else { return Ok(Flow::Rest) };
         let parent = self.parent(&case).await?;
-        let parent = parent_id(parent.as_ref(), self.system).cloned();
+        let parent = former_id(parent.as_ref(), self.system).cloned();
         let place = Place { kind: link.kind, id: link.id.clone(), parent };
         let doubt = case.mirror(self.system).doubt;
         let sent = self.lanes.clock.now();
@@ -89,28 +99,23 @@ impl Lane<'_> {
         let orphaned = self.is_orphaned(subject, reading).await?;
         let verdict = self.verdict(subject, link, seen, &waiting, orphaned);
         self.rule(&waiting, &verdict, subject, &mut settlement, now);
-        let edited = verdict.found_something() && !verdict.deleted;
-        let was_deleted = !subject.whole.entity.is_live();
-        if verdict.deleted {
-            let stamp = deletion_stamp(&verdict.link, seen);
-            let policy = self.on_delete(subject);
-            subject.accept(verdict, None);
-            subject.deleted(self.system, stamp, policy, now);
-            if seen.kind == Kind::Contact {
-                self.bereave(subject.whole.entity.id, stamp, policy, &mut settlement).await?;
-            }
-        } else {
-            subject.accept(verdict, None);
+        let stamp = deletion_stamp(&verdict.link, seen);
+        let (deleted, gone) = (verdict.deleted, !verdict.link.is_live());
+        subject.accept(verdict, None);
+        if deleted {
+            let claimed = waiting.iter().any(Waiting::says_deleted);
+            self.found_deleted(subject, stamp, claimed, &mut settlement).await?;
+        } else if gone && orphaned && is_nowhere(&subject.whole) {
+            subject.bury(stamp);
         }
+        if gone {
+            self.follow_to_the_grave(subject, &mut settlement).await?;
+        }
+        self.rouse_contact(subject, &mut settlement).await?;
         let is_booked = subject.asks_for_bookings() && self.lanes.lookup.is_booked(subject.whole.entity.id).await?;
         subject.spread(self.site, is_booked, now, now);
         if let Some(reason) = ambiguous {
             subject.ambiguous(self.site, self.system, &reason, now);
-        }
-        if was_deleted && edited {
-            let reason = format!("it was edited in {} after it was deleted elsewhere", self.system);
-            subject.park(self.system, &reason);
-            subject.review(&format!("edited_after_delete/{}", subject.whole.entity.id), reason, now);
         }
         self.spread_to_contact(subject, seen.kind, &mut settlement, now).await?;
         let mirror = case.mirror(self.system);
@@ -169,33 +174,6 @@ impl Lane<'_> {
         }
     }
 
-    /// The tasks and notes of a contact go with it, in the system where it was deleted: their absence there says nothing
-    /// about them elsewhere. Where the deletion is mirrored, they are deleted with it.
-    async fn bereave(
-        &self,
-        contact: EntityId,
-        stamp: Stamp,
-        policy: OnDelete,
-        settlement: &mut Settlement,
-    ) -> Result<()> {
-        let now = self.lanes.clock.now();
-        for whole in self.lanes.lookup.children(contact).await? {
-            let mut child = Case::of(whole);
-            if child.whole.entity.kind == Kind::Appointment {
-                continue;
-            }
-            if let Some(link) = child.whole.link(self.system).cloned() {
-                child.put_link(Link { state: LinkState::Gone, ..link });
-            }
-            if policy == OnDelete::Mirror {
-                child.deleted(self.system, stamp, policy, now);
-            }
-            child.spread(self.site, false, now, now);
-            child.into_settlement(settlement);
-        }
-        Ok(())
-    }
-
     /// Tasks, notes and appointments of a placeholder belong to the contact that it turned out to be.
     async fn adopt_children(&self, entity: EntityId, settlement: &mut Settlement) -> Result<()> {
         for child in self.lanes.lookup.children(self.entity).await? {
@@ -233,7 +211,8 @@ impl Lane<'_> {
             sent.unclear = true;
             verdict.link.ledger.push(sent);
         }
-        verdict.link.ledger.retain(|sent| now.since(sent.at) <= policy.late_write);
+        settle_deletes(&mut verdict.link);
+        verdict.link.ledger.retain(|sent| sent.is_done_delete() || now.since(sent.at) <= policy.late_write);
         verdict
     }
 
@@ -254,7 +233,7 @@ impl Lane<'_> {
         for Waiting { change, observation } in waiting {
             let row = match observation {
                 Some(claim) if claim.fields().is_some() => {
-                    let (mut findings, conflicts) = claim::unconfirmed(self.target, &verdict.link, claim);
+                    let (mut findings, conflicts) = unconfirmed(self.target, &verdict.link, claim);
                     let lost = !conflicts.is_empty();
                     case.keep(conflicts, Some(change.id));
                     let confirmed =

@@ -28,7 +28,7 @@ pub fn creation(whole: &Whole, terms: &dyn Terms, workspace: &Workspace, booked:
     } else if let Err(reason) = terms.creates(kind) {
         Creation::Not(reason)
     } else if tombstone {
-        Creation::Not("it was deleted there, and deleted stays deleted")
+        Creation::Not("it was deleted there, and deleted stays deleted until `lockstep deletion ... remake`")
     } else if kind == Kind::Contact && rule == CreateRule::Off {
         Creation::Not("create is `off` for contacts there")
     } else if kind == Kind::Contact && rule == CreateRule::Booked && !booked {

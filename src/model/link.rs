@@ -149,6 +149,13 @@ pub struct Sent {
     pub unclear: bool,
 }
 
+impl Sent {
+    /// Whether it deleted the object for sure.
+    pub fn is_done_delete(&self) -> bool {
+        self.deletes && !self.unclear
+    }
+}
+
 /// One external object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {

@@ -2,6 +2,7 @@
 
 mod change;
 mod correction;
+mod deletion;
 mod entity;
 mod field;
 mod field_rule;
@@ -19,6 +20,7 @@ mod workspace;
 
 pub use change::{Appended, Change, ChangeId, Conflict, Finding, NewChange, Origin, Outcome, Standing, VerdictRow};
 pub use correction::Correction;
+pub use deletion::{Answer, DeletionAnswer};
 pub use entity::{Entity, EntityId, Life, Stamped};
 pub use field::{CANCELLED, Field, Fields, Value};
 pub use field_rule::{FieldRule, FieldRules, TAGS};

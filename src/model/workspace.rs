@@ -33,7 +33,7 @@ words! {
     OnDelete {
         /// It is deleted there too.
         Mirror = "mirror",
-        /// It stays there, and is no longer kept equal.
+        /// It stays there, is kept equal between the rest, and is not made again where it was deleted.
         Unlink = "unlink",
         /// A person decides.
         Hold = "hold",

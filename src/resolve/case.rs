@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::claim::is_final;
 use super::decide::Verdict;
 use crate::clock::Millis;
+use crate::mirror::deletion::is_nowhere;
 use crate::mirror::spread::{is_owed, make_due, mirror_of};
 use crate::model::{
     ChangeId, Conflict, Entity, EntityId, ExternalId, Field, FieldRule, Kind, Life, Link, LinkState, Mirror,
@@ -12,6 +13,11 @@ use crate::model::{
 };
 use crate::store::{Review, Settlement};
 use crate::systems::Site;
+
+/// How the subject of a review begins that asks what a deletion means elsewhere; the entity and the system follow.
+pub const DELETED: &str = "deleted/";
+/// How the subject of a review begins that tells of an edit that stands against a deletion; the entity follows.
+pub const EDITED: &str = "edited_after_delete/";
 
 /// An entity under decision.
 #[derive(Debug, Clone)]
@@ -24,19 +30,24 @@ pub struct Case {
     owed: BTreeSet<System>,
     conflicts: Vec<(Option<ChangeId>, Conflict)>,
     reviews: Vec<Review>,
+    /// Subjects of reviews that no longer need a person.
+    answered: Vec<String>,
 }
 
 impl Case {
     /// An entity that is stored.
     pub fn of(whole: Whole) -> Self {
-        let (owed, conflicts, reviews) = (BTreeSet::new(), Vec::new(), Vec::new());
-        Self { before: Some(whole.clone()), whole, owed, conflicts, reviews }
+        Self { before: Some(whole.clone()), ..Self::bare(whole) }
     }
 
     /// An entity that is not stored yet.
     pub fn new(entity: Entity) -> Self {
-        let whole = Whole { entity, links: Vec::new(), mirrors: Vec::new() };
-        Self { whole, before: None, owed: BTreeSet::new(), conflicts: Vec::new(), reviews: Vec::new() }
+        Self::bare(Whole { entity, links: Vec::new(), mirrors: Vec::new() })
+    }
+
+    fn bare(whole: Whole) -> Self {
+        let (owed, conflicts, reviews, answered) = (BTreeSet::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { whole, before: None, owed, conflicts, reviews, answered }
     }
 
     /// The link with an external id, of any state.
@@ -121,16 +132,60 @@ impl Case {
         self.conflicts.extend(conflicts.into_iter().map(|conflict| (change, conflict)));
     }
 
-    /// Applies the policy for a deletion that people made in `system`.
-    pub fn deleted(&mut self, system: System, stamp: Stamp, policy: OnDelete, now: Millis) {
+    /// Applies the policy for a deletion that people made in `system`. What is in no system any more is deleted by any policy.
+    pub fn deleted(&mut self, site: &Site, system: System, stamp: Stamp, policy: OnDelete, now: Millis) {
+        if is_nowhere(&self.whole) {
+            return self.bury(stamp);
+        }
         match policy {
-            OnDelete::Mirror => self.whole.entity.life = Life::Deleted(stamp),
+            OnDelete::Mirror => {
+                self.whole.entity.life = Life::Deleted(stamp);
+                self.doubt_all(site, now);
+            }
             OnDelete::Unlink => {}
             OnDelete::Hold => {
-                let text = format!("it was deleted in {system}; `on_delete` is `hold`: delete or keep it elsewhere");
-                self.review(&format!("deleted/{}/{system}", self.whole.entity.id), text, now);
+                let (workspace, id) = (&self.whole.entity.workspace, self.whole.entity.id);
+                let text = format!(
+                    "it was deleted in {system}; `on_delete` is `hold`: `lockstep deletion {workspace} {id} --in {system}` \
+                     with `delete`, `keep` or `remake`"
+                );
+                self.review(&format!("{DELETED}{id}/{system}"), text, now);
             }
         }
+    }
+
+    /// It is in no system any more: there is nothing left to decide about it.
+    pub fn bury(&mut self, stamp: Stamp) {
+        if self.whole.entity.is_live() {
+            self.whole.entity.life = Life::Deleted(stamp);
+        }
+        self.answer();
+    }
+
+    /// Raises a doubt about every live link that can be read.
+    pub fn doubt_all(&mut self, site: &Site, now: Millis) {
+        let live: Vec<System> = self.whole.links.iter().filter(|l| l.is_live()).map(|l| l.system).collect();
+        for system in live.into_iter().filter(|system| site.targets.contains_key(system)) {
+            self.doubt(system, now, now);
+        }
+    }
+
+    /// Its deletion needs a person no longer.
+    pub fn answer(&mut self) {
+        let id = self.whole.entity.id;
+        self.answered.push(format!("{EDITED}{id}"));
+        self.answered.extend(System::ALL.iter().map(|system| format!("{DELETED}{id}/{system}")));
+    }
+
+    /// What is settled with this rests on what is known of every system: it is worked out again if any mirror moved.
+    pub fn rest_on_all(&mut self) {
+        self.owed.extend(self.whole.mirrors.iter().map(|mirror| mirror.system));
+    }
+
+    /// Makes the mirror for a system due, whether or not something is owed there.
+    pub fn wake(&mut self, system: System, now: Millis) {
+        make_due(self.mirror(system), now, now);
+        self.owed.insert(system);
     }
 
     /// Asks a person to look.
@@ -188,7 +243,7 @@ impl Case {
 
     /// Adds what differs from what is stored to a settlement.
     pub fn into_settlement(self, settlement: &mut Settlement) {
-        let Self { whole, before, owed, conflicts, reviews } = self;
+        let Self { whole, before, owed, conflicts, reviews, answered } = self;
         let id = whole.entity.id;
         let nothing = Whole { entity: whole.entity.clone(), links: Vec::new(), mirrors: Vec::new() };
         let stored = before.as_ref().unwrap_or(&nothing);
@@ -200,7 +255,7 @@ impl Case {
             was == Some(MirrorState::Parked) && mirror.state != MirrorState::Parked
         };
         let parked = |mirror: &Mirror| format!("parked/{id}/{}", mirror.system);
-        settlement.settled.extend(whole.mirrors.iter().filter(recovered).map(parked));
+        settlement.settled.extend(whole.mirrors.iter().filter(recovered).map(parked).chain(answered));
         let open = held(&whole);
         settlement.settled.extend(held(stored).into_iter().filter(|was| !open.contains(was)).map(|f| hold(id, f)));
         settlement.links.extend(whole.links.into_iter().filter(|link| !stored.links.contains(link)));

@@ -50,6 +50,7 @@ pub fn row(workspace: &str, system: System, seen: &Observation, key: Uuid, now: 
 pub fn difference(terms: &dyn Terms, link: Option<&Link>, seen: &Observation) -> Option<&'static str> {
     match link.filter(|link| !is_another(link, seen)).map(|link| weigh(terms, link, seen)) {
         None => Some("unknown"),
+        Some(Weight::Old) if link.is_some_and(|link| link.state == LinkState::Gone) => Some("restored"),
         Some(Weight::Echo | Weight::Old) => None,
         Some(Weight::Doubt | Weight::Proves) => Some("drifted"),
     }

@@ -239,17 +239,34 @@ fn the_echo_of_our_first_write_after_our_second_is_stale_and_no_conflict() {
     ends(world, &[(NAME, text("b"))], &[]);
 }
 
-/// Counter-example 12: R10, as far as deciding goes.
-#[test]
-fn an_edit_found_before_the_deletion_of_another_is_carried_out_stops_it() {
+/// Counter-example 12: R10. Whoever's lane comes first, the other is read before anything is deleted.
+#[rstest]
+#[case(G, X)]
+#[case(X, G)]
+fn an_unseen_edit_elsewhere_stops_a_deletion_before_it_is_half_done(#[case] first: System, #[case] second: System) {
     let mut world = world();
     world.delete(T, 1);
     world.hear(T);
+    world.edit(X, &NAME, &text("unseen"), 0);
     world.lane(T, Ending::Done, None);
     assert!(!world.hub.entity.is_live() && !world.hub.parked);
-    world.edit(X, &NAME, &text("unseen"), 0);
+    world.lane(first, Ending::Done, None);
+    world.lane(second, Ending::Done, None);
+    world.lane(first, Ending::Done, None);
+    assert!(world.hub.parked && !world.places[&X].gone && !world.places[&G].gone);
+}
+
+/// R10: what the deleter had not got is told by the tombstone's snapshot; nothing has to be found anew.
+#[test]
+fn an_edit_that_was_taken_and_not_yet_written_stops_a_deletion_too() {
+    let mut world = world();
+    edited(&mut world, G, &NAME, "on its way to T");
+    world.delete(T, 1);
+    world.hear(T);
+    world.lane(T, Ending::Done, None);
     world.lane(X, Ending::Done, None);
-    assert!(world.hub.parked && !world.places[&X].gone);
+    world.lane(G, Ending::Done, None);
+    assert!(world.hub.parked && !world.places[&X].gone && !world.places[&G].gone);
 }
 
 fn judged(entity: &Entity, link: &Link, seen: &Observation, now: Millis, evidence: &Evidence) -> Verdict {

@@ -8,6 +8,7 @@ pub mod claim;
 pub mod contest;
 mod correction;
 pub mod decide;
+mod deletion;
 pub mod guest;
 pub mod identity;
 mod lookup;
@@ -32,7 +33,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use case::Case;
+pub use case::{Case, DELETED, EDITED};
+pub(crate) use deletion::unconfirmed;
 pub use lookup::Lookup;
 
 use crate::clock::{Clock, Millis};
@@ -133,6 +135,9 @@ impl Resolver {
     /// Decides one change, observation by observation: one transaction each, the last one with the verdict. (Working an
     /// observation again after a crash finds an echo.)
     async fn resolve(&self, site: &Site, lease: &Lease, change: &Change) -> Result<Settled> {
+        if deletion::is_answer(change) {
+            return self.answer_deletion(site, lease, change).await;
+        }
         if let Some(author) = correction::author(change.said.origin) {
             return self.correct(site, lease, change, author).await;
         }
@@ -233,8 +238,12 @@ impl Resolver {
             Weight::Echo if guards.echo => {
                 Ruling::ended(Some(entity), Outcome::Echo, "it says what the system is known to hold")
             }
+            // Somebody may have taken it out of the deleted ones, or it was found gone by mistake.
+            Weight::Old if deletion::may_be_back(&case, &link, seen) => {
+                Ruling::Waits { entity, doubt: case.doubt(turn.system, turn.due(), turn.now) }
+            }
             Weight::Old => {
-                let (findings, conflicts) = claim::unconfirmed(turn.terms, &link, seen);
+                let (findings, conflicts) = deletion::unconfirmed(turn.terms, &link, seen);
                 let outcome = if conflicts.is_empty() { Outcome::Superseded } else { Outcome::Conflict };
                 case.keep(conflicts, Some(turn.change.id));
                 Ruling::Ended { entity: Some(entity), outcome, findings, why: "a newer version is known".to_owned() }

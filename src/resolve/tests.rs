@@ -74,7 +74,15 @@ impl History {
                 13 if !self.world.late.is_empty() => self.world.land_late(0),
                 14 if with_deletes && self.rng.u8(..4) == 0 => {
                     let copies = self.copies();
+                    // Users who delete what is being edited elsewhere are stopped (R10); those of a quiet world are not.
+                    let quiet = self.rng.bool();
+                    if quiet {
+                        self.world.finish();
+                    }
                     self.world.delete(system, copies);
+                    if quiet {
+                        self.world.finish();
+                    }
                 }
                 _ => {
                     let gap = (self.rng.u8(..6) == 0).then(|| {

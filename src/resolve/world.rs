@@ -14,10 +14,12 @@ use super::contest::Contest;
 use super::decide::{Frame, Verdict, decide, landed};
 use super::sample::Sample;
 use crate::clock::Millis;
+use crate::mirror::deletion::{Doomed, Next};
 use crate::mirror::plan::{Plan, plan};
 use crate::model::{
     Action, Author, Class, Conflict, Entity, EntityId, Evidence, ExternalId, Field, FieldRule, FieldRules, Fields,
-    Finding, Kind, Known, Life, Link, LinkState, Observation, Order, Sent, Shape, Stamp, Step, System, TAGS, Value,
+    Finding, Kind, Known, Life, Link, LinkState, Mirror, Observation, Order, Sent, Shape, Stamp, Step, System, TAGS,
+    Terms, Value, Whole,
 };
 
 /// The hub's clock as a world begins.
@@ -298,7 +300,6 @@ impl World {
         let late_write = Duration::from_mins(10);
         let frame = Frame { order, rules: &self.rules, terms: &terms, now, late_write, evidence, orphaned: false };
         let verdict = decide(&self.hub.entity, &self.hub.links[&system], seen, &frame);
-        self.hub.parked |= !verdict.entity.is_live() && verdict.found_something() && !verdict.deleted;
         for field in verdict.findings.keys() {
             self.judge(field, lineage.get(field).copied().unwrap_or(0), &verdict);
         }
@@ -316,6 +317,8 @@ impl World {
         }
         if verdict.deleted {
             self.hub.entity.life = Life::Deleted(Stamp::new(self.now, Author::from(system)));
+            let others = self.hub.links.values().filter(|link| link.is_live() && link.system != system);
+            self.hub.doubts.extend(others.map(|link| (link.system, true)));
         }
         self.hub.links.insert(system, verdict.link);
         self.hub.conflicts.extend(verdict.conflicts);
@@ -358,12 +361,36 @@ impl World {
         if self.places[&system].gone {
             return;
         }
+        if step.action == Action::Delete {
+            match self.next(system) {
+                Next::Delete => {}
+                Next::Wait(_) | Next::Spare => return,
+                Next::Park(_) => {
+                    self.hub.parked = true;
+                    return;
+                }
+            }
+        }
         self.is_no_step_back(system, &step);
         if let Some((field, value, copies)) = gap {
             self.now = self.now + Duration::from_millis(self.now.0.unsigned_abs() % 2);
             self.edit(system, &field, &value, copies);
         }
         self.write(system, step, ending);
+    }
+
+    /// What is to be done about a delete (R10).
+    fn next(&self, system: System) -> Next {
+        let mirror = |system: &System| {
+            let doubt = i64::from(self.hub.doubts.contains_key(system));
+            Mirror { doubt, ..Mirror::new("w", self.hub.entity.id, *system) }
+        };
+        let links = self.hub.links.values().cloned().collect();
+        let mirrors = System::ALL.iter().map(mirror).collect();
+        let whole = Whole { entity: self.hub.entity.clone(), links, mirrors };
+        let all = System::ALL.iter().map(|system| (*system, Sample::plain(*system))).collect::<BTreeMap<_, _>>();
+        let terms = |system: System| all.get(&system).map(|terms| -> &dyn Terms { terms });
+        Doomed { whole: &whole, children: &[], contact: None }.next(system, &terms)
     }
 
     fn write(&mut self, system: System, step: Step, ending: Ending) {

@@ -28,7 +28,7 @@ pub const ROOMS: &[Room] = &[
     // Pure judgement.
     room(&["verify"], &["clock", "model", "secret"]),
     room(&["resolve/decide", "resolve/claim", "resolve/contest", "resolve/identity"], &["clock", "model"]),
-    room(&["mirror/plan", "mirror/spread"], &["clock", "model"]),
+    room(&["mirror/plan", "mirror/deletion", "mirror/spread"], &["clock", "model"]),
     // Around the stages. The log's form is one of the model's word lists.
     room(&["telemetry"], &["model"]),
     room(&["supervisor"], &["clock"]),
@@ -92,6 +92,7 @@ pub const PURE: &[&str] = &[
     "resolve/claim",
     "resolve/contest",
     "resolve/identity",
+    "mirror/deletion",
     "mirror/plan",
     "mirror/spread",
     "dispatch/retry",

@@ -157,6 +157,7 @@ async fn without_a_secret_there_is_no_route() {
         (Method::GET, "/workspaces/main/preview"),
         (Method::POST, "/workspaces/main/live"),
         (Method::POST, "/workspaces/main/approve"),
+        (Method::POST, "/workspaces/main/deletions"),
     ];
     for (method, path) in orders {
         world.ops(method, path, Value::Null).await.assert_problem(404, "not_found");

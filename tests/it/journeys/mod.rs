@@ -6,6 +6,7 @@ mod calls;
 mod capabilities;
 mod creating;
 mod deciding;
+mod deletions;
 mod extension_example;
 mod fields;
 mod first_run;
