@@ -1,6 +1,7 @@
 //! The one place that knows concrete types: builds, wires, runs, stops.
 
 mod access;
+mod conflicts;
 mod connect;
 mod doorway;
 mod grants;
@@ -29,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use access::Accounts;
 use doorway::Doorway;
+pub use conflicts::shown;
 pub use preview::{Preview, Previewed};
 use roster::{Roster, Served};
 use stages::Stages;
@@ -251,7 +253,8 @@ impl Running {
             frame: frame.clone(),
             body_limit: config.server.body_limit,
         };
-        let operations = Operations { ops: Arc::new(self.clone()), token: config.ops.token.clone(), frame };
+        let (ops_of, decisions) = (Arc::new(self.clone()), Arc::new(self.clone()));
+        let operations = Operations { ops: ops_of, decisions, token: config.ops.token.clone(), frame };
         let ends =
             [(public, routes::public(way_in), listened), (ops, routes::ops(operations), CancellationToken::new())];
         for (listener, router, ended) in ends {

@@ -304,7 +304,7 @@ pub(super) async fn invitations(State(ops): Behind, Path(workspace): Path<String
     ops.invitations(&workspace).await.map(Json).map_err(failed)
 }
 
-fn bad_body(error: &JsonRejection) -> Problem {
+pub(super) fn bad_body(error: &JsonRejection) -> Problem {
     Problem::new(error.status(), "bad_request", error.body_text())
 }
 

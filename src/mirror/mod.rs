@@ -8,6 +8,7 @@ mod bookings;
 mod brake;
 mod create;
 mod lane;
+mod merged;
 pub mod plan;
 mod read;
 pub mod spread;

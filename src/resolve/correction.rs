@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use super::{Case, RACES, Resolver, Ruling, conclude, summed};
 use crate::clock::Millis;
 use crate::model::{
-    Author, Change, Conflict, Correction, Entity, Field, Finding, Lease, Order, Origin, Outcome, Stamp, System, Value,
+    Author, Change, Closing, Conflict, ConflictState, Correction, Entity, Field, Finding, Lease, Order, Origin, Outcome,
+    RESTORED, Regroup, Stamp, System, Value,
 };
 use crate::store::{Result, Settled, Settlement};
 use crate::systems::Site;
@@ -26,6 +27,9 @@ pub(super) fn author(origin: Origin) -> Option<Author> {
 impl Resolver {
     /// Decides a correction.
     pub(super) async fn correct(&self, site: &Site, lease: &Lease, change: &Change, author: Author) -> Result<Settled> {
+        if Regroup::is_label(&change.said.label) {
+            return self.regroup(site, lease, change).await;
+        }
         let correction: Correction = match serde_json::from_slice(&change.said.body) {
             Ok(correction) => correction,
             Err(error) => {
@@ -70,7 +74,8 @@ impl Resolver {
         }
         let made = Made { t: change.said.at.unwrap_or(change.said.received), author, of: change.said.system };
         let (findings, conflicts) = apply(&mut case.whole.entity, correction, &made, &site.workspace.policy.order);
-        case.keep(conflicts, Some(change.id));
+        case.keep_corrected(conflicts, Some(change.id));
+        settlement.closings.extend(restored(correction, &findings));
         let booked = case.asks_for_bookings() && self.lookup.is_booked(id).await?;
         case.spread(site, booked, now, now);
         case.into_settlement(settlement);
@@ -99,7 +104,15 @@ struct Made {
     of: System,
 }
 
+/// The conflicts whose losers are true again. One that lost once more stays open.
+fn restored(correction: &Correction, findings: &BTreeMap<Field, Finding>) -> Vec<Closing> {
+    let is_true = |field: &Field| findings.get(field) != Some(&Finding::Lost);
+    let restored = correction.restores.iter().filter(|(field, _)| is_true(field));
+    restored.map(|(_, id)| Closing { id: *id, state: ConflictState::Restored, by: "operator".to_owned() }).collect()
+}
+
 /// Sets what is to be true, field by field; what has a newer stamp stays, and the correction's value is kept as the loser.
+/// What a restored value takes the place of is kept in turn, so that restoring that one swaps them back.
 fn apply(
     entity: &mut Entity,
     correction: &Correction,
@@ -112,12 +125,21 @@ fn apply(
         let stamp = order.after(saw, made.t, made.author);
         let (before, known) = (entity.value(field).clone(), entity.stamp(field));
         let newer = order.key(stamp) > order.key(known);
+        let restores = correction.restores.contains_key(field);
         let finding = match (before == *value, newer) {
             (true, false) => Finding::Unchanged,
             (true, true) => Finding::Agreed,
-            (false, true) => Finding::Taken,
+            (false, true) => {
+                if restores {
+                    conflicts.push(lost(field, made.of, (before, known), (value.clone(), stamp), RESTORED));
+                }
+                Finding::Taken
+            }
             (false, false) => {
-                conflicts.push(lost(field, made.of, (value, stamp), (before, known)));
+                // What was to be restored is kept already.
+                if !restores {
+                    conflicts.push(lost(field, made.of, (value.clone(), stamp), (before, known), "newer"));
+                }
                 Finding::Lost
             }
         };
@@ -131,15 +153,15 @@ fn apply(
     (findings, conflicts)
 }
 
-fn lost(field: &Field, system: System, lost: (&Value, Stamp), won: (Value, Stamp)) -> Conflict {
+fn lost(field: &Field, system: System, lost: (Value, Stamp), won: (Value, Stamp), rule: &str) -> Conflict {
     Conflict {
         field: field.clone(),
         system,
-        lost: lost.0.clone(),
+        lost: lost.0,
         lost_stamp: lost.1,
         won: won.0,
         won_stamp: won.1,
-        rule: "newer".to_owned(),
+        rule: rule.to_owned(),
     }
 }
 
@@ -148,7 +170,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::model::{EntityId, Kind};
+    use crate::model::{ConflictId, EntityId, Kind};
 
     fn stamp(t: i64, author: Author) -> Stamp {
         Stamp::new(Millis(t), author)
@@ -169,6 +191,7 @@ mod tests {
             parent: None,
             fields: [(Field::CITY, Value::text(to))].into(),
             saw: saw.map(|saw| (Field::CITY, saw)).into_iter().collect(),
+            restores: BTreeMap::new(),
         };
         let made = Made { t: Millis(t), author: Author::Operator, of: System::Ghl };
         let (findings, conflicts) = apply(&mut entity, &correction, &made, &Order::default());
@@ -195,5 +218,31 @@ mod tests {
     fn said_again_it_changes_nothing() {
         let (again, findings, lost) = city("Osaka", 90_000, None);
         assert_eq!((again, findings.len(), lost), (entity(), 0, 0));
+    }
+
+    #[test]
+    fn what_a_restored_value_takes_the_place_of_is_kept_in_turn() {
+        let mut entity = entity();
+        let restores = |value: &str, saw: Stamp, id: i64| Correction {
+            kind: Kind::Contact,
+            entity: entity().id,
+            parent: None,
+            fields: [(Field::CITY, Value::text(value))].into(),
+            saw: [(Field::CITY, saw)].into(),
+            restores: [(Field::CITY, ConflictId(id))].into(),
+        };
+        let made = Made { t: Millis(90_000), author: Author::Operator, of: System::Ghl };
+        let order = Order::default();
+        let first = restores("Kobe", stamp(100_000, Author::Ghl), 7);
+        let (findings, kept) = apply(&mut entity, &first, &made, &order);
+        assert_eq!((kept[0].rule.as_str(), &kept[0].lost), (RESTORED, &Value::text("Osaka")));
+        assert_eq!(restored(&first, &findings)[0].id, ConflictId(7));
+        let back = restores("Osaka", entity.stamp(&Field::CITY), 8);
+        let (_, kept) = apply(&mut entity, &back, &made, &order);
+        assert_eq!((entity.value(&Field::CITY), &kept[0].lost), (&Value::text("Osaka"), &Value::text("Kobe")));
+        // What was overtaken between the order and its decision stays what it is, and open.
+        let late = restores("Nara", stamp(5, Author::Ghl), 9);
+        let (findings, kept) = apply(&mut entity, &late, &made, &order);
+        assert_eq!((findings[&Field::CITY], kept.len(), restored(&late, &findings).len()), (Finding::Lost, 0, 0));
     }
 }

@@ -10,7 +10,9 @@ pub mod decide;
 pub mod guest;
 pub mod identity;
 mod lookup;
+pub mod merge;
 mod moved;
+mod regroup;
 mod unknown;
 
 #[cfg(test)]
@@ -31,6 +33,8 @@ use std::time::Duration;
 
 pub use case::Case;
 pub use lookup::Lookup;
+pub use merge::Found;
+pub(crate) use regroup::questions;
 
 use crate::clock::{Clock, Millis};
 use crate::ids::Ids;
