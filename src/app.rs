@@ -29,8 +29,8 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use access::Accounts;
-use doorway::Doorway;
 pub use conflicts::shown;
+use doorway::Doorway;
 pub use preview::{Preview, Previewed};
 use roster::{Roster, Served};
 use stages::Stages;

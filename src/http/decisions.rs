@@ -187,3 +187,92 @@ fn failed(error: DecisionError) -> Problem {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use axum::body::Body;
+    use http::Request;
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::super::tests::{ask, operations};
+    use super::*;
+
+    const ONE: &str = "00000000-0000-0000-0000-000000000001";
+
+    /// Answers what it was asked; conflict 404 is not there, 409 is overtaken.
+    pub struct TestDecisions;
+
+    #[async_trait]
+    impl Decisions for TestDecisions {
+        async fn conflicts(&self, listing: Listing) -> Result<Value, DecisionError> {
+            match listing.workspace.as_deref() {
+                Some("nowhere") => Err(DecisionError::Unknown("workspace", "nowhere".to_owned())),
+                _ => Ok(json!({ "asked": format!("{:?}/{:?}/{:?}", listing.state, listing.after, listing.limit) })),
+            }
+        }
+        async fn restore(&self, id: ConflictId, restore: Restore) -> Result<Value, DecisionError> {
+            match id.0 {
+                404 => Err(DecisionError::Unknown("conflict", id.to_string())),
+                409 if !restore.anyway => Err(DecisionError::Overtaken("a newer edit".to_owned())),
+                500 => Err(DecisionError::failed(std::io::Error::other("secret"))),
+                _ => Ok(json!({ "conflict": id, "report": restore.report })),
+            }
+        }
+        async fn dismiss(&self, id: ConflictId) -> Result<Value, DecisionError> {
+            Ok(json!({ "conflict": id }))
+        }
+        async fn regroup(&self, entity: EntityId, who: Who) -> Result<Value, DecisionError> {
+            match who {
+                Who::Is(other) if other == entity => Err(DecisionError::Refused("they are one already".to_owned())),
+                who => Ok(json!({ "who": format!("{who:?}") })),
+            }
+        }
+    }
+
+    #[rstest]
+    #[case::a_page("GET", "conflicts?after=3&limit=5&state=dismissed", "", 200, "Dismissed")]
+    #[case::a_misspelt_filter("GET", "conflicts?stat=open", "", 400, "bad_request")]
+    #[case::an_unknown_workspace("GET", "conflicts?workspace=nowhere", "", 404, "unknown_workspace")]
+    #[case::restored("POST", "conflicts/7/restore", "", 202, "7")]
+    #[case::with_its_report("POST", "conflicts/7/restore", r#"{"report": true}"#, 202, "true")]
+    #[case::overtaken("POST", "conflicts/409/restore", "", 409, "overtaken")]
+    #[case::anyway("POST", "conflicts/409/restore", r#"{"anyway": true}"#, 202, "409")]
+    #[case::misspelt("POST", "conflicts/409/restore", r#"{"any_way": true}"#, 422, "bad_request")]
+    #[case::not_there("POST", "conflicts/404/restore", "", 404, "unknown_conflict")]
+    #[case::no_number("POST", "conflicts/x/restore", "", 404, "unknown_conflict")]
+    #[case::failed("POST", "conflicts/500/restore", "", 500, "internal")]
+    #[case::dismissed("POST", "conflicts/7/dismiss", "", 200, "7")]
+    #[case::one("POST", "entities/ONE/match", r#"{"with": "00000000-0000-0000-0000-000000000002"}"#, 202, "Is(")]
+    #[case::itself(
+        "POST",
+        "entities/ONE/match",
+        r#"{"with": "00000000-0000-0000-0000-000000000001"}"#,
+        409,
+        "conflict"
+    )]
+    #[case::two("POST", "entities/ONE/apart", r#"{"with": "00000000-0000-0000-0000-000000000002"}"#, 202, "IsNot")]
+    #[case::split("POST", "entities/ONE/split", r#"{"system": "timify"}"#, 202, "Timify")]
+    #[case::no_entity("POST", "entities/x/split", r#"{"system": "timify"}"#, 404, "unknown_entity")]
+    #[tokio::test]
+    async fn a_decision_is_asked_for_and_answered(
+        #[case] method: &str,
+        #[case] path: &str,
+        #[case] body: &str,
+        #[case] status: u16,
+        #[case] says: &str,
+    ) {
+        let asked = |token: &str| {
+            let path = format!("/api/v1/{}", path.replace("ONE", ONE));
+            let request =
+                Request::builder().method(method).uri(path).header("authorization", format!("Bearer {token}"));
+            let request = if body.is_empty() { request } else { request.header("content-type", "application/json") };
+            request.body(Body::from(body.to_owned())).unwrap()
+        };
+        let router = operations(Some("t"));
+        assert_eq!(ask(&router, asked("other")).await.0, StatusCode::UNAUTHORIZED);
+        let (answered, _, told) = ask(&router, asked("t")).await;
+        assert_eq!(answered.as_u16(), status, "{told}");
+        assert!(told.to_string().contains(says) && !told.to_string().contains("secret"), "{told}");
+    }
+}

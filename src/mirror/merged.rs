@@ -6,7 +6,8 @@
 
 use super::lane::{Call, Flow, Lane, RACES, live};
 use crate::model::{
-    Action, Attempt, ChangeId, EntityId, Fields, Kind, Link, LinkState, MirrorState, NewChange, Origin, Outcome, Shape, VerdictRow,
+    Action, Attempt, ChangeId, EntityId, Fields, Kind, Link, LinkState, MirrorState, NewChange, Origin, Outcome, Shape,
+    VerdictRow,
 };
 use crate::resolve::merge::{self, Favour};
 use crate::resolve::{Case, Found, questions};
@@ -153,7 +154,8 @@ impl Lane<'_> {
         // The id was replaced, and is no tombstone of the one that carries on.
         case.put_link(Link { state: LinkState::Retired, sent: None, ..link });
         self.lanes.lookup.adopt(self.site, id, into, settlement).await?;
-        let found = Found { order: &self.site.workspace.policy.order, by: Favour::Stays, system: self.system, change: None };
+        let found =
+            Found { order: &self.site.workspace.policy.order, by: Favour::Stays, system: self.system, change: None };
         heir.absorb(&mut case, &found, now);
         // What it holds now is what the vendor made of both.
         heir.doubt(self.system, now, now);

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use super::{Case, RACES, Resolver, Ruling, conclude, summed};
 use crate::clock::Millis;
 use crate::model::{
-    Author, Change, Closing, Conflict, ConflictState, Correction, Entity, Field, Finding, Lease, Order, Origin, Outcome,
-    RESTORED, Regroup, Stamp, System, Value,
+    Author, Change, Closing, Conflict, ConflictState, Correction, Entity, Field, Finding, Lease, Order, Origin,
+    Outcome, RESTORED, Regroup, Stamp, System, Value,
 };
 use crate::store::{Result, Settled, Settlement};
 use crate::systems::Site;
@@ -223,13 +223,14 @@ mod tests {
     #[test]
     fn what_a_restored_value_takes_the_place_of_is_kept_in_turn() {
         let mut entity = entity();
-        let restores = |value: &str, saw: Stamp, id: i64| Correction {
+        let id = entity.id;
+        let restores = |value: &str, saw: Stamp, number: i64| Correction {
             kind: Kind::Contact,
-            entity: entity().id,
+            entity: id,
             parent: None,
             fields: [(Field::CITY, Value::text(value))].into(),
             saw: [(Field::CITY, saw)].into(),
-            restores: [(Field::CITY, ConflictId(id))].into(),
+            restores: [(Field::CITY, ConflictId(number))].into(),
         };
         let made = Made { t: Millis(90_000), author: Author::Operator, of: System::Ghl };
         let order = Order::default();

@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::claim;
 use crate::clock::Millis;
 use crate::model::{
-    Author, Class, Conflict, Entity, Evidence, Expressed, Field, Fields, Finding, Known, Link, LinkState, Observation,
-    Order, Policy, Sent, Shape, Stamp, Terms, Value,
+    Author, Class, Conflict, Entity, Evidence, Expressed, Field, Fields, Finding, Known, LINKING, Link, LinkState,
+    Observation, Order, Policy, Sent, Shape, Stamp, Terms, Value,
 };
 
 /// What an observation is judged by.
@@ -120,7 +120,8 @@ fn decide_field(
     }
     let seen = link.seen;
     let t = claim::edit_time(field, &value, at, seen, frame.evidence);
-    let mut stamp = frame.order.after(known.stamp, t, author);
+    let nothing = linking && shows_nothing(link, field, &value, frame.terms);
+    let mut stamp = if nothing { unsaid(frame.order, author) } else { frame.order.after(known.stamp, t, author) };
     if stamp == entity.stamp(field) {
         // Raised to the same tick as its author's former edit, over a late write of ours. It is the later one; and equal
         // stamps would tell `plan` that the system holds what is true.
@@ -133,7 +134,7 @@ fn decide_field(
         // What says the same is left alone, unless nothing was said: a default that the system shows is a value, but where
         // nothing was ever said nobody edited it, and any edit is later.
         let edited = if before.1 == Stamp::NEVER && before.0.is_blank() && !value.is_blank() {
-            frame.order.after(Stamp::NEVER, Millis(0), author)
+            unsaid(frame.order, author)
         } else {
             frame.order.max(before.1, stamp)
         };
@@ -141,7 +142,10 @@ fn decide_field(
         entity.set(field.clone(), said, edited);
         return Finding::Agreed;
     }
-    let rule = if linking { "linking" } else { "newer" }.to_owned();
+    if nothing {
+        return Finding::Stale;
+    }
+    let rule = if linking { LINKING } else { "newer" }.to_owned();
     let conflict = |lost: (Value, Stamp), won: (Value, Stamp)| Conflict {
         field: field.clone(),
         system: link.system,
@@ -152,7 +156,7 @@ fn decide_field(
         rule,
     };
     if frame.order.key(stamp) > frame.order.key(before.1) {
-        let never_set = before.1 == Stamp::NEVER;
+        let never_set = before.1 == Stamp::NEVER || before.1 == unsaid(frame.order, before.1.author);
         if before.1 != known.stamp && !never_set && !(linking && before.0.is_blank()) {
             conflicts.push(conflict(before, (value.clone(), stamp)));
         }
@@ -162,6 +166,17 @@ fn decide_field(
         conflicts.push(conflict((value, stamp), before));
         Finding::Lost
     }
+}
+
+/// The stamp of a value that a system shows where nothing was said: nobody edited it, and any edit is later.
+fn unsaid(order: &Order, author: Author) -> Stamp {
+    order.after(Stamp::NEVER, Millis(0), author)
+}
+
+/// Whether the value is what the system shows where nothing was said: like a blank, it beats nothing when it is linked, and
+/// is no loser.
+fn shows_nothing(link: &Link, field: &Field, value: &Value, terms: &dyn Terms) -> bool {
+    !value.is_blank() && terms.express(link.kind, field, &Value::Blank) == Expressed::Holds(value.clone())
 }
 
 /// R5: the stamp of our own write, if the value is one that we sent and that may have landed now.

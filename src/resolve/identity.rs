@@ -17,13 +17,7 @@ pub enum Match {
 
 /// Matches an object of `system` with the entities that share a key with it (contacts) or a parent (the rest). `apart`:
 /// those that a person said it is not.
-pub fn choose(
-    kind: Kind,
-    system: System,
-    fields: &Fields,
-    candidates: &[Whole],
-    apart: &BTreeSet<EntityId>,
-) -> Match {
+pub fn choose(kind: Kind, system: System, fields: &Fields, candidates: &[Whole], apart: &BTreeSet<EntityId>) -> Match {
     let may_be = |whole: &&Whole| !apart.contains(&whole.entity.id) && is_alike(kind, fields, whole);
     let alike: Vec<&Whole> = candidates.iter().filter(may_be).collect();
     let (taken, free): (Vec<&Whole>, Vec<&Whole>) =

@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    ChangeId, Conflict, Entity, EntityId, Field, Fields, Kind, Link, MERGED, Observation, Order, Stamped, System, Value, Whole,
+    ChangeId, Conflict, Entity, EntityId, Field, Fields, Kind, Link, MERGED, Observation, Order, Stamped, System,
+    Value, Whole,
 };
 
 /// Why two entities cannot be one as things stand: a system holds both. At most one live link per entity and system.
@@ -18,7 +19,12 @@ pub fn obstacle(one: &Whole, other: &Whole) -> Option<String> {
     });
     let doubles: Vec<String> = doubles.collect();
     (!doubles.is_empty()).then(|| {
-        format!("{} and {} are one, but {}: merge or delete one there", one.entity.id, other.entity.id, doubles.join(", "))
+        format!(
+            "{} and {} are one, but {}: merge or delete one there",
+            one.entity.id,
+            other.entity.id,
+            doubles.join(", ")
+        )
     })
 }
 
@@ -130,9 +136,8 @@ pub fn may_be(gone: &Link, whole: &Whole, apart: &BTreeSet<EntityId>) -> bool {
 
 /// The contacts among those that a system shows that carry on for one that is gone.
 pub fn shown<'a>(gone: &Link, seen: impl IntoIterator<Item = &'a Observation>) -> Vec<&'a Observation> {
-    let carries_on = |one: &&Observation| {
-        one.id != gone.id && one.fields().is_some_and(|held| carries(gone, held, &one.also))
-    };
+    let carries_on =
+        |one: &&Observation| one.id != gone.id && one.fields().is_some_and(|held| carries(gone, held, &one.also));
     seen.into_iter().filter(carries_on).collect()
 }
 
@@ -177,18 +182,23 @@ mod tests {
         let from = entity(1, [(Field::CITY, "Kobe", 90_000), (Field::STATE, "Hyogo", 1)]);
         let mut into = entity(2, [(Field::CITY, "Osaka", 50_000)]);
         let lost = join(&from, &mut into, &by(&Order::default(), Favour::Stays));
-        assert_eq!((into.value(&Field::CITY).as_text(), into.value(&Field::STATE).as_text()), (Some("Osaka"), Some("Hyogo")));
+        assert_eq!(
+            (into.value(&Field::CITY).as_text(), into.value(&Field::STATE).as_text()),
+            (Some("Osaka"), Some("Hyogo"))
+        );
         assert_eq!((lost.len(), lost[0].lost.as_text()), (1, Some("Kobe")));
     }
 
     #[test]
     fn of_two_that_are_one_the_newer_value_is_true_and_the_other_is_kept() {
-        let from = entity(1, [(Field::CITY, "Kobe", 90_000), (Field::LAST_NAME, "Sato", 1), (Field::STATE, "", 95_000)]);
+        let from =
+            entity(1, [(Field::CITY, "Kobe", 90_000), (Field::LAST_NAME, "Sato", 1), (Field::STATE, "", 95_000)]);
         let before = entity(2, [(Field::CITY, "Osaka", 50_000), (Field::STATE, "Hyogo", 7), (Field::EMAIL, "a@b", 3)]);
         let mut into = before.clone();
         let lost = join(&from, &mut into, &by(&Order::default(), Favour::Newer));
         let text = |field: &Field| into.value(field).as_text().map(str::to_owned);
-        let all = [Field::CITY, Field::LAST_NAME, Field::STATE, Field::EMAIL].map(|field| text(&field).unwrap_or_default());
+        let all =
+            [Field::CITY, Field::LAST_NAME, Field::STATE, Field::EMAIL].map(|field| text(&field).unwrap_or_default());
         assert_eq!(all, ["Kobe", "Sato", "Hyogo", "a@b"], "blank never beats a value");
         let [conflict] = &lost[..] else { panic!("{lost:?}") };
         assert_eq!((conflict.lost.as_text(), conflict.rule.as_str()), (Some("Osaka"), MERGED));

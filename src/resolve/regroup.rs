@@ -6,11 +6,11 @@
 use super::merge::{self, Favour, Found};
 use super::{Case, IN_FLIGHT, RACES, Resolver, Ruling, conclude};
 use crate::clock::Millis;
-use crate::model::{
-    Change, ChangeId, ConflictId, Entity, EntityId, Lease, Life, Link, MirrorState, NewChange, Origin, Outcome, Regroup,
-    System, VerdictRow, Whole,
-};
 use crate::mirror::spread::make_due;
+use crate::model::{
+    Change, ChangeId, ConflictId, Entity, EntityId, Lease, Life, Link, MirrorState, NewChange, Origin, Outcome,
+    Regroup, System, VerdictRow, Whole,
+};
 use crate::store::{Result, Settled, Settlement};
 use crate::systems::Site;
 

@@ -8,9 +8,7 @@ use super::dialect::{Tx, all, execute, first, json};
 use super::rows::{Both, ConflictRow, ProofRow, read};
 use super::{Db, Result};
 use crate::clock::Millis;
-use crate::model::{
-    Closing, ConflictId, EntityId, ExternalId, KeptConflict, NewConflict, Stamped, System, Value,
-};
+use crate::model::{Closing, ConflictId, EntityId, ExternalId, KeptConflict, NewConflict, Stamped, System, Value};
 use crate::store::{Conflicts, Settlement, Wanted};
 
 /// A conflict with its evidence.

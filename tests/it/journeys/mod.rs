@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod capabilities;
+mod conflicts;
 mod creating;
 mod deciding;
 mod extension_example;

@@ -99,6 +99,7 @@ impl Plan {
             stopped: false,
             base,
             app,
+            config,
             folder,
             stop,
         };
@@ -125,6 +126,7 @@ pub struct World {
     /// Calls whatever is asked.
     pub client: reqwest::Client,
     base: String,
+    config: Config,
     token: String,
     patience: Duration,
     folder: TempDir,
@@ -214,6 +216,22 @@ impl World {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lockstep"));
         let config = self.folder.path().join("lockstep.toml");
         command.args(arguments).arg("--config").arg(config).output().unwrap()
+    }
+
+    /// Stops the service and starts it anew on the same database; the stand-ins go on. `lockstep` does not find it again.
+    pub async fn restart(&mut self) {
+        self.app.stop().await.unwrap();
+        let ground = Ground::real(false).unwrap();
+        // The former holds the file until the last of its tasks is gone.
+        let begun = Instant::now();
+        self.app = loop {
+            match app::start(&self.config, ground.clone()).await {
+                Ok(app) => break app,
+                Err(error) => assert!(begun.elapsed() < self.patience, "{error:#}"),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        self.connect().await;
     }
 
     /// Lets webhooks go to the service.
