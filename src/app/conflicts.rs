@@ -4,6 +4,7 @@
 //! mirrored, and can be undone. Dismissing changes nothing but the conflict's own row.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -17,7 +18,7 @@ use crate::model::{
     Origin, Regroup, Stamp, System, Value, Whole,
 };
 use crate::resolve::merge;
-use crate::store::{Wanted, present};
+use crate::store::{Sought, present};
 
 /// Conflicts on a page where nobody says how many, and at most.
 const PAGE: u32 = 100;
@@ -48,7 +49,7 @@ impl Decisions for Arc<Running> {
         }
         let limit = listing.limit.unwrap_or(PAGE).clamp(1, MOST);
         let state = Some(listing.state.unwrap_or(ConflictState::Open));
-        let wanted = Wanted { workspace: listing.workspace, entity: listing.entity, report: None, state };
+        let wanted = Sought { workspace: listing.workspace, entity: listing.entity, report: None, state };
         let after = ConflictId(listing.after.unwrap_or(0));
         let page = self.store.kept(&wanted, after, limit).await.map_err(DecisionError::failed)?;
         let next = page.last().filter(|_| page.len() == limit as usize).map(|last| last.id);
@@ -167,14 +168,14 @@ impl Running {
     /// All open conflicts that are told as one report with this one.
     async fn report(&self, one: &KeptConflict) -> Decided<Vec<KeptConflict>> {
         let state = Some(ConflictState::Open);
-        let wanted = Wanted { report: Some(one.report), state, ..Wanted::default() };
+        let wanted = Sought { report: Some(one.report), state, ..Sought::default() };
         self.store.kept(&wanted, ConflictId(0), MOST).await.map_err(DecisionError::failed)
     }
 
     /// Values of a system's own that lost: they go with what it holds.
     async fn own_losses(&self, whole: &Whole, system: System) -> Decided<Vec<ConflictId>> {
         let (entity, state) = (Some(whole.entity.id), Some(ConflictState::Open));
-        let wanted = Wanted { entity, state, ..Wanted::default() };
+        let wanted = Sought { entity, state, ..Sought::default() };
         let kept = self.store.kept(&wanted, ConflictId(0), MOST).await.map_err(DecisionError::failed)?;
         let own = kept.iter().filter(|one| one.told.conflict.lost_stamp.author == Author::from(system));
         Ok(own.map(|one| one.id).collect())
@@ -218,8 +219,8 @@ fn restoring(whole: &Whole, all: &[KeptConflict], now: Millis) -> Decided<NewCha
         correction.fields.insert(conflict.field.clone(), conflict.lost.clone());
         correction.saw.insert(conflict.field.clone(), saw);
         correction.restores.insert(conflict.field.clone(), one.id);
-        // Over another edit it is another order.
-        key.push_str(&format!("/{}:{}:{}", one.id, saw.t.0, saw.author));
+        // Over another edit it is another order. Writing to a String cannot fail.
+        let _ = write!(key, "/{}:{}:{}", one.id, saw.t.0, saw.author);
         system = conflict.system;
     }
     Ok(NewChange {

@@ -13,7 +13,7 @@ use crate::model::{
     Action, ConflictId, ConflictState, EntityId, ExternalId, Field, Kind, LINKING, Mirror, MirrorState, Mode, System,
 };
 use crate::secret::digest;
-use crate::store::{Settled, Settlement, StoreError, Wanted};
+use crate::store::{Settled, Settlement, Sought, StoreError};
 
 /// How much a preview lists at most.
 const MOST: u32 = 1_000_000;
@@ -128,7 +128,7 @@ impl Running {
     /// The linking reports that nobody has closed.
     async fn linked(&self, workspace: &str) -> Result<Vec<Linked>, NotLive> {
         let state = Some(ConflictState::Open);
-        let wanted = Wanted { workspace: Some(workspace.to_owned()), state, ..Wanted::default() };
+        let wanted = Sought { workspace: Some(workspace.to_owned()), state, ..Sought::default() };
         let mut reports: BTreeMap<ConflictId, Linked> = BTreeMap::new();
         for one in self.store.kept(&wanted, ConflictId(0), MOST).await? {
             let conflict = one.told.conflict;

@@ -13,7 +13,7 @@ use super::operate::Operator;
 use super::table::table;
 use crate::app::shown;
 use crate::model::{ConflictId, ConflictState, EntityId, KeptConflict, Value};
-use crate::store::{Store, Wanted, sql};
+use crate::store::{Sought, Store, sql};
 
 /// Conflicts read at once.
 const PAGE: u32 = 500;
@@ -43,7 +43,7 @@ impl Conflicts {
         let config = self.file.load()?;
         let store = sql::open_read_only(config.store.url.expose()).await?;
         let state = Some(self.state);
-        let wanted = Wanted { workspace: self.workspace, entity: self.entity, report: None, state };
+        let wanted = Sought { workspace: self.workspace, entity: self.entity, report: None, state };
         let kept = all(store.as_ref(), &wanted).await?;
         if self.json {
             for one in &kept {
@@ -56,7 +56,7 @@ impl Conflicts {
     }
 }
 
-async fn all(store: &dyn Store, wanted: &Wanted) -> Result<Vec<KeptConflict>> {
+async fn all(store: &dyn Store, wanted: &Sought) -> Result<Vec<KeptConflict>> {
     let mut kept: Vec<KeptConflict> = Vec::new();
     loop {
         let after = kept.last().map_or(ConflictId(0), |last| last.id);

@@ -14,7 +14,7 @@ use super::table::table;
 use crate::app;
 use crate::mirror::spread::absence;
 use crate::model::{ConflictId, EntityId, Finding, Kind, Life, Mirror, MirrorState, System, Value, Whole};
-use crate::store::{Store, Wanted, sql};
+use crate::store::{Sought, Store, sql};
 use crate::systems::Site;
 
 /// Conflicts that are told of one entity.
@@ -65,7 +65,7 @@ async fn tell(store: &dyn Store, sites: &Sites, id: EntityId) -> Result<()> {
     let booked = !store.children(id, Some(Kind::Appointment)).await?.is_empty();
     println!("\nwhere it is\n{}", places(&whole, sites.get(&entity.workspace).map(Arc::as_ref), booked));
     println!("\nwhat came in\n{}", story(store, id).await?);
-    let wanted = Wanted { entity: Some(id), ..Wanted::default() };
+    let wanted = Sought { entity: Some(id), ..Sought::default() };
     let conflicts = store.kept(&wanted, ConflictId(0), MOST).await?;
     if !conflicts.is_empty() {
         let mut table = table(["conflict", "field", "lost", "by", "won", "by", "rule", "state"]);

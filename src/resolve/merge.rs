@@ -117,7 +117,7 @@ pub fn carries(gone: &Link, held: &Fields, also: &BTreeSet<Value>) -> bool {
 /// is live there and carries its e-mail or phone, and that no person said it is not.
 pub fn heir(gone: &Link, others: &[Whole], apart: &BTreeSet<EntityId>) -> Option<EntityId> {
     let carries_on = |whole: &&Whole| {
-        let held = whole.link(gone.system).map(|link| keys(link));
+        let held = whole.link(gone.system).map(keys);
         held.is_some_and(|held| carries(gone, &held, &BTreeSet::new())) && may_be(gone, whole, apart)
     };
     let mut found = others.iter().filter(carries_on).map(|whole| whole.entity.id);

@@ -300,7 +300,7 @@ pub trait Invitations: Send + Sync {
 
 /// Which conflicts are wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct Sought {
     /// Those of this workspace.
     pub workspace: Option<String>,
     /// Those of this entity.
@@ -317,7 +317,7 @@ pub trait Conflicts: Send + Sync {
     /// One of them.
     async fn conflict(&self, id: ConflictId) -> Result<Option<KeptConflict>>;
     /// Those that are wanted and come after this one, in the order of their numbers.
-    async fn kept(&self, wanted: &Wanted, after: ConflictId, limit: u32) -> Result<Vec<KeptConflict>>;
+    async fn kept(&self, wanted: &Sought, after: ConflictId, limit: u32) -> Result<Vec<KeptConflict>>;
     /// Ends an open one. `false`: it is not open.
     async fn close_conflict(&self, closing: &Closing, now: Millis) -> Result<bool>;
 }

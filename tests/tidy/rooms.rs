@@ -27,7 +27,7 @@ pub const ROOMS: &[Room] = &[
     room(&["model"], &["clock"]),
     // Pure judgement.
     room(&["verify"], &["clock", "model", "secret"]),
-    room(&["resolve/decide", "resolve/claim", "resolve/identity"], &["clock", "model"]),
+    room(&["resolve/decide", "resolve/claim", "resolve/identity", "resolve/merge"], &["clock", "model"]),
     room(&["mirror/plan", "mirror/spread"], &["clock", "model"]),
     // Around the stages. The log's form is one of the model's word lists.
     room(&["telemetry"], &["model"]),
@@ -91,6 +91,7 @@ pub const PURE: &[&str] = &[
     "resolve/decide",
     "resolve/claim",
     "resolve/identity",
+    "resolve/merge",
     "mirror/plan",
     "mirror/spread",
     "dispatch/retry",

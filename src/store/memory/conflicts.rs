@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::{Memory, Tables};
 use crate::clock::Millis;
 use crate::model::{Closing, ConflictId, ConflictState, EntityId, ExternalId, KeptConflict, NewConflict, System};
-use crate::store::{Conflicts, Result, Settlement, Wanted};
+use crate::store::{Conflicts, Result, Settlement, Sought};
 
 /// What is told as one report.
 type Report = (EntityId, System, Option<ExternalId>, String);
@@ -65,7 +65,7 @@ impl Conflicts for Memory {
         Ok(self.tables().conflicts.iter().find(|kept| kept.id == id).cloned())
     }
 
-    async fn kept(&self, wanted: &Wanted, after: ConflictId, limit: u32) -> Result<Vec<KeptConflict>> {
+    async fn kept(&self, wanted: &Sought, after: ConflictId, limit: u32) -> Result<Vec<KeptConflict>> {
         let fits = |kept: &&KeptConflict| {
             kept.id > after
                 && wanted.workspace.as_ref().is_none_or(|workspace| *workspace == kept.workspace)

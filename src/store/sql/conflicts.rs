@@ -9,7 +9,7 @@ use super::rows::{Both, ConflictRow, ProofRow, read};
 use super::{Db, Result};
 use crate::clock::Millis;
 use crate::model::{Closing, ConflictId, EntityId, ExternalId, KeptConflict, NewConflict, Stamped, System, Value};
-use crate::store::{Conflicts, Settlement, Wanted};
+use crate::store::{Conflicts, Settlement, Sought};
 
 /// A conflict with its evidence.
 macro_rules! select_conflict {
@@ -114,7 +114,7 @@ impl Conflicts for Db {
         row.map(KeptConflict::try_from).transpose()
     }
 
-    async fn kept(&self, wanted: &Wanted, after: ConflictId, limit: u32) -> Result<Vec<KeptConflict>> {
+    async fn kept(&self, wanted: &Sought, after: ConflictId, limit: u32) -> Result<Vec<KeptConflict>> {
         const SQL: &str = select_conflict!(
             "WHERE id > $1 AND ($2 IS NULL OR workspace = $2) AND ($3 IS NULL OR entity = $3) \
              AND ($4 IS NULL OR COALESCE(report, id) = $4) AND ($5 IS NULL OR state = $5) ORDER BY id LIMIT $6"
