@@ -6,13 +6,22 @@
 
 use super::lane::{Call, Flow, Lane, RACES, live};
 use crate::model::{
-    Action, Attempt, ChangeId, EntityId, Fields, Kind, Link, LinkState, MirrorState, NewChange, Origin, Outcome, Shape,
-    VerdictRow,
+    Action, Attempt, ChangeId, EntityId, ExternalId, Fields, Kind, Link, LinkState, MirrorState, NewChange, Origin,
+    Outcome, Shape, VerdictRow,
 };
 use crate::resolve::merge::{self, Favour};
 use crate::resolve::{Case, Found, questions};
 use crate::store::{Keys, Result, Settled, Settlement};
 use crate::systems::{Reading, Wanted, trail};
+
+/// Who carries on for a contact that is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Heir {
+    /// This entity.
+    Known(EntityId),
+    /// An object that nobody knows yet: the same entity, under another id.
+    New(ExternalId),
+}
 
 impl Lane<'_> {
     /// Settles a reading that found a contact merged into another one; `None`: it is no merge.
@@ -46,16 +55,16 @@ impl Lane<'_> {
                 Err(flow) => return Ok(Some(flow)),
             },
         };
-        self.settle_merged(link, heir, reading, doubt, &attempts).await.map(Some)
+        self.settle_merged(link, &heir, reading, doubt, &attempts).await.map(Some)
     }
 
     /// The one that carries on, by what is known of the others.
-    async fn known_heir(&self, link: &Link, known_by: &Fields) -> Result<Option<EntityId>> {
+    async fn known_heir(&self, link: &Link, known_by: &Fields) -> Result<Option<Heir>> {
         let workspace = &self.site.workspace.name;
         let keys = Keys::of(|field| known_by.get(field).unwrap_or(&crate::model::Value::Blank));
         let others = self.lanes.lookup.contacts(workspace, &keys).await?;
         let apart = self.lanes.lookup.apart(workspace, self.entity).await?;
-        Ok(merge::heir(link, &others, &apart))
+        Ok(merge::heir(link, &others, &apart).map(Heir::Known))
     }
 
     /// The one that carries on, as the system itself shows: it may have another e-mail, and this one beside it.
@@ -64,7 +73,7 @@ impl Lane<'_> {
         link: &Link,
         fields: Fields,
         attempts: &mut Vec<Attempt>,
-    ) -> Result<std::result::Result<Option<EntityId>, Flow>> {
+    ) -> Result<std::result::Result<Option<Heir>, Flow>> {
         let wanted = Wanted { kind: link.kind, parent: None, fields, key: None };
         let at = self.lanes.clock.now();
         let (found, trail) = trail::follow(self.target.find(&wanted)).await;
@@ -85,36 +94,38 @@ impl Lane<'_> {
         let seen = merge::shown(link, readings.iter().map(|reading| &reading.observation));
         let [only] = seen[..] else { return Ok(Ok(None)) };
         let Some(known) = self.lanes.lookup.link(workspace, self.system, link.kind, &only.id).await? else {
-            return Ok(Ok(None));
+            return Ok(Ok(Some(Heir::New(only.id.clone()))));
         };
         let whole = self.lanes.lookup.whole(known.entity).await?;
-        Ok(Ok(whole.filter(|whole| merge::may_be(link, whole, &apart)).map(|whole| whole.entity.id)))
+        let heir = whole.filter(|whole| merge::may_be(link, whole, &apart)).map(|whole| Heir::Known(whole.entity.id));
+        Ok(Ok(heir))
     }
 
     async fn settle_merged(
         &self,
         asked: &Link,
-        heir: EntityId,
+        heir: &Heir,
         reading: &Reading,
         doubt: i64,
         attempts: &[Attempt],
     ) -> Result<Flow> {
         for _ in 0..RACES {
             let _matching = self.lanes.lookup.matching(&self.site.workspace.name).await;
-            let (Some(case), Some(heir)) = (self.load().await?, self.lanes.lookup.whole(heir).await?) else {
-                return Ok(Flow::Rest);
+            let Some(case) = self.load().await? else { return Ok(Flow::Rest) };
+            let mut settlement = self.with_attempts(attempts.to_vec());
+            let why = match live(&case, self.system, &asked.id).cloned() {
+                Some(link) => self.carry_on(case, link, heir, doubt, &mut settlement).await?,
+                None => None,
             };
-            let (heir, mut settlement) = (Case::of(heir), self.with_attempts(attempts.to_vec()));
-            let known = live(&case, self.system, &asked.id).cloned();
-            let Some(link) = known.filter(|_| heir.whole.entity.is_live()) else {
-                self.lanes.settling.settle(&settlement).await?;
-                return Ok(Flow::Again);
-            };
-            if case.is_in_flight() || heir.is_in_flight() {
-                return self.postpone(case, super::brake::TURN).await;
+            match why {
+                Some(why) => self.told_merged(reading, doubt, &why, &mut settlement).await?,
+                // Somebody is being written to, or has become another one meanwhile: the next turn looks again.
+                None => {
+                    self.lanes.settling.settle(&settlement).await?;
+                    let Some(case) = self.load().await? else { return Ok(Flow::Rest) };
+                    return self.postpone(case, super::brake::TURN).await;
+                }
             }
-            let why = self.become_one(case, heir, link, doubt, &mut settlement).await?;
-            self.told_merged(reading, doubt, &why, &mut settlement).await?;
             match self.lanes.settling.settle(&settlement).await? {
                 Settled::Done => return Ok(Flow::Again),
                 Settled::Moved => {}
@@ -122,6 +133,40 @@ impl Lane<'_> {
             }
         }
         Ok(Flow::Rest)
+    }
+
+    /// What becomes of the contact. Gives what happened; `None`: it has to be looked at again.
+    async fn carry_on(
+        &self,
+        mut case: Case,
+        link: Link,
+        heir: &Heir,
+        doubt: i64,
+        settlement: &mut Settlement,
+    ) -> Result<Option<String>> {
+        let now = self.lanes.clock.now();
+        match heir {
+            Heir::Known(heir) => {
+                let whole = self.lanes.lookup.whole(*heir).await?.filter(|whole| whole.entity.is_live());
+                let Some(heir) = whole.map(Case::of) else { return Ok(None) };
+                if case.is_in_flight() || heir.is_in_flight() {
+                    return Ok(None);
+                }
+                self.become_one(case, heir, link, doubt, settlement).await.map(Some)
+            }
+            Heir::New(id) => {
+                let workspace = &self.site.workspace.name;
+                if self.lanes.lookup.link(workspace, self.system, link.kind, id).await?.is_some() {
+                    return Ok(None);
+                }
+                let mirror = case.mirror(self.system);
+                (mirror.answered, mirror.tries) = (mirror.answered.max(doubt), 0);
+                case.replace_live(self.system, id);
+                case.doubt(self.system, now, now);
+                case.into_settlement(settlement);
+                Ok(Some(format!("{} merged {} into {id}, which is the same contact here", self.system, link.id)))
+            }
+        }
     }
 
     /// The two as one, unless another system holds both: then the one that is gone here waits for a person.

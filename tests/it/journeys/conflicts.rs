@@ -296,6 +296,34 @@ async fn a_merge_at_the_vendor_makes_one_of_two(place: &mut Place) {
     world.stop().await;
 }
 
+async fn a_merge_into_a_contact_that_nobody_knew_is_no_deletion(place: &mut Place) {
+    let world = reserved(place, false).await;
+    let goes = world.edit(0, "ghl", "create contact", json!({ "fields": contact("ghl", "Gen") })).await;
+    world.settle().await;
+    world.edit(0, "timify", "create contact", json!({ "fields": { "email": email("Gen") } })).await;
+    world.settle().await;
+    let one = entity(&world, System::Ghl, &goes).await;
+    // Its webhooks are under way for a long time.
+    world.control(Method::POST, "hold", json!({ "system": "ghl" })).await;
+    let mut other = contact("ghl", "Hana");
+    other["additionalEmails"] = json!([{ "email": email("Gen") }]);
+    let wins = world.edit(0, "ghl", "create contact", json!({ "fields": other })).await;
+    world.edit(0, "ghl", "delete contact", json!({ "id": goes })).await;
+    world.control(Method::POST, "release", json!({ "system": "ghl", "order": "reversed" })).await;
+    world.settle().await;
+    // Whichever came first: the new id is the same contact, or that contact is the one of the new id.
+    let by_now = entity(&world, System::Ghl, &wins).await;
+    let told = world.command(&["explain", &one]);
+    assert!(by_now == one || told.contains(&format!("it is {by_now} by now")), "{told}");
+    let held = world.people(0, "timify").await;
+    let [customer] = &held[..] else { panic!("not deleted, not doubled: {held:?}") };
+    assert_eq!(
+        (customer.fields["firstName"].as_str(), customer.fields["email"].as_str()),
+        ("Hana", email("Hana").as_str())
+    );
+    world.stop().await;
+}
+
 async fn a_deletion_that_nobody_carries_on_for_is_a_deletion(place: &mut Place) {
     let world = reserved(place, false).await;
     let mother = world.edit(0, "ghl", "create contact", json!({ "fields": contact("ghl", "Chie") })).await;
@@ -344,6 +372,7 @@ on_both!(
     a_wrong_match_is_split_and_what_it_overwrote_is_put_back,
     a_preview_names_what_linking_overwrites_and_what_cannot_be_told,
     a_merge_at_the_vendor_makes_one_of_two,
+    a_merge_into_a_contact_that_nobody_knew_is_no_deletion,
     a_deletion_that_nobody_carries_on_for_is_a_deletion,
     a_merge_at_the_vendor_waits_where_another_system_holds_both,
 );

@@ -16,6 +16,7 @@ use lockstep::config::Config;
 use lockstep::sandbox::shell;
 use lockstep::sandbox::signing::Signer;
 use lockstep::sandbox::{SandboxSettings, StandIn, Workspace as Account};
+use lockstep::secret::Secret;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -99,7 +100,7 @@ impl Plan {
             stopped: false,
             base,
             app,
-            config,
+            config: Box::new(config),
             folder,
             stop,
         };
@@ -126,7 +127,7 @@ pub struct World {
     /// Calls whatever is asked.
     pub client: reqwest::Client,
     base: String,
-    config: Config,
+    config: Box<Config>,
     token: String,
     patience: Duration,
     folder: TempDir,
@@ -220,9 +221,14 @@ impl World {
 
     /// Stops the service and starts it anew on the same database; the stand-ins go on. `lockstep` does not find it again.
     pub async fn restart(&mut self) {
-        self.app.stop().await.unwrap();
         let ground = Ground::real(false).unwrap();
-        // The former holds the file until the last of its tasks is gone.
+        let mut elsewhere = Config::clone(&self.config);
+        elsewhere.store.url = Secret::new(format!("sqlite://{}/aside.db", self.folder.path().display()));
+        // Something has to stand in its place until the last of the former lets go of the file.
+        let aside = app::start(&elsewhere, ground.clone()).await.unwrap();
+        let former = std::mem::replace(&mut self.app, aside.clone());
+        former.stop().await.unwrap();
+        drop(former);
         let begun = Instant::now();
         self.app = loop {
             match app::start(&self.config, ground.clone()).await {
@@ -231,6 +237,7 @@ impl World {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         };
+        aside.stop().await.unwrap();
         self.connect().await;
     }
 
