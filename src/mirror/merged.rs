@@ -117,15 +117,13 @@ impl Lane<'_> {
                 Some(link) => self.carry_on(case, link, heir, doubt, &mut settlement).await?,
                 None => None,
             };
-            match why {
-                Some(why) => self.told_merged(reading, doubt, &why, &mut settlement).await?,
+            let Some(why) = why else {
                 // Somebody is being written to, or has become another one meanwhile: the next turn looks again.
-                None => {
-                    self.lanes.settling.settle(&settlement).await?;
-                    let Some(case) = self.load().await? else { return Ok(Flow::Rest) };
-                    return self.postpone(case, super::brake::TURN).await;
-                }
-            }
+                self.lanes.settling.settle(&settlement).await?;
+                let Some(case) = self.load().await? else { return Ok(Flow::Rest) };
+                return self.postpone(case, super::brake::TURN).await;
+            };
+            self.told_merged(reading, doubt, &why, &mut settlement).await?;
             match self.lanes.settling.settle(&settlement).await? {
                 Settled::Done => return Ok(Flow::Again),
                 Settled::Moved => {}
