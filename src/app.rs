@@ -2,6 +2,7 @@
 
 mod access;
 pub(crate) mod assembly;
+mod conflicts;
 mod connect;
 mod deletions;
 pub(crate) mod doorway;
@@ -30,6 +31,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use assembly::{Assembly, assemble};
+pub use conflicts::shown;
 use doorway::Doorway;
 pub use preview::{Preview, Previewed};
 use roster::{Roster, Served};
@@ -217,7 +219,8 @@ impl Running {
             frame: frame.clone(),
             body_limit: config.server.body_limit,
         };
-        let operations = Operations { ops: Arc::new(self.clone()), token: config.ops.token.clone(), frame };
+        let (ops_of, decisions) = (Arc::new(self.clone()), Arc::new(self.clone()));
+        let operations = Operations { ops: ops_of, decisions, token: config.ops.token.clone(), frame };
         let ends =
             [(public, routes::public(way_in), listened), (ops, routes::ops(operations), CancellationToken::new())];
         for (listener, router, ended) in ends {

@@ -140,7 +140,7 @@ impl Running {
         };
         let saw =
             fields.keys().filter(|_| parent.is_none()).map(|field| (field.clone(), person.stamp(field))).collect();
-        let correction = Correction { kind, entity, parent, fields, saw };
+        let correction = Correction { kind, entity, parent, fields, saw, restores: BTreeMap::new() };
         let key = format!("operator/invitation/{}", one.id);
         Ok(NewChange {
             kind: Some(kind),

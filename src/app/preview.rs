@@ -3,15 +3,18 @@
 //! A preview has a code made of all that it lists. Going live names the code; if anything has changed since, it is refused,
 //! so that nothing is written that no preview has shown.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde::Serialize;
 
 use super::Running;
-use crate::model::{Action, EntityId, Kind, Mirror, MirrorState, Mode, System};
+use crate::model::{
+    Action, ConflictId, ConflictState, EntityId, ExternalId, Field, Kind, LINKING, Mirror, MirrorState, Mode, System,
+};
 use crate::resolve::{DELETED, EDITED};
 use crate::secret::digest;
-use crate::store::{Settled, Settlement, StoreError};
+use crate::store::{Settled, Settlement, Sought, StoreError};
 
 /// How much a preview lists at most.
 const MOST: u32 = 1_000_000;
@@ -29,6 +32,35 @@ pub struct Preview {
     pub unfinished: u64,
     /// The calls.
     pub calls: Vec<Previewed>,
+    /// What was linked with an entity that was there before, and which values lose by it; one row a link. The values stand in
+    /// `lockstep conflicts`.
+    pub linked: Vec<Linked>,
+    /// What cannot be told: it is not written anywhere before a person says who is who.
+    pub ambiguous: Vec<Ambiguous>,
+}
+
+/// One object that was linked, and the fields in which something lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Linked {
+    /// Our entity.
+    pub entity: EntityId,
+    /// The system of the object.
+    pub system: System,
+    /// The object.
+    pub object: Option<ExternalId>,
+    /// The number of the report in `lockstep conflicts`.
+    pub report: ConflictId,
+    /// The fields.
+    pub fields: Vec<Field>,
+}
+
+/// An entity of which it cannot be told who it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Ambiguous {
+    /// Our entity.
+    pub entity: EntityId,
+    /// Why, and what to say.
+    pub text: String,
 }
 
 /// One object in one system.
@@ -92,7 +124,32 @@ impl Running {
         }
         calls.sort();
         let code = code(&calls);
-        Ok(Preview { workspace: workspace.to_owned(), code, unfinished: load.undecided + load.due, calls })
+        let (linked, ambiguous) = (self.linked(workspace).await?, self.ambiguous(workspace).await?);
+        let unfinished = load.undecided + load.due;
+        Ok(Preview { workspace: workspace.to_owned(), code, unfinished, calls, linked, ambiguous })
+    }
+
+    /// The linking reports that nobody has closed.
+    async fn linked(&self, workspace: &str) -> Result<Vec<Linked>, NotLive> {
+        let state = Some(ConflictState::Open);
+        let wanted = Sought { workspace: Some(workspace.to_owned()), state, ..Sought::default() };
+        let mut reports: BTreeMap<ConflictId, Linked> = BTreeMap::new();
+        for one in self.store.kept(&wanted, ConflictId(0), MOST).await? {
+            let conflict = one.told.conflict;
+            if conflict.rule != LINKING {
+                continue;
+            }
+            let (entity, system, object) = (one.told.entity, conflict.system, one.told.proof.object);
+            let new = || Linked { entity, system, object, report: one.report, fields: Vec::new() };
+            reports.entry(one.report).or_insert_with(new).fields.push(conflict.field);
+        }
+        Ok(reports.into_values().collect())
+    }
+
+    async fn ambiguous(&self, workspace: &str) -> Result<Vec<Ambiguous>, NotLive> {
+        let open = self.store.reviews(workspace).await?.into_iter();
+        let asked = open.filter(|review| review.subject.starts_with("ambiguous/"));
+        Ok(asked.filter_map(|review| Some(Ambiguous { entity: review.entity?, text: review.text })).collect())
     }
 
     /// Lets a workspace write what its preview showed.
@@ -170,7 +227,7 @@ fn names(mirror: &Mirror, subject: &str) -> bool {
     mirror.reason.as_deref().is_some_and(|reason| reason.contains(&format!("`{subject}`")))
         || subject == format!("parked/{}/{}", mirror.entity, mirror.system)
         || subject == format!("fuse/{}/{}", mirror.entity, mirror.system)
-        || subject == format!("ambiguous/{}", mirror.entity)
+        || ["ambiguous", "merged"].iter().any(|word| subject == format!("{word}/{}", mirror.entity))
 }
 
 /// A short text that only this list of calls has.

@@ -13,9 +13,12 @@ use super::ConfigFile;
 use super::table::table;
 use crate::app;
 use crate::mirror::spread::absence;
-use crate::model::{EntityId, Finding, Kind, Life, Mirror, MirrorState, System, Value, Whole};
-use crate::store::{Store, sql};
+use crate::model::{ConflictId, EntityId, Finding, Kind, Life, Mirror, MirrorState, System, Value, Whole};
+use crate::store::{Sought, Store, sql};
 use crate::systems::Site;
+
+/// Conflicts that are told of one entity.
+const MOST: u32 = 1_000;
 
 /// Tells the story of one entity.
 #[derive(Debug, Args)]
@@ -62,17 +65,21 @@ async fn tell(store: &dyn Store, sites: &Sites, id: EntityId) -> Result<()> {
     let booked = !store.children(id, Some(Kind::Appointment)).await?.is_empty();
     println!("\nwhere it is\n{}", places(&whole, sites.get(&entity.workspace).map(Arc::as_ref), booked));
     println!("\nwhat came in\n{}", story(store, id).await?);
-    let conflicts = store.conflicts(&entity.workspace, Some(id)).await?;
+    let wanted = Sought { entity: Some(id), ..Sought::default() };
+    let conflicts = store.kept(&wanted, ConflictId(0), MOST).await?;
     if !conflicts.is_empty() {
-        let mut table = table(["field", "lost", "by", "won", "by", "rule"]);
-        for (_, conflict) in &conflicts {
+        let mut table = table(["conflict", "field", "lost", "by", "won", "by", "rule", "state"]);
+        for one in &conflicts {
+            let conflict = &one.told.conflict;
             table.add_row([
+                one.id.to_string(),
                 conflict.field.to_string(),
                 shown(&conflict.lost),
                 format!("{} {}", conflict.lost_stamp.author, conflict.lost_stamp.t),
                 shown(&conflict.won),
                 format!("{} {}", conflict.won_stamp.author, conflict.won_stamp.t),
                 conflict.rule.clone(),
+                one.state.to_string(),
             ]);
         }
         println!("\nwhat lost, and is kept\n{table}");

@@ -13,6 +13,7 @@ macro_rules! eprintln {
 
 mod changes;
 mod check;
+mod conflicts;
 mod credential;
 mod deletion;
 pub mod demo;
@@ -22,6 +23,7 @@ mod invite;
 mod key;
 mod operate;
 mod print;
+mod regroup;
 mod sandbox;
 mod serve;
 mod simulate;
@@ -88,6 +90,18 @@ enum Command {
     Approve(operate::Approve),
     /// Says what a deletion in one system is to mean in the others.
     Deletion(deletion::Deletion),
+    /// Lists values that lost, with both sides.
+    Conflicts(conflicts::Conflicts),
+    /// Puts a value back that lost.
+    Restore(conflicts::Restore),
+    /// Lets a value be that lost.
+    Dismiss(conflicts::Dismiss),
+    /// Says that two contacts (tasks, notes, appointments) are one.
+    Match(regroup::Match),
+    /// Says that two are never to be matched.
+    Apart(regroup::Apart),
+    /// Undoes a wrong match: what one system holds becomes another one.
+    Split(regroup::Split),
     /// Invites a contact to book in TimeRex by a link of its own, or lists who was.
     Invite(invite::Invite),
     /// Keeps a connection's credentials sealed in the store.
@@ -131,6 +145,12 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Live(live) => live.run().await?,
         Command::Approve(approve) => approve.run().await?,
         Command::Deletion(deletion) => deletion.run().await?,
+        Command::Conflicts(conflicts) => conflicts.run().await?,
+        Command::Restore(restore) => restore.run().await?,
+        Command::Dismiss(dismiss) => dismiss.run().await?,
+        Command::Match(said) => said.run().await?,
+        Command::Apart(said) => said.run().await?,
+        Command::Split(split) => split.run().await?,
         Command::Invite(invite) => invite.run().await?,
         Command::Credential(credential) => credential.run().await?,
         Command::Install(install) => install.run().await?,

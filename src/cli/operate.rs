@@ -135,6 +135,7 @@ impl Preview {
             table.add_row(["system", "what", "entity"].map(|key| call[key].as_str().unwrap_or_default().to_owned()));
         }
         println!("{table}\n{} objects would be written", calls.len());
+        print_linking(&preview);
         if preview["unfinished"] != 0 {
             println!("{} changes and reads are still under way: look again when they are done", preview["unfinished"]);
         } else {
@@ -142,6 +143,26 @@ impl Preview {
             println!("to let this be written: lockstep live {} --confirm {code}", self.workspace);
         }
         Ok(())
+    }
+}
+
+/// What was linked with what was there before, and what cannot be told.
+fn print_linking(preview: &Value) {
+    let rows = |key: &str| preview[key].as_array().cloned().unwrap_or_default();
+    let (linked, ambiguous) = (rows("linked"), rows("ambiguous"));
+    for one in &linked {
+        let fields: Vec<&str> = one["fields"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let [system, object, entity] = ["system", "object", "entity"].map(|key| one[key].as_str().unwrap_or_default());
+        println!("  linking {system} {object} to {entity}: one value each of {} loses", fields.join(", "));
+    }
+    if !linked.is_empty() {
+        println!("{} links overwrite something; both values: lockstep conflicts", linked.len());
+    }
+    for one in &ambiguous {
+        println!("  {}: {}", one["entity"].as_str().unwrap_or_default(), one["text"].as_str().unwrap_or_default());
+    }
+    if !ambiguous.is_empty() {
+        println!("{} are written nowhere until a person says who they are", ambiguous.len());
     }
 }
 

@@ -4,6 +4,7 @@
 //! into answers; each error leaves as `application/problem+json` with a stable code and the request's id ([`problem`]).
 
 mod connect;
+pub mod decisions;
 mod deletions;
 mod frame;
 pub mod health;
@@ -15,6 +16,7 @@ mod tests;
 mod webhooks;
 
 pub use connect::{Begun, Connect, ConnectError, Connected};
+pub use decisions::{DecisionError, Decisions, Listing, Restore, Who};
 pub use deletions::Deletion;
 pub use frame::Frame;
 pub use health::{Access, Health, Lacks, load_json};

@@ -21,6 +21,7 @@ use tower_http::trace::{DefaultOnResponse, TraceLayer};
 use tracing::Level;
 
 use super::connect::{self, Connect};
+use super::decisions::{self, Decisions};
 use super::deletions;
 use super::frame::{Frame, RequestId, frame};
 use super::health::{Health, health};
@@ -50,6 +51,8 @@ pub struct Public {
 pub struct Operations {
     /// The running service.
     pub ops: Arc<dyn Ops>,
+    /// What undoes decisions.
+    pub decisions: Arc<dyn Decisions>,
     /// The operator's token; without it only health is mounted.
     pub token: Option<Secret>,
     /// What gives requests their ids.
@@ -84,6 +87,14 @@ pub fn public(state: Public) -> Router {
 /// The ops listener.
 pub fn ops(state: Operations) -> Router {
     let open = Router::new().route("/health/live", get(ops::live)).route("/health/ready", get(ops::ready));
+    let decided = Router::new()
+        .route("/api/v1/conflicts", get(decisions::list))
+        .route("/api/v1/conflicts/{id}/restore", post(decisions::restore))
+        .route("/api/v1/conflicts/{id}/dismiss", post(decisions::dismiss))
+        .route("/api/v1/entities/{entity}/match", post(decisions::is_one))
+        .route("/api/v1/entities/{entity}/apart", post(decisions::are_two))
+        .route("/api/v1/entities/{entity}/split", post(decisions::split))
+        .with_state(state.decisions);
     let guarded = state.token.map(|token| {
         Router::new()
             .route("/status", get(ops::status))
@@ -100,6 +111,7 @@ pub fn ops(state: Operations) -> Router {
             .route("/installs", get(ops::installs))
             .route("/installs/{system}/{holder}/{account}/rotate", post(ops::rotate))
             .route("/installs/{system}/{holder}/{account}/revoke", post(ops::revoke))
+            .merge(decided)
             .route_layer(from_fn_with_state(Arc::new(token), ops::guard))
     });
     let routes = guarded.into_iter().fold(open, Router::merge).with_state(state.ops);

@@ -205,7 +205,7 @@ fn world_with(waiting: Waiting) -> World {
     World { router, log, key, clock: manual }
 }
 
-async fn ask(router: &Router, request: Request<Body>) -> (StatusCode, HeaderMap, Value) {
+pub(super) async fn ask(router: &Router, request: Request<Body>) -> (StatusCode, HeaderMap, Value) {
     let response = router.clone().oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = serde_json::from_slice(&to_bytes(body, usize::MAX).await.unwrap()).unwrap();
@@ -490,9 +490,10 @@ async fn an_invitation_says_where_its_link_goes(#[case] order: &str, #[case] sta
     }
 }
 
-fn operations(token: Option<&str>) -> Router {
+pub(super) fn operations(token: Option<&str>) -> Router {
     let frame = Frame { clock: Arc::new(ManualClock::at(NOW)), ids: Arc::new(Ids::seeded(1)) };
-    ops(Operations { ops: Arc::new(TestOps), token: token.map(Secret::new), frame })
+    let decisions = Arc::new(decisions::tests::TestDecisions);
+    ops(Operations { ops: Arc::new(TestOps), decisions, token: token.map(Secret::new), frame })
 }
 
 #[tokio::test]

@@ -86,7 +86,7 @@ impl Lane<'_> {
         let rest = Observation { class: Class::Current, shape: Shape::Partial(rest), ..shown.clone() };
         let frame = Frame::of(&self.site.workspace.policy, self.target, self.lanes.clock.now());
         let verdict = decide(&case.whole.entity, &link, &rest, &frame);
-        case.accept(verdict, None);
+        case.accept_answer(verdict);
     }
 
     /// The write did not go through, or nobody knows: an unclear one stays with the link until a read has cleared it.

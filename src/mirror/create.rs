@@ -125,10 +125,12 @@ impl Lane<'_> {
     async fn unlinked(&self, readings: Vec<Reading>) -> Result<Option<(Vec<Reading>, Option<ExternalId>)>> {
         let mut free = Vec::new();
         let mut taken = None;
+        let apart = self.lanes.lookup.apart(&self.site.workspace.name, self.entity).await?;
         for reading in readings {
             let seen = &reading.observation;
             match self.lanes.lookup.link(&self.site.workspace.name, self.system, seen.kind, &seen.id).await? {
                 None => free.push(reading),
+                Some(link) if apart.contains(&link.entity) => {}
                 Some(link) if link.is_live() && self.may_be_ours(&link).await? => return Ok(None),
                 Some(link) if link.is_live() && seen.kind == Kind::Contact => taken = Some(link.id),
                 // Two equal tasks, notes or bookings are two things.
@@ -270,8 +272,13 @@ impl Lane<'_> {
     async fn meet(&mut self, mut case: Case, existing: &ExternalId, attempt: Attempt) -> Result<Flow> {
         let kind = case.whole.entity.kind;
         let known = self.lanes.lookup.link(&self.site.workspace.name, self.system, kind, existing).await?;
-        if known.is_some_and(|link| link.entity != self.entity) {
-            let reason = format!("{} has it already as {existing}, which is another entity here", self.system);
+        if let Some(other) = known.map(|link| link.entity).filter(|other| *other != self.entity) {
+            let apart = self.lanes.lookup.apart(&self.site.workspace.name, self.entity).await?.contains(&other);
+            let reason = if apart {
+                format!("{} lets no second one be made beside {existing}, from which it is kept apart", self.system)
+            } else {
+                format!("{} has it already as {existing}, which is another entity here", self.system)
+            };
             return self.park(case, &reason, Some(attempt)).await;
         }
         let now = self.lanes.clock.now();

@@ -10,6 +10,7 @@ mod create;
 pub mod deletion;
 mod graves;
 mod lane;
+mod merged;
 pub mod plan;
 mod read;
 pub mod spread;

@@ -45,6 +45,9 @@ impl Lane<'_> {
         match result {
             Ok(reading) => {
                 self.tell_within(&link, &reading).await?;
+                if let Some(flow) = self.merged(&case, &link, &reading, doubt, &attempt).await? {
+                    return Ok(flow);
+                }
                 self.settle_reading(&link, &reading, doubt, attempt).await
             }
             Err(error) => self.failed(case, &error, attempt).await,
@@ -165,26 +168,13 @@ impl Lane<'_> {
                 let mut other = Case::of(whole);
                 case.whole.links.retain(|link| link.system != self.system || !link.is_live());
                 other.put_found(Link { entity, ..link.clone() });
-                self.adopt_children(entity, settlement).await?;
+                lookup.adopt(self.site, self.entity, entity, settlement).await?;
                 // It may wait there for a create that is needed no more.
                 let now = self.lanes.clock.now();
                 make_due(other.mirror(self.system), now, now);
                 Ok((Some(other), None))
             }
         }
-    }
-
-    /// Tasks, notes and appointments of a placeholder belong to the contact that it turned out to be.
-    async fn adopt_children(&self, entity: EntityId, settlement: &mut Settlement) -> Result<()> {
-        for child in self.lanes.lookup.children(self.entity).await? {
-            let mut child = Case::of(child);
-            child.whole.entity.parent = Some(entity);
-            child.into_settlement(settlement);
-        }
-        for system in self.site.targets.keys() {
-            settlement.release.push((entity, *system));
-        }
-        Ok(())
     }
 
     /// Whether the contact is gone from this system: it was found gone, or what stands within it was looked for and the
@@ -266,7 +256,7 @@ impl Lane<'_> {
         }
     }
 
-    fn reading_row(&self, verdict: &Verdict, entity: EntityId, now: Millis) -> (NewChange, VerdictRow) {
+    pub(super) fn reading_row(&self, verdict: &Verdict, entity: EntityId, now: Millis) -> (NewChange, VerdictRow) {
         let link = &verdict.link;
         let key = format!("read/{}/{}", self.system, self.lanes.ids.uuid(now));
         let change = NewChange {

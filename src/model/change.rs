@@ -6,7 +6,7 @@ use std::fmt;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{EntityId, ExternalId, Field, Kind, Stamp, System, Value, words};
+use super::{EntityId, ExternalId, Field, Kind, System, words};
 use crate::clock::Millis;
 
 /// The number of a change: rises with each row.
@@ -189,24 +189,4 @@ pub struct VerdictRow {
     pub why: String,
     /// When.
     pub at: Millis,
-}
-
-/// A value that lost, with both sides.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Conflict {
-    /// The field.
-    pub field: Field,
-    /// The system whose value it was, or that overwrote it.
-    pub system: System,
-    /// What lost.
-    pub lost: Value,
-    /// Its stamp.
-    pub lost_stamp: Stamp,
-    /// What won.
-    pub won: Value,
-    /// Its stamp.
-    pub won_stamp: Stamp,
-    /// The rule that decided, as a short word: `newer`, `overwritten_unseen`, `linking`, `deleted_unseen`, `guest`,
-    /// or the field's rule where that decided against time ([`FieldRule`](super::FieldRule)); `hold`: nobody decided yet.
-    pub rule: String,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EntityId, Field, Fields, Kind, Stamp};
+use super::{ConflictId, EntityId, Field, Fields, Kind, Stamp};
 
 /// What is to be true of an entity: as an observation of an object in a system, but of the entity itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,4 +22,7 @@ pub struct Correction {
     /// edit is later than what its author saw, so these never win over it.
     #[serde(default)]
     pub saw: BTreeMap<Field, Stamp>,
+    /// The conflicts whose losers these values are: what they replace becomes a conflict in turn.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub restores: BTreeMap<Field, ConflictId>,
 }

@@ -1,6 +1,7 @@
 //! The nouns and their transitions. No IO.
 
 mod change;
+mod conflict;
 mod correction;
 mod deletion;
 mod entity;
@@ -12,13 +13,17 @@ mod link;
 mod mirror;
 pub mod normal;
 mod observation;
+mod regroup;
 mod stamp;
 mod system;
 mod terms;
 mod whole;
 mod workspace;
 
-pub use change::{Appended, Change, ChangeId, Conflict, Finding, NewChange, Origin, Outcome, Standing, VerdictRow};
+pub use change::{Appended, Change, ChangeId, Finding, NewChange, Origin, Outcome, Standing, VerdictRow};
+pub use conflict::{
+    Closing, Conflict, ConflictId, ConflictState, KeptConflict, LINKING, MERGED, NewConflict, Proof, RESTORED, ShownBy,
+};
 pub use correction::Correction;
 pub use deletion::{Answer, DeletionAnswer};
 pub use entity::{Entity, EntityId, Life, Stamped};
@@ -29,6 +34,7 @@ pub use invitation::{Invitation, InvitationState, WrittenTo};
 pub use link::{ExternalId, Known, Link, LinkState, Sent, Snapshot};
 pub use mirror::{Action, Attempt, AttemptResult, Intent, Mirror, MirrorState, Place, Step};
 pub use observation::{Class, Evidence, Guest, Moved, Observation, Shape};
+pub use regroup::Regroup;
 pub use stamp::{Author, Key, Order, Stamp};
 pub(crate) use system::words;
 pub use system::{Kind, System, UnknownWord};

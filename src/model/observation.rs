@@ -57,6 +57,10 @@ pub struct Observation {
     /// Fields that what is said never carries, so that their absence says nothing.
     #[serde(default)]
     pub silent: BTreeSet<Field>,
+    /// Further e-mails and phones that a contact carries beside its own, normalised: where the system merged another one
+    /// into it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub also: BTreeSet<Value>,
     /// A booking that was moved: the other id of the pair.
     pub moved: Option<Moved>,
     /// The guest who booked.
@@ -76,6 +80,7 @@ impl Observation {
             version: None,
             all_tags: false,
             silent: BTreeSet::new(),
+            also: BTreeSet::new(),
             moved: None,
             guest: None,
         }

@@ -9,7 +9,7 @@ use crate::mirror::deletion::is_nowhere;
 use crate::mirror::spread::{is_owed, make_due, mirror_of};
 use crate::model::{
     ChangeId, Conflict, Entity, EntityId, ExternalId, Field, FieldRule, Kind, Life, Link, LinkState, Mirror,
-    MirrorState, OnDelete, Stamp, System, Terms, Value, Whole,
+    MirrorState, NewConflict, OnDelete, Proof, ShownBy, Stamp, System, Terms, Value, Whole,
 };
 use crate::store::{Review, Settlement};
 use crate::systems::Site;
@@ -28,7 +28,7 @@ pub struct Case {
     /// Systems that are owed something by what changed here. Their mirrors are written even where they were due already: a
     /// lane that is about to rest on what it knew must find its row moved.
     owed: BTreeSet<System>,
-    conflicts: Vec<(Option<ChangeId>, Conflict)>,
+    conflicts: Vec<NewConflict>,
     reviews: Vec<Review>,
     /// Subjects of reviews that no longer need a person.
     answered: Vec<String>,
@@ -107,17 +107,37 @@ impl Case {
         mirror.doubt
     }
 
-    /// Takes over what was decided.
+    /// Takes over what was decided: of a change, or of a read.
     pub fn accept(&mut self, verdict: Verdict, change: Option<ChangeId>) {
-        for Conflict { field, system, .. } in verdict.conflicts.iter().filter(|one| one.rule == FieldRule::Hold.word())
-        {
-            let text =
-                format!("{field} says something else in {system}, where nobody had seen what is true; say which it is");
-            self.review(&hold(self.whole.entity.id, field), text, verdict.at);
+        let shown_by = if change.is_some() { ShownBy::Versioned } else { ShownBy::Read };
+        self.take(verdict, change, shown_by);
+    }
+
+    /// Takes over what was decided of the answer to a write of ours.
+    pub fn accept_answer(&mut self, verdict: Verdict) {
+        self.take(verdict, None, ShownBy::Answer);
+    }
+
+    fn take(&mut self, verdict: Verdict, change: Option<ChangeId>, shown_by: ShownBy) {
+        let link = &verdict.link;
+        let before = self.link(link.system, &link.id).cloned();
+        for conflict in verdict.conflicts {
+            if conflict.rule == FieldRule::Hold.word() {
+                self.ask(&conflict, verdict.at);
+            }
+            let base = before.as_ref().map(|before| before.known(&conflict.field).value.clone());
+            let proof = Proof { object: Some(link.id.clone()), base, shown_by: Some(shown_by) };
+            self.lost(conflict, change, proof);
         }
         self.whole.entity = verdict.entity;
         self.put_link(verdict.link);
-        self.conflicts.extend(verdict.conflicts.into_iter().map(|conflict| (change, conflict)));
+    }
+
+    /// Asks which of two values is true.
+    fn ask(&mut self, Conflict { field, system, .. }: &Conflict, at: Millis) {
+        let text =
+            format!("{field} says something else in {system}, where nobody had seen what is true; say which it is");
+        self.review(&hold(self.whole.entity.id, field), text, at);
     }
 
     /// Somebody decided what is true of a field: no system keeps its own any longer.
@@ -127,9 +147,25 @@ impl Case {
         }
     }
 
-    /// Keeps values that lost outside of a verdict.
+    /// Keeps values that lost outside of a verdict: claimed, and not confirmed.
     pub fn keep(&mut self, conflicts: Vec<Conflict>, change: Option<ChangeId>) {
-        self.conflicts.extend(conflicts.into_iter().map(|conflict| (change, conflict)));
+        for conflict in conflicts {
+            let link = self.whole.link(conflict.system);
+            let base = link.and_then(|link| link.known(&conflict.field).held.last().cloned());
+            let object = link.map(|link| link.id.clone());
+            self.lost(conflict, change, Proof { object, base, shown_by: Some(ShownBy::Claim) });
+        }
+    }
+
+    /// Keeps values that lost by what a person, or a rule, wanted.
+    pub fn keep_corrected(&mut self, conflicts: Vec<Conflict>, change: Option<ChangeId>) {
+        for conflict in conflicts {
+            self.lost(conflict, change, Proof { shown_by: Some(ShownBy::Correction), ..Proof::default() });
+        }
+    }
+
+    fn lost(&mut self, conflict: Conflict, change: Option<ChangeId>, proof: Proof) {
+        self.conflicts.push(NewConflict { entity: self.whole.entity.id, change, conflict, proof });
     }
 
     /// Applies the policy for a deletion that people made in `system`. What is in no system any more is deleted by any policy.
@@ -205,6 +241,17 @@ impl Case {
         for other in site.targets.keys().filter(|other| **other != system) {
             self.park(*other, reason);
         }
+        let id = self.whole.entity.id;
+        let text = format!(
+            "{reason}. If they are one: `lockstep match {id} --with ID`; if they are two: `lockstep apart {id} ID`"
+        );
+        self.review(&format!("ambiguous/{id}"), text, now);
+    }
+
+    /// Who it is has been told, and it cannot be made so: what was parked waits for another reason.
+    pub fn still_ambiguous(&mut self, reason: &str, now: Millis) {
+        let parked = self.whole.mirrors.iter_mut().filter(|mirror| mirror.state == MirrorState::Parked);
+        parked.for_each(|mirror| mirror.reason = Some(reason.to_owned()));
         self.review(&format!("ambiguous/{}", self.whole.entity.id), reason.to_owned(), now);
     }
 
@@ -261,7 +308,7 @@ impl Case {
         settlement.links.extend(whole.links.into_iter().filter(|link| !stored.links.contains(link)));
         let moved = |mirror: &Mirror| owed.contains(&mirror.system) || !stored.mirrors.contains(mirror);
         settlement.mirrors.extend(whole.mirrors.into_iter().filter(moved));
-        settlement.conflicts.extend(conflicts.into_iter().map(|(change, conflict)| (id, change, conflict)));
+        settlement.conflicts.extend(conflicts);
         let known: BTreeSet<String> = settlement.reviews.iter().map(|review| review.subject.clone()).collect();
         settlement.reviews.extend(reviews.into_iter().filter(|review| !known.contains(&review.subject)));
     }

@@ -10,8 +10,8 @@ use super::contest::{Contest, Edit, Winner};
 use super::{Case, RACES, Resolver, Ruling, conclude, summed};
 use crate::clock::Millis;
 use crate::model::{
-    Author, Change, Conflict, Correction, Entity, Field, Finding, Lease, Origin, Outcome, Policy, Stamp, Stamped,
-    System, Value,
+    Author, Change, Closing, Conflict, ConflictState, Correction, Entity, Field, Finding, Lease, Origin, Outcome,
+    Policy, RESTORED, Regroup, Stamp, Stamped, System, Value,
 };
 use crate::store::{Result, Settled, Settlement};
 use crate::systems::Site;
@@ -28,6 +28,9 @@ pub(super) fn author(origin: Origin) -> Option<Author> {
 impl Resolver {
     /// Decides a correction.
     pub(super) async fn correct(&self, site: &Site, lease: &Lease, change: &Change, author: Author) -> Result<Settled> {
+        if Regroup::is_label(&change.said.label) {
+            return self.regroup(site, lease, change).await;
+        }
         let correction: Correction = match serde_json::from_slice(&change.said.body) {
             Ok(correction) => correction,
             Err(error) => {
@@ -75,7 +78,8 @@ impl Resolver {
         for (field, _) in findings.iter().filter(|(_, finding)| **finding != Finding::Lost) {
             case.decided(field);
         }
-        case.keep(conflicts, Some(change.id));
+        case.keep_corrected(conflicts, Some(change.id));
+        settlement.closings.extend(restored(correction, &findings));
         let booked = case.asks_for_bookings() && self.lookup.is_booked(id).await?;
         case.spread(site, booked, now, now);
         case.into_settlement(settlement);
@@ -104,7 +108,15 @@ struct Made {
     of: System,
 }
 
+/// The conflicts whose losers are true again. One that lost once more stays open.
+fn restored(correction: &Correction, findings: &BTreeMap<Field, Finding>) -> Vec<Closing> {
+    let is_true = |field: &Field| findings.get(field) != Some(&Finding::Lost);
+    let restored = correction.restores.iter().filter(|(field, _)| is_true(field));
+    restored.map(|(_, id)| Closing { id: *id, state: ConflictState::Restored, by: "operator".to_owned() }).collect()
+}
+
 /// Sets what is to be true, field by field; what has a newer stamp stays, and the correction's value is kept as the loser.
+/// What a restored value takes the place of is kept in turn, so that restoring that one swaps them back.
 fn apply(
     entity: &mut Entity,
     correction: &Correction,
@@ -118,6 +130,7 @@ fn apply(
         let former = Stamped { value: entity.value(field).clone(), stamp: entity.stamp(field) };
         let contest = Contest::of(&policy.order, &policy.rules, entity.kind, field);
         let newer = contest.place(&edit) > contest.place(&former);
+        let restores = correction.restores.contains_key(field);
         let finding = match former.value == *value {
             true if !newer => continue,
             true => {
@@ -129,7 +142,13 @@ fn apply(
                 let base = if rival { &Value::Blank } else { &former.value };
                 match contest.settle(&former, &Edit { base, made: &edit, rival }) {
                     Winner::Edit => {
-                        entity.set(field.clone(), edit.value, edit.stamp);
+                        entity.set(field.clone(), edit.value.clone(), edit.stamp);
+                        if restores {
+                            conflicts.push(Conflict {
+                                rule: RESTORED.to_owned(),
+                                ..lost(field, made.of, former, edit, contest)
+                            });
+                        }
                         Finding::Taken
                     }
                     Winner::Both(both) => {
@@ -137,7 +156,10 @@ fn apply(
                         Finding::United
                     }
                     Winner::Former | Winner::Nobody => {
-                        conflicts.push(lost(field, made.of, edit, former, contest));
+                        // What was to be restored is kept already.
+                        if !restores {
+                            conflicts.push(lost(field, made.of, edit, former, contest));
+                        }
                         Finding::Lost
                     }
                 }
@@ -165,7 +187,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::model::{EntityId, FieldRule, Kind};
+    use crate::model::{ConflictId, EntityId, FieldRule, Kind};
 
     fn stamp(t: i64, author: Author) -> Stamp {
         Stamp::new(Millis(t), author)
@@ -192,6 +214,7 @@ mod tests {
             parent: None,
             fields: [(Field::CITY, Value::text(to))].into(),
             saw: saw.map(|saw| (Field::CITY, saw)).into_iter().collect(),
+            restores: BTreeMap::new(),
         };
         let made = Made { t: Millis(t), author: Author::Operator, of: System::Ghl };
         let (findings, conflicts) = apply(&mut entity, &correction, &made, &policy);
@@ -239,5 +262,32 @@ mod tests {
         assert_eq!(unseen(FieldRule::Union), (Value::text("Kobe, Osaka"), Finding::United, 0));
         assert_eq!(unseen(FieldRule::Append), (Value::text("Kobe\nOsaka"), Finding::United, 0));
         assert_eq!(unseen(FieldRule::Hold), (Value::text("Osaka"), Finding::Lost, 1));
+    }
+
+    #[test]
+    fn what_a_restored_value_takes_the_place_of_is_kept_in_turn() {
+        let mut entity = entity();
+        let id = entity.id;
+        let restores = |value: &str, saw: Stamp, number: i64| Correction {
+            kind: Kind::Contact,
+            entity: id,
+            parent: None,
+            fields: [(Field::CITY, Value::text(value))].into(),
+            saw: [(Field::CITY, saw)].into(),
+            restores: [(Field::CITY, ConflictId(number))].into(),
+        };
+        let made = Made { t: Millis(90_000), author: Author::Operator, of: System::Ghl };
+        let order = Policy::default();
+        let first = restores("Kobe", stamp(100_000, Author::Ghl), 7);
+        let (findings, kept) = apply(&mut entity, &first, &made, &order);
+        assert_eq!((kept[0].rule.as_str(), &kept[0].lost), (RESTORED, &Value::text("Osaka")));
+        assert_eq!(restored(&first, &findings)[0].id, ConflictId(7));
+        let back = restores("Osaka", entity.stamp(&Field::CITY), 8);
+        let (_, kept) = apply(&mut entity, &back, &made, &order);
+        assert_eq!((entity.value(&Field::CITY), &kept[0].lost), (&Value::text("Osaka"), &Value::text("Kobe")));
+        // What was overtaken between the order and its decision stays what it is, and open.
+        let late = restores("Nara", stamp(5, Author::Ghl), 9);
+        let (findings, kept) = apply(&mut entity, &late, &made, &order);
+        assert_eq!((findings[&Field::CITY], kept.len(), restored(&late, &findings).len()), (Finding::Lost, 0, 0));
     }
 }

@@ -10,8 +10,8 @@ use super::sample::Sample;
 use super::world::{Ending, START, World};
 use crate::clock::Millis;
 use crate::model::{
-    Author, Class, Entity, EntityId, Evidence, ExternalId, Field, FieldRules, Fields, Finding, Kind, Known, Link,
-    LinkState, Observation, Order, Sent, Shape, Stamp, System, Value,
+    Author, Class, Entity, EntityId, Evidence, Expressed, ExternalId, Field, FieldRules, Fields, Finding, Kind, Known,
+    Link, LinkState, Observation, Order, Policy, Sent, Shape, Stamp, System, Value,
 };
 
 const G: System = System::Ghl;
@@ -392,6 +392,35 @@ fn on_first_linking_what_was_cleared_before_is_no_loser() {
     link.seen = Millis(0);
     let verdict = judged(&entity, &link, &seen("n1", Some(second(60))), second(100), &Evidence::new());
     assert_eq!((verdict.findings[&NAME], verdict.conflicts.len()), (Finding::Taken, 0));
+}
+
+/// R6, the first link: a default that a system shows where nothing was said is nobody's edit.
+#[test]
+fn on_first_linking_a_default_that_is_shown_beats_nothing_and_is_no_loser() {
+    const DONE: Field = Field::COMPLETED;
+    let shows_false =
+        |_: &Field, value: &Value| Expressed::Holds(if value.is_blank() { Value::Flag(false) } else { value.clone() });
+    let policy = Policy::default();
+    let link_to = |entity: &Entity, system: System, shown: bool| {
+        let terms = Sample { express: shows_false, ..Sample::plain(system) };
+        let frame = Frame::of(&policy, &terms, second(100));
+        let link = Link::new("w", entity.id, system, Kind::Task, ExternalId::new("1"));
+        let seen =
+            Observation { shape: Shape::Full([(DONE, Value::Flag(shown))].into()), ..seen("", Some(second(60))) };
+        decide(entity, &link, &seen, &frame)
+    };
+    let never = Entity::new(EntityId(uuid::Uuid::nil()), "w", Kind::Task, Millis(0));
+    let shown = link_to(&never, G, false);
+    assert_eq!(shown.findings[&DONE], Finding::Agreed);
+    // A default first, then what somebody did.
+    let done = link_to(&shown.entity, T, true);
+    assert_eq!((done.findings[&DONE], done.conflicts.len()), (Finding::Taken, 0), "nobody said `false`");
+    // The other way round.
+    let mut told = never.clone();
+    told.set(DONE, Value::Flag(true), Stamp::new(second(50), Author::Timify));
+    let late = link_to(&told, G, false);
+    assert_eq!((late.entity.value(&DONE), late.conflicts.len()), (&Value::Flag(true), 0));
+    assert_ne!(late.link.known(&DONE).stamp, told.stamp(&DONE), "or it would not be told");
 }
 
 /// R1: within one tick.

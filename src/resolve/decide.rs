@@ -11,8 +11,8 @@ use super::claim;
 use super::contest::{Contest, Edit, Winner};
 use crate::clock::Millis;
 use crate::model::{
-    Author, Class, Conflict, Entity, Evidence, Expressed, Field, FieldRule, FieldRules, Fields, Finding, Known, Link,
-    LinkState, Observation, Order, Policy, Sent, Shape, Stamp, Stamped, Terms, Value,
+    Author, Class, Conflict, Entity, Evidence, Expressed, Field, FieldRule, FieldRules, Fields, Finding, Known,
+    LINKING, Link, LinkState, Observation, Order, Policy, Sent, Shape, Stamp, Stamped, Terms, Value,
 };
 
 /// What an observation is judged by.
@@ -126,7 +126,8 @@ fn decide_field(
     }
     let seen = link.seen;
     let t = claim::edit_time(field, &value, at, seen, frame.evidence);
-    let mut stamp = frame.order.after(known.stamp, t, author);
+    let nothing = linking && shows_nothing(link, field, &value, frame.terms);
+    let mut stamp = if nothing { unsaid(frame.order, author) } else { frame.order.after(known.stamp, t, author) };
     if stamp == entity.stamp(field) {
         // Raised to the same tick as its author's former edit, over a late write of ours. It is the later one; and equal
         // stamps would tell `plan` that the system holds what is true.
@@ -141,7 +142,7 @@ fn decide_field(
         // What says the same is left alone, unless nothing was said: a default that the system shows is a value, but where
         // nothing was ever said nobody edited it, and any edit is later.
         let edited = if never_said && !value.is_blank() {
-            frame.order.after(Stamp::NEVER, Millis(0), author)
+            unsaid(frame.order, author)
         } else {
             contest.max(&value, former.stamp, stamp)
         };
@@ -152,6 +153,9 @@ fn decide_field(
         let said = if former.value.is_blank() { value } else { former.value };
         entity.set(field.clone(), said, edited);
         return Finding::Agreed;
+    }
+    if nothing {
+        return Finding::Stale;
     }
     contend(verdict, field, &contest, &former, &known, Stamped { value, stamp }, linking)
 }
@@ -167,12 +171,13 @@ fn contend(
     linking: bool,
 ) -> Finding {
     let Verdict { entity, link, conflicts, .. } = verdict;
-    let unseen = former.stamp != known.stamp && former.stamp != Stamp::NEVER;
+    let never_set = former.stamp == Stamp::NEVER || former.stamp == unsaid(contest.order, former.stamp.author);
+    let unseen = former.stamp != known.stamp && !never_set;
     let rival = unseen && !(linking && former.value.is_blank());
     let winner = contest.settle(former, &Edit { base: &known.value, made: &made, rival });
     let word = match winner {
         Winner::Nobody => FieldRule::Hold.word(),
-        _ if linking => "linking",
+        _ if linking => LINKING,
         _ => contest.word(former, &made),
     };
     let conflict = |lost: &Stamped, won: &Stamped| Conflict {
@@ -213,6 +218,17 @@ fn contend(
 fn agrees(contest: &Contest<'_>, truth: &Value, value: &Value, express: impl Fn(&Value) -> Expressed) -> bool {
     let holds = |expressed| matches!(expressed, Expressed::Holds(known) if contest.is_same(&known, value));
     contest.is_same(truth, value) || holds(express(truth))
+}
+
+/// The stamp of a value that a system shows where nothing was said: nobody edited it, and any edit is later.
+fn unsaid(order: &Order, author: Author) -> Stamp {
+    order.after(Stamp::NEVER, Millis(0), author)
+}
+
+/// Whether the value is what the system shows where nothing was said: like a blank, it beats nothing when it is linked, and
+/// is no loser.
+fn shows_nothing(link: &Link, field: &Field, value: &Value, terms: &dyn Terms) -> bool {
+    !value.is_blank() && terms.express(link.kind, field, &Value::Blank) == Expressed::Holds(value.clone())
 }
 
 /// R5: the stamp of our own write, if the value is one that we sent and that may have landed now.

@@ -1,5 +1,7 @@
 //! Who is who: whether an object that nobody knows yet is an entity that we have. Pure; never guesses.
 
+use std::collections::BTreeSet;
+
 use crate::model::{EntityId, Field, Fields, Kind, System, Value, Whole};
 
 /// What an unknown object turned out to be.
@@ -13,9 +15,11 @@ pub enum Match {
     Ambiguous(String),
 }
 
-/// Matches an object of `system` with the entities that share a key with it (contacts) or a parent (the rest).
-pub fn choose(kind: Kind, system: System, fields: &Fields, candidates: &[Whole]) -> Match {
-    let alike: Vec<&Whole> = candidates.iter().filter(|whole| is_alike(kind, fields, whole)).collect();
+/// Matches an object of `system` with the entities that share a key with it (contacts) or a parent (the rest). `apart`:
+/// those that a person said it is not.
+pub fn choose(kind: Kind, system: System, fields: &Fields, candidates: &[Whole], apart: &BTreeSet<EntityId>) -> Match {
+    let may_be = |whole: &&Whole| !apart.contains(&whole.entity.id) && is_alike(kind, fields, whole);
+    let alike: Vec<&Whole> = candidates.iter().filter(may_be).collect();
     let (taken, free): (Vec<&Whole>, Vec<&Whole>) =
         alike.into_iter().partition(|whole| whole.links.iter().any(|link| link.system == system && link.is_live()));
     match (kind, free.as_slice(), taken.as_slice()) {

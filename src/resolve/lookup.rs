@@ -1,13 +1,15 @@
 //! What has to be looked up before an object can be placed: its contact, and entities that it could be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OwnedMutexGuard;
 
+use super::Case;
 use super::identity::{self, Match};
 use crate::model::{EntityId, ExternalId, Field, Fields, Kind, Link, System, Value, Whole};
-use crate::store::{self, Entities, Keys, Result};
+use crate::store::{self, Entities, Keys, Result, Settlement};
+use crate::systems::Site;
 
 /// Looks things up. Clones share their locks.
 #[derive(Clone)]
@@ -58,6 +60,17 @@ impl Lookup {
         self.wholes(ids).await
     }
 
+    /// Gives all that belongs to a contact to another one, which it turned out to be.
+    pub async fn adopt(&self, site: &Site, from: EntityId, into: EntityId, settlement: &mut Settlement) -> Result<()> {
+        for child in self.children(from).await? {
+            let mut child = Case::of(child);
+            child.whole.entity.parent = Some(into);
+            child.into_settlement(settlement);
+        }
+        settlement.release.extend(site.targets.keys().map(|system| (into, *system)));
+        Ok(())
+    }
+
     /// Whether a contact has an appointment.
     pub async fn is_booked(&self, contact: EntityId) -> Result<bool> {
         Ok(!self.entities.children(contact, Some(Kind::Appointment)).await?.is_empty())
@@ -79,7 +92,16 @@ impl Lookup {
             (_, None) => Vec::new(),
         };
         let candidates = self.wholes(ids.into_iter().filter(|id| Some(*id) != not)).await?;
-        Ok(identity::choose(kind, system, fields, &candidates))
+        let apart = match not {
+            Some(own) => self.entities.apart(workspace, own).await?,
+            None => BTreeSet::new(),
+        };
+        Ok(identity::choose(kind, system, fields, &candidates, &apart))
+    }
+
+    /// The entities that a person said this one is not.
+    pub async fn apart(&self, workspace: &str, entity: EntityId) -> Result<BTreeSet<EntityId>> {
+        self.entities.apart(workspace, entity).await
     }
 
     /// Whether an object could be the one that a create under way is about to make (R11): only the lane can tell.

@@ -12,7 +12,9 @@ mod deletion;
 pub mod guest;
 pub mod identity;
 mod lookup;
+pub mod merge;
 mod moved;
+mod regroup;
 mod unknown;
 
 #[cfg(test)]
@@ -36,6 +38,8 @@ use std::time::Duration;
 pub use case::{Case, DELETED, EDITED};
 pub(crate) use deletion::unconfirmed;
 pub use lookup::Lookup;
+pub use merge::Found;
+pub(crate) use regroup::questions;
 
 use crate::clock::{Clock, Millis};
 use crate::ids::Ids;

@@ -6,7 +6,7 @@ mod error;
 pub mod memory;
 pub mod sql;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 
@@ -16,9 +16,9 @@ pub use crate::model::Whole;
 
 use crate::clock::Millis;
 use crate::model::{
-    Action, Appended, Attempt, Change, ChangeId, Conflict, Entity, EntityId, ExternalId, Finding, Install, InstallKey,
-    InstallState, Invitation, Kind, Lease, Life, Link, Mirror, MirrorState, Mode, NewChange, Origin, Outcome, Standing,
-    System, VerdictRow,
+    Action, Appended, Attempt, Change, ChangeId, Closing, Conflict, ConflictId, ConflictState, Entity, EntityId,
+    ExternalId, Finding, Install, InstallKey, InstallState, Invitation, KeptConflict, Kind, Lease, Life, Link, Mirror,
+    MirrorState, Mode, NewChange, NewConflict, Origin, Outcome, Standing, System, VerdictRow,
 };
 use crate::model::{Field, Value};
 
@@ -80,6 +80,8 @@ pub trait Entities: Send + Sync {
     async fn links_within(&self, workspace: &str, system: System, outer: &ExternalId) -> Result<Vec<Link>>;
     /// Whether any create intent is open in this system for entities of this kind.
     async fn open_intents(&self, workspace: &str, system: System, kind: Kind) -> Result<Vec<EntityId>>;
+    /// The entities that this one is never to be matched with.
+    async fn apart(&self, workspace: &str, entity: EntityId) -> Result<BTreeSet<EntityId>>;
 }
 
 /// An entity, or the one that it turned out to be.
@@ -115,8 +117,14 @@ pub struct Settlement {
     pub waits: Vec<(ChangeId, EntityId, System, i64)>,
     /// Changes to look at again later; those that waited for a read no longer do.
     pub later: Vec<(ChangeId, Millis)>,
-    /// Values that lost, each with the entity and the change it lost in.
-    pub conflicts: Vec<(EntityId, Option<ChangeId>, Conflict)>,
+    /// Values that lost. One that is kept already (same entity, field, system, value and stamp) is not kept twice.
+    pub conflicts: Vec<NewConflict>,
+    /// Open conflicts that end now.
+    pub closings: Vec<Closing>,
+    /// Conflicts that are another entity's from now on: what lost belongs to an object that left theirs.
+    pub handed: Vec<(ConflictId, EntityId)>,
+    /// Pairs that are never to be matched, in either order.
+    pub apart: Vec<(EntityId, EntityId)>,
     /// Calls that were made.
     pub attempts: Vec<Attempt>,
     /// Mirrors of the children of this contact that wait for it in this system become due (and rise in revision).
@@ -141,6 +149,9 @@ impl Settlement {
             waits: Vec::new(),
             later: Vec::new(),
             conflicts: Vec::new(),
+            closings: Vec::new(),
+            handed: Vec::new(),
+            apart: Vec::new(),
             attempts: Vec::new(),
             release: Vec::new(),
             reviews: Vec::new(),
@@ -287,6 +298,30 @@ pub trait Invitations: Send + Sync {
     async fn workspaces_with_due_invitations(&self, now: Millis) -> Result<Vec<String>>;
 }
 
+/// Which conflicts are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sought {
+    /// Those of this workspace.
+    pub workspace: Option<String>,
+    /// Those of this entity.
+    pub entity: Option<EntityId>,
+    /// Those of this report.
+    pub report: Option<ConflictId>,
+    /// Those that came to this.
+    pub state: Option<ConflictState>,
+}
+
+/// Conflicts, for people to judge.
+#[async_trait]
+pub trait Conflicts: Send + Sync {
+    /// One of them.
+    async fn conflict(&self, id: ConflictId) -> Result<Option<KeptConflict>>;
+    /// Those that are wanted and come after this one, in the order of their numbers.
+    async fn kept(&self, wanted: &Sought, after: ConflictId, limit: u32) -> Result<Vec<KeptConflict>>;
+    /// Ends an open one. `false`: it is not open.
+    async fn close_conflict(&self, closing: &Closing, now: Millis) -> Result<bool>;
+}
+
 /// Something a person has to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Review {
@@ -338,6 +373,7 @@ pub trait Store:
     + Credentials
     + Installs
     + Invitations
+    + Conflicts
     + Reports
     + Send
     + Sync
@@ -354,6 +390,7 @@ impl<T> Store for T where
         + Credentials
         + Installs
         + Invitations
+        + Conflicts
         + Reports
         + Send
         + Sync

@@ -27,7 +27,10 @@ pub const ROOMS: &[Room] = &[
     room(&["model"], &["clock"]),
     // Pure judgement.
     room(&["verify"], &["clock", "model", "secret"]),
-    room(&["resolve/decide", "resolve/claim", "resolve/contest", "resolve/identity"], &["clock", "model"]),
+    room(
+        &["resolve/decide", "resolve/claim", "resolve/contest", "resolve/identity", "resolve/merge"],
+        &["clock", "model"],
+    ),
     room(&["mirror/plan", "mirror/deletion", "mirror/spread"], &["clock", "model"]),
     // Around the stages. The log's form is one of the model's word lists.
     room(&["telemetry"], &["model"]),
@@ -92,6 +95,7 @@ pub const PURE: &[&str] = &[
     "resolve/claim",
     "resolve/contest",
     "resolve/identity",
+    "resolve/merge",
     "mirror/deletion",
     "mirror/plan",
     "mirror/spread",

@@ -3,6 +3,7 @@
 //! In: what every store takes. Out: what every store gives. All of it stands behind one lock, so a method is one transaction.
 //! Nothing survives the process: never for serving.
 
+mod conflicts;
 mod invitations;
 mod log;
 mod reports;
@@ -17,7 +18,7 @@ use uuid::Uuid;
 
 use crate::clock::{Millis, Sleep};
 use crate::model::{
-    Attempt, ChangeId, Conflict, Entity, EntityId, ExternalId, Install, InstallKey, Invitation, Kind, Lease, Link,
+    Attempt, ChangeId, Entity, EntityId, ExternalId, Install, InstallKey, Invitation, KeptConflict, Kind, Lease, Link,
     Mirror, Mode, NewChange, System, VerdictRow,
 };
 use crate::store::Review;
@@ -100,7 +101,8 @@ struct Tables {
     mirrors: BTreeMap<(EntityId, System), Mirror>,
     attempts: Vec<Attempt>,
     attempts_of: BTreeMap<(EntityId, System), Vec<usize>>,
-    conflicts: Vec<(String, EntityId, Conflict)>,
+    conflicts: Vec<KeptConflict>,
+    apart: BTreeSet<(EntityId, EntityId)>,
     reviews: Vec<Looked>,
     leases: BTreeMap<String, Lease>,
     workspaces: BTreeMap<String, Mode>,

@@ -59,8 +59,9 @@ impl Reports for Memory {
 
     async fn conflicts(&self, workspace: &str, entity: Option<EntityId>) -> Result<Vec<(EntityId, Conflict)>> {
         let tables = self.tables().await;
-        let own = tables.conflicts.iter().filter(|(at, of, _)| at == workspace && entity.is_none_or(|id| id == *of));
-        Ok(own.map(|(_, of, conflict)| (*of, conflict.clone())).collect())
+        let own = tables.conflicts.iter().filter(|one| one.workspace == workspace);
+        let own = own.map(|one| &one.told).filter(|told| entity.is_none_or(|id| id == told.entity));
+        Ok(own.map(|told| (told.entity, told.conflict.clone())).collect())
     }
 
     async fn reviews(&self, workspace: &str) -> Result<Vec<Review>> {

@@ -1,6 +1,6 @@
 //! Entities, mirrors, leases, workspaces, credentials and installs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 
@@ -96,6 +96,16 @@ impl Entities for Memory {
                 && tables.entities.get(&mirror.entity).is_some_and(|entity| entity.kind == kind)
         };
         Ok(tables.mirrors.values().filter(open).map(|mirror| mirror.entity).collect())
+    }
+
+    async fn apart(&self, _workspace: &str, entity: EntityId) -> Result<BTreeSet<EntityId>> {
+        let tables = self.tables().await;
+        let other = |(one, other): &(EntityId, EntityId)| match entity {
+            entity if entity == *one => Some(*other),
+            entity if entity == *other => Some(*one),
+            _ => None,
+        };
+        Ok(tables.apart.iter().filter_map(other).collect())
     }
 }
 

@@ -97,9 +97,7 @@ impl Tables {
             self.mirrors.insert((mirror.entity, mirror.system), row);
         }
         self.write_changes(s);
-        for (entity, _, conflict) in &s.conflicts {
-            self.conflicts.push((s.lease.workspace.clone(), *entity, conflict.clone()));
-        }
+        self.keep_conflicts(s);
         for attempt in &s.attempts {
             self.attempts_of.entry((attempt.entity, attempt.system)).or_default().push(self.attempts.len());
             self.attempts.push(attempt.clone());

@@ -1,5 +1,7 @@
 //! Entities and links, read.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 
 use super::dialect::{all, first};
@@ -121,5 +123,18 @@ impl Entities for Db {
             system.word(),
             kind.word()
         ))
+    }
+
+    async fn apart(&self, workspace: &str, entity: EntityId) -> Result<BTreeSet<EntityId>> {
+        let entity = entity.to_string();
+        let mut on = self.read().await?;
+        let others = ids(all!(
+            &mut on,
+            "SELECT other FROM apart WHERE one = $2 AND workspace = $1 \
+             UNION SELECT one FROM apart WHERE other = $2 AND workspace = $1",
+            workspace,
+            entity.as_str()
+        ))?;
+        Ok(others.into_iter().collect())
     }
 }

@@ -5,6 +5,7 @@
 //! `dialect` names differ. Deciding what to write is left to the stages; sealing of credentials to their owner.
 
 mod change_log;
+mod conflicts;
 mod credentials;
 mod dialect;
 mod entities;

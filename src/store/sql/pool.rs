@@ -51,6 +51,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../../migrations/sqlite/0005_within.sql"),
         include_str!("../../../migrations/postgres/0005_within.sql"),
     ),
+    (
+        6,
+        "conflicts",
+        include_str!("../../../migrations/sqlite/0006_conflicts.sql"),
+        include_str!("../../../migrations/postgres/0006_conflicts.sql"),
+    ),
 ];
 
 /// What a store is opened for.

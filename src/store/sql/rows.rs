@@ -8,8 +8,8 @@ use super::row_ref::RowRef;
 use super::{Result, StoreError};
 use crate::clock::Millis;
 use crate::model::{
-    Attempt, Change, ChangeId, Conflict, Entity, EntityId, ExternalId, Field, Install, InstallKey, Invitation, Lease,
-    Life, Link, Mirror, NewChange, Stamp, Stamped, VerdictRow,
+    Attempt, Change, ChangeId, Conflict, ConflictId, Entity, EntityId, ExternalId, Field, Install, InstallKey,
+    Invitation, KeptConflict, Lease, Life, Link, Mirror, NewChange, NewConflict, Proof, Stamp, Stamped, VerdictRow,
 };
 use crate::store::Review;
 
@@ -314,6 +314,42 @@ impl TryFrom<ConflictRow> for (EntityId, Conflict) {
             rule: row.rule,
         };
         Ok((at.word("entity", &row.entity)?, conflict))
+    }
+}
+
+row!(ProofRow {
+    workspace: String,
+    change_id: Option<i64>,
+    at: i64,
+    object: Option<String>,
+    base: Option<String>,
+    shown_by: Option<String>,
+    report: Option<i64>,
+    state: String,
+    closed: Option<i64>,
+    closed_by: Option<String>,
+});
+
+impl TryFrom<Both<ConflictRow, ProofRow>> for KeptConflict {
+    type Error = StoreError;
+    fn try_from(Both(row, rest): Both<ConflictRow, ProofRow>) -> Result<Self> {
+        let (id, at) = (row.id, RowRef::new("conflicts", row.id));
+        let (entity, conflict) = row.try_into()?;
+        let proof = Proof {
+            object: rest.object.map(ExternalId),
+            base: at.maybe_json("base", rest.base.as_deref())?,
+            shown_by: at.maybe_word("shown_by", rest.shown_by.as_deref())?,
+        };
+        let change = rest.change_id.map(ChangeId);
+        Ok(Self {
+            id: ConflictId(id),
+            report: ConflictId(rest.report.unwrap_or(id)),
+            workspace: rest.workspace,
+            told: NewConflict { entity, change, conflict, proof },
+            at: Millis(rest.at),
+            state: at.word("state", &rest.state)?,
+            closed: rest.closed.map(|closed| (Millis(closed), rest.closed_by.unwrap_or_default())),
+        })
     }
 }
 

@@ -7,14 +7,15 @@
 use async_trait::async_trait;
 
 use super::change_log::{insert, write_verdict};
+use super::conflicts;
 use super::dialect::{Tx, execute, first, json, locking};
 use super::error::{collided, taken};
 use super::rows::{DELETED, LIVE, MERGED};
 use super::{Db, Result, StoreError};
 use crate::clock::Millis;
 use crate::model::{
-    Appended, Attempt, ChangeId, Conflict, Entity, EntityId, ExternalId, Lease, Life, Link, Mirror, MirrorState,
-    NewChange, Stamped, System, VerdictRow,
+    Appended, Attempt, Entity, EntityId, ExternalId, Lease, Life, Link, Mirror, MirrorState, NewChange, System,
+    VerdictRow,
 };
 use crate::store::{Keys, Review, Settled, Settlement, Settling};
 
@@ -107,9 +108,7 @@ async fn write(tx: &mut Tx, s: &Settlement) -> Part {
                    WHERE change_id = $1 AND workspace = $2";
         moved_unless(execute!(&mut *tx, sql, change.0, workspace, due.0))?;
     }
-    for (entity, change, conflict) in &s.conflicts {
-        write_conflict(tx, workspace, *entity, *change, conflict, s.now).await?;
-    }
+    conflicts::write(tx, s).await?;
     for attempt in &s.attempts {
         write_attempt(tx, attempt).await?;
     }
@@ -233,31 +232,6 @@ async fn write_reading(tx: &mut Tx, change: &NewChange, verdict: &VerdictRow, wo
     if let Appended::New(id) = insert(tx, change).await? {
         write_verdict(tx, &VerdictRow { change: id, ..verdict.clone() }, Some(workspace)).await?;
     }
-    Ok(())
-}
-
-async fn write_conflict(
-    tx: &mut Tx,
-    workspace: &str,
-    entity: EntityId,
-    change: Option<ChangeId>,
-    conflict: &Conflict,
-    now: Millis,
-) -> sqlx::Result<()> {
-    execute!(
-        tx,
-        "INSERT INTO conflicts (workspace, entity, change_id, field, system, lost, won, rule, at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        workspace,
-        entity.to_string(),
-        change.map(|change| change.0),
-        conflict.field.name(),
-        conflict.system.word(),
-        json(&Stamped { value: conflict.lost.clone(), stamp: conflict.lost_stamp })?,
-        json(&Stamped { value: conflict.won.clone(), stamp: conflict.won_stamp })?,
-        conflict.rule.as_str(),
-        now.0,
-    );
     Ok(())
 }
 

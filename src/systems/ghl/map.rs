@@ -3,7 +3,7 @@
 //! In: JSON objects as GHL writes them, or fields in GHL's terms. Out: fields in GHL's terms, or JSON to send. Knows a
 //! workspace's calendars and region (its custom fields are in `custom`); knows nothing of routes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value as Json};
 
@@ -81,6 +81,17 @@ impl Mapping {
             fields.entry(Field::COMPLETED).or_insert(Value::Flag(false));
         }
         Ok(fields)
+    }
+
+    /// Further e-mails and phones of a contact. Of the phones no body was ever seen, so each plausible form is taken.
+    pub(super) fn also(&self, kind: Kind, json: &Json) -> BTreeSet<Value> {
+        let forms = [("additionalEmails", "email", Form::Email), ("additionalPhones", "phone", Form::Phone)];
+        let listed = forms.iter().filter(|_| kind == Kind::Contact).flat_map(|(list, key, form)| {
+            let items = json.get(list).and_then(Json::as_array).into_iter().flatten();
+            let text = |item: &Json| item.as_str().or_else(|| item.get(*key)?.as_str()).map(ToOwned::to_owned);
+            items.filter_map(text).map(|text| self.normal(*form, &text)).collect::<Vec<Value>>()
+        });
+        listed.filter(|value| !value.is_blank()).collect()
     }
 
     fn read(&self, form: Form, value: &Json) -> Option<Value> {

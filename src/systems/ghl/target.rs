@@ -157,6 +157,7 @@ impl Ghl {
             parent: wire::parent(kind, object),
             at: version.map(|at| self.api.caller.offset().to_ours(at)),
             version: version.filter(|_| class == Class::Current),
+            also: self.mapping.also(kind, object),
             ..Observation::new(kind, id, class, Shape::Full(fields))
         })
     }

@@ -1,6 +1,7 @@
 //! Each method of the store, on both databases: what holds for one holds for the other.
 
 mod change_log;
+mod conflicts;
 mod entities;
 mod installs;
 mod invitations;
@@ -15,7 +16,7 @@ use bytes::Bytes;
 use lockstep::clock::Millis;
 use lockstep::model::{
     Action, Appended, Attempt, AttemptResult, Author, ChangeId, Conflict, Entity, EntityId, ExternalId, Field, Kind,
-    Lease, Link, Mirror, NewChange, Origin, Outcome, Stamp, Standing, System, Value, VerdictRow,
+    Lease, Link, Mirror, NewChange, NewConflict, Origin, Outcome, Stamp, Standing, System, Value, VerdictRow,
 };
 use lockstep::store::{Review, Settled, Settlement, Whole};
 use uuid::Uuid;
@@ -114,6 +115,11 @@ fn conflict(lost: Value) -> Conflict {
         won_stamp: stamp(8, Author::Timify),
         rule: "newer".to_owned(),
     }
+}
+
+/// The same, lost by an entity.
+fn lost(n: u128, value: Value) -> NewConflict {
+    NewConflict::bare(id(n), None, conflict(value))
 }
 
 fn review(subject: &str) -> Review {

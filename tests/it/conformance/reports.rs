@@ -6,7 +6,7 @@ use lockstep::model::{
 };
 use lockstep::store::{Review, StoreError};
 
-use super::{ACME, NOW, attempt, change, conflict, contact, ext, id, link, review, stamp, verdict};
+use super::{ACME, NOW, attempt, change, conflict, contact, ext, id, link, lost, review, stamp, verdict};
 use crate::support::databases::{Database, in_memory, on_both};
 
 on_both!(
@@ -84,8 +84,8 @@ async fn attempts_come_oldest_first(db: &Database) {
 
 async fn conflicts_keep_both_sides(db: &Database) {
     let values = [Value::Blank, Value::Flag(false), Value::Instant(Millis(5)), Value::text("Ünï \"x\"")];
-    db.put(|s| s.conflicts.extend(values.iter().map(|value| (id(1), None, conflict(value.clone()))))).await;
-    db.put(|s| s.conflicts.push((id(2), None, conflict(Value::Blank)))).await;
+    db.put(|s| s.conflicts.extend(values.iter().map(|value| lost(1, value.clone())))).await;
+    db.put(|s| s.conflicts.push(lost(2, Value::Blank))).await;
     let kept = db.store.conflicts(ACME, Some(id(1))).await.unwrap();
     assert_eq!(kept, values.map(|value| (id(1), conflict(value))));
     assert_eq!(db.store.conflicts(ACME, None).await.unwrap().len(), 5);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lockstep::clock::Millis;
 use lockstep::model::{
     Action, AttemptResult, Author, ChangeId, Entity, Field, Finding, Kind, Link, LinkState, Mirror, MirrorState,
-    NewChange, Origin, Outcome, Stamped, System, Value,
+    NewChange, NewConflict, Origin, Outcome, Stamped, System, Value,
 };
 use lockstep::store::{Settled, Settlement, StoreError};
 
@@ -80,7 +80,7 @@ fn full(s: &mut Settlement, ready: &Ready) {
     s.verdicts.push(found);
     s.waits.push((ready.wait, id(1), System::Ghl, 4));
     s.later.push((ready.later, Millis(NOW.0 + 9)));
-    s.conflicts.push((id(1), Some(ready.verdict), conflict(Value::text("+49"))));
+    s.conflicts.push(NewConflict::bare(id(1), Some(ready.verdict), conflict(Value::text("+49"))));
     s.attempts.push(attempt(1, Action::Update, AttemptResult::Done, NOW.0));
     s.release.push((id(1), System::Timify));
     s.reviews.push(review("subject"));

@@ -4,6 +4,7 @@
 mod bad_input;
 mod calls;
 mod capabilities;
+mod conflicts;
 mod creating;
 mod deciding;
 mod deletions;

@@ -16,6 +16,7 @@ use lockstep::config::Config;
 use lockstep::sandbox::shell;
 use lockstep::sandbox::signing::Signer;
 use lockstep::sandbox::{SandboxSettings, StandIn, Workspace as Account};
+use lockstep::secret::Secret;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -99,6 +100,7 @@ impl Plan {
             stopped: false,
             base,
             app,
+            config: Box::new(config),
             folder,
             stop,
         };
@@ -125,6 +127,7 @@ pub struct World {
     /// Calls whatever is asked.
     pub client: reqwest::Client,
     base: String,
+    config: Box<Config>,
     token: String,
     patience: Duration,
     folder: TempDir,
@@ -214,6 +217,28 @@ impl World {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lockstep"));
         let config = self.folder.path().join("lockstep.toml");
         command.args(arguments).arg("--config").arg(config).output().unwrap()
+    }
+
+    /// Stops the service and starts it anew on the same database; the stand-ins go on. `lockstep` does not find it again.
+    pub async fn restart(&mut self) {
+        let ground = Ground::real(false).unwrap();
+        let mut elsewhere = Config::clone(&self.config);
+        elsewhere.store.url = Secret::new(format!("sqlite://{}/aside.db", self.folder.path().display()));
+        // Something has to stand in its place until the last of the former lets go of the file.
+        let aside = app::start(&elsewhere, ground.clone()).await.unwrap();
+        let former = std::mem::replace(&mut self.app, aside.clone());
+        former.stop().await.unwrap();
+        drop(former);
+        let begun = Instant::now();
+        self.app = loop {
+            match app::start(&self.config, ground.clone()).await {
+                Ok(app) => break app,
+                Err(error) => assert!(begun.elapsed() < self.patience, "{error:#}"),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        aside.stop().await.unwrap();
+        self.connect().await;
     }
 
     /// Lets webhooks go to the service.

@@ -174,3 +174,14 @@ fn a_business_is_read_with_the_contact_and_written_elsewhere() {
     assert_eq!(fields, [(Field::BUSINESS, Value::text("B1"))].into());
     assert_eq!(mapping().json(Kind::Contact, &fields), Map::new());
 }
+
+#[rstest]
+#[case::objects(json!({ "additionalEmails": [{ "email": " Two@B.example " }, { "email": null }] }), &["two@b.example"])]
+#[case::texts(json!({ "additionalEmails": ["two@b.example"], "additionalPhones": ["+81312345678"] }), &["+81312345678", "two@b.example"])]
+#[case::phones(json!({ "additionalPhones": [{ "phone": "+81 3-1234-5678" }] }), &["+81312345678"])]
+#[case::none(json!({ "email": "one@b.example" }), &[])]
+fn further_addresses_of_a_contact_are_read_in_each_form(#[case] object: Json, #[case] expected: &[&str]) {
+    let also = |kind| mapping().also(kind, &object);
+    assert_eq!(also(Kind::Contact), expected.iter().map(Value::text).collect());
+    assert!(also(Kind::Task).is_empty());
+}
