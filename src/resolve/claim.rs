@@ -50,10 +50,16 @@ pub fn row(workspace: &str, system: System, seen: &Observation, key: Uuid, now: 
 pub fn difference(terms: &dyn Terms, link: Option<&Link>, seen: &Observation) -> Option<&'static str> {
     match link.filter(|link| !is_another(link, seen)).map(|link| weigh(terms, link, seen)) {
         None => Some("unknown"),
-        Some(Weight::Old) if link.is_some_and(|link| link.state == LinkState::Gone) => Some("restored"),
+        Some(Weight::Old) if link.is_some_and(|link| may_be_back(link, seen)) => Some("restored"),
         Some(Weight::Echo | Weight::Old) => None,
         Some(Weight::Doubt | Weight::Proves) => Some("drifted"),
     }
+}
+
+/// Whether what is said of a tombstone may mean that the object is there again. What is known of it in part (its tags, which
+/// an extension keeps) may have outlived it.
+pub fn may_be_back(link: &Link, seen: &Observation) -> bool {
+    link.state == LinkState::Gone && matches!(seen.shape, Shape::Full(_) | Shape::Hint)
 }
 
 /// Weighs an observation against what the link knows.

@@ -200,7 +200,7 @@ fn a_write_applied_late_is_no_edit_and_the_newest_value_is_written_again() {
     ends(world, &[(NAME, text("b"))], &[]);
 }
 
-/// R5: not for ever.
+/// R5: not for ever. Nobody looked since it could last have landed, so what it takes the place of is kept.
 #[test]
 fn a_value_like_that_of_an_unclear_write_is_an_edit_once_the_write_can_no_longer_land() {
     let mut world = world();
@@ -210,7 +210,7 @@ fn a_value_like_that_of_an_unclear_write_is_an_edit_once_the_write_can_no_longer
     world.lane(G, Ending::Done, None);
     world.pass(700);
     edited(&mut world, G, &NAME, "a");
-    ends(world, &[(NAME, text("a"))], &[]);
+    ends(world, &[(NAME, text("a"))], &[(NAME, text("b"))]);
 }
 
 /// R5: an answer that was lost.
@@ -447,6 +447,33 @@ fn a_value_of_two_unclear_writes_carries_the_stamp_of_the_later() {
     assert_eq!(verdict.findings[&NAME], Finding::Own);
     assert_eq!(verdict.link.known(&NAME).stamp, Stamp::new(second(30), Author::Timify));
     assert_eq!(verdict.entity, entity);
+}
+
+/// Found by simulation (seed 109): GHL applied our write five minutes late, nobody looked until days later, and our old value
+/// beat a newer edit.
+#[test]
+fn an_own_write_that_landed_late_is_no_edit_however_late_it_is_seen() {
+    let (entity, mut link) = both(G);
+    let stamps = [(NAME, Stamp::new(second(20), Author::Timify))].into();
+    let fields = Fields::from([(NAME, text("a"))]);
+    link.ledger.push(Sent { fields, stamps, at: second(20), deletes: false, unclear: true });
+    let days = second(200_000);
+    let verdict = judged(&entity, &link, &seen("a", Some(second(300))), days, &Evidence::new());
+    assert_eq!((verdict.findings[&NAME], &verdict.entity), (Finding::Own, &entity));
+    // Who has looked since it could last have landed has seen whether it did.
+    link.seen = second(20) + Duration::from_mins(11);
+    let verdict = judged(&entity, &link, &seen("a", Some(days)), days, &Evidence::new());
+    assert_eq!((verdict.findings[&NAME], verdict.entity.value(&NAME)), (Finding::Taken, &text("a")));
+}
+
+/// Found by simulation (seed 42): TIMIFY did not say when a name was typed in; a guest's took its place and it was not kept.
+#[test]
+fn an_edit_of_which_no_time_is_known_is_kept_when_it_loses() {
+    let blank = Entity::new(EntityId(uuid::Uuid::nil()), "w", Kind::Contact, second(0));
+    let link = |system| Link::new("w", blank.id, system, Kind::Contact, ExternalId::new("1"));
+    let first = judged(&blank, &link(T), &seen("typed", None), second(10), &Evidence::new()).entity;
+    let verdict = judged(&first, &link(X), &seen("by guest", Some(second(60))), second(100), &Evidence::new());
+    assert_eq!((verdict.entity.value(&NAME), &verdict.conflicts[0].lost), (&text("by guest"), &text("typed")));
 }
 
 /// R9: the answered value with the stamp of the edit that was sent.

@@ -84,7 +84,9 @@ pub fn decide(entity: &Entity, link: &Link, observation: &Observation, frame: &F
         deleted: false,
         at: frame.now,
     };
-    let linking = !link.is_known();
+    // What a read shows may have come about at any time since the last one; a payload tells when its version was made.
+    let since = if observation.class == Class::Current { link.seen } else { observation.at.unwrap_or(frame.now) };
+    let sighting = Sighting { observation, linking: !link.is_known(), since, frame };
     if observation.shape == Shape::Gone {
         gone(&mut verdict, observation, frame);
     } else {
@@ -93,7 +95,7 @@ pub fn decide(entity: &Entity, link: &Link, observation: &Observation, frame: &F
                 if claim::is_final(frame.terms, &verdict.link, &field) && value != verdict.link.known(&field).value {
                     Finding::Unchanged
                 } else {
-                    decide_field(&mut verdict, &field, value, observation.at, linking, frame)
+                    decide_field(&mut verdict, &field, value, &sighting)
                 };
             verdict.findings.insert(field, finding);
         }
@@ -105,32 +107,36 @@ pub fn decide(entity: &Entity, link: &Link, observation: &Observation, frame: &F
     verdict
 }
 
-/// R6, for one field.
-fn decide_field(
-    verdict: &mut Verdict,
-    field: &Field,
-    value: Value,
-    at: Option<Millis>,
+/// An observation on its way through R6.
+struct Sighting<'a> {
+    observation: &'a Observation,
+    /// Whether the object is linked by it.
     linking: bool,
-    frame: &Frame<'_>,
-) -> Finding {
+    /// From when on what it shows may have come about.
+    since: Millis,
+    frame: &'a Frame<'a>,
+}
+
+/// R6, for one field.
+fn decide_field(verdict: &mut Verdict, field: &Field, value: Value, seen: &Sighting<'_>) -> Finding {
+    let Sighting { observation, linking, frame, .. } = *seen;
     let Verdict { entity, link, .. } = verdict;
     let author = Author::from(link.system);
     let known = link.snapshot.get(field).cloned().unwrap_or_default();
     if value == known.value {
         return Finding::Unchanged;
     }
-    if let Some(stamp) = own_write(link, field, &value, frame) {
-        link.snapshot.entry(field.clone()).or_default().write(value, stamp);
+    let t = claim::edit_time(field, &value, observation.at, link.seen, frame.evidence);
+    let ours = own_write(link, field, &value, seen);
+    if let Some(sent) = ours.filter(|sent| sent.unclear.is_none_or(|until| t <= until)) {
+        link.snapshot.entry(field.clone()).or_default().write(value, sent.stamp);
         return Finding::Own;
     }
-    let seen = link.seen;
-    let t = claim::edit_time(field, &value, at, seen, frame.evidence);
     let nothing = linking && shows_nothing(link, field, &value, frame.terms);
     let mut stamp = if nothing { unsaid(frame.order, author) } else { frame.order.after(known.stamp, t, author) };
-    if stamp == entity.stamp(field) {
-        // Raised to the same tick as its author's former edit, over a late write of ours. It is the later one; and equal
-        // stamps would tell `plan` that the system holds what is true.
+    if stamp == entity.stamp(field) || (!nothing && t == Millis(0)) {
+        // Raised to the same tick as its author's former edit, over a late write of ours: it is the later one, and equal
+        // stamps would tell `plan` that the system holds what is true. Or nobody knows when it was made: it was made.
         stamp = frame.order.after(stamp, t, author);
     }
     link.snapshot.entry(field.clone()).or_default().move_to(value.clone(), stamp);
@@ -157,6 +163,8 @@ fn decide_field(
     if nothing {
         return Finding::Stale;
     }
+    // It may be a late write of ours, or an edit: what it takes the place of is kept, as if its author had not seen it.
+    let known = if ours.is_some() { Known { stamp: Stamp::NEVER, ..known } } else { known };
     contend(verdict, field, &contest, &former, &known, Stamped { value, stamp }, linking)
 }
 
@@ -231,12 +239,24 @@ fn shows_nothing(link: &Link, field: &Field, value: &Value, terms: &dyn Terms) -
     !value.is_blank() && terms.express(link.kind, field, &Value::Blank) == Expressed::Holds(value.clone())
 }
 
-/// R5: the stamp of our own write, if the value is one that we sent and that may have landed now.
-fn own_write(link: &Link, field: &Field, value: &Value, frame: &Frame<'_>) -> Option<Stamp> {
-    let fresh = |sent: &&Sent| frame.now.since(sent.at) <= frame.late_write;
-    let carries = |sent: &Sent| sent.fields.get(field) == Some(value);
-    let sent = link.sent.iter().chain(link.ledger.iter().rev().filter(fresh)).find(|sent| carries(sent))?;
-    sent.stamps.get(field).copied()
+/// A write of ours that a value may be.
+#[derive(Clone, Copy)]
+struct Ours {
+    stamp: Stamp,
+    /// Until when it may have landed, if its outcome was unclear.
+    unclear: Option<Millis>,
+}
+
+/// R5: our own write, if the value is one that we sent and that may have landed since the last look.
+fn own_write(link: &Link, field: &Field, value: &Value, seen: &Sighting<'_>) -> Option<Ours> {
+    let until = |sent: &Sent| sent.at + seen.frame.late_write;
+    let carries = |sent: &&Sent| sent.fields.get(field) == Some(value);
+    let stamp = |sent: &Sent| sent.stamps.get(field).copied();
+    if let Some(sent) = link.sent.as_ref().filter(carries) {
+        return Some(Ours { stamp: stamp(sent)?, unclear: None });
+    }
+    let sent = link.ledger.iter().rev().filter(|sent| seen.since <= until(sent)).find(carries)?;
+    Some(Ours { stamp: stamp(sent)?, unclear: Some(until(sent)) })
 }
 
 /// The object is gone: by us, or as a value of a field, or for good.

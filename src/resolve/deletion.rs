@@ -23,7 +23,7 @@ pub(super) fn is_answer(change: &Change) -> bool {
 /// Whether what is said of a tombstone has to be looked at: the object may be there again.
 pub(super) fn may_be_back(case: &Case, link: &Link, seen: &Observation) -> bool {
     let is_merged = matches!(case.whole.entity.life, Life::Merged(_));
-    link.state == LinkState::Gone && seen.shape != Shape::Gone && !is_merged && case.whole.link(link.system).is_none()
+    claim::may_be_back(link, seen) && !is_merged && case.whole.link(link.system).is_none()
 }
 
 /// R8 and R10: what becomes of a claim's values that no read confirmed.

@@ -13,12 +13,13 @@ mod view;
 mod world;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use anyhow::Result;
 
 use crate::cli::demo::config::{self as printed, Service};
 use crate::config::Config;
-use crate::model::{CreateRule, System};
+use crate::model::{CreateRule, FieldRule, FieldRules, Kind, Mode, OnDelete, Policy, ReadBeforeWrite, System};
 use crate::sandbox::SandboxSettings;
 use stage::{Idle, Stage};
 pub use story::{Act, history};
@@ -77,9 +78,35 @@ fn setting(seed: u64) -> Result<(SandboxSettings, Config)> {
     let text = printed::text(&settings, "http://sandbox", &Service::default())?;
     let mut config = Config::read("simulation.toml", &text, std::path::Path::new("/"), [])
         .map_err(|mistakes| anyhow::anyhow!("{mistakes}"))?;
+    let plenty = NonZeroU32::new(3_000).unwrap_or(NonZeroU32::MIN);
+    let systems = &mut config.systems;
+    (systems.timerex.requests_per_minute, systems.timerex.writes_per_hour) = (plenty, plenty);
     for entry in &mut config.workspaces {
-        let policy = &mut entry.policy;
-        policy.create = System::ALL.iter().map(|system| (*system, CreateRule::All)).collect();
+        vary(&mut entry.policy, &mut rng);
+    }
+    // One customer in some histories has not gone live.
+    if rng.u32(..6) == 0 {
+        let at = rng.usize(..config.workspaces.len());
+        config.workspaces[at].mode = Some(Mode::Shadow);
     }
     Ok((settings, config))
+}
+
+/// Other policies in each workspace of each history.
+fn vary(policy: &mut Policy, rng: &mut fastrand::Rng) {
+    policy.create = System::ALL.iter().map(|system| (*system, CreateRule::All)).collect();
+    if rng.u32(..3) == 0 {
+        policy.read_before_write = ReadBeforeWrite::InDoubt;
+    }
+    for kind in Kind::ALL {
+        let usual = policy.on_delete.get(kind).copied().unwrap_or(OnDelete::Hold);
+        let rule = if rng.u32(..3) > 0 { usual } else { OnDelete::ALL[rng.usize(..OnDelete::ALL.len())] };
+        policy.on_delete.insert(*kind, rule);
+    }
+    for field in people::FIELDS {
+        let rule = FieldRule::ALL[rng.usize(..FieldRule::ALL.len())];
+        if rng.bool() && FieldRules::mistake(Kind::Contact, field.name(), rule).is_none() {
+            policy.rules.set(Kind::Contact, field.name(), rule);
+        }
+    }
 }

@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
-use super::people::Typed;
+use super::people::{FIELDS, Typed, account as account_of};
 use super::stage::Stage;
 use super::view::{self, Held};
 use super::world::lock;
 use crate::model::{
-    Conflict, EntityId, ExternalId, Field, Finding, Kind, Life, Link, LinkState, MirrorState, Outcome, System, Whole,
+    Conflict, EntityId, ExternalId, Field, Finding, Kind, Life, Link, LinkState, MirrorState, Mode, Outcome, System,
+    Whole,
 };
+use crate::sandbox::RequestRow;
 use crate::store::{Entities, Reports, present};
 
 /// One workspace at the end.
@@ -51,6 +53,7 @@ pub async fn judge(stage: &mut Stage) -> Result<Vec<String>> {
         *world.counts.entry("entities/parked".into()).or_default() += scene.parked.len() as u64;
         *world.counts.entry("entities/all".into()).or_default() += scene.wholes.len() as u64;
     }
+    broken.extend(shadow_writes_nothing(stage));
     broken.extend(writes_are_bounded(stage).await?);
     count(stage).await?;
     if broken.is_empty() {
@@ -69,10 +72,12 @@ async fn scene<'a>(stage: &'a Stage, workspace: usize, state: &serde_json::Value
         }
     }
     let waits = |whole: &&Whole| {
-        whole
-            .mirrors
-            .iter()
-            .any(|mirror| matches!(mirror.state, MirrorState::Parked | MirrorState::Held | MirrorState::Waiting))
+        let held = |link: &Link| link.snapshot.values().any(|known| known.hold.is_some());
+        whole.links.iter().any(held)
+            || whole
+                .mirrors
+                .iter()
+                .any(|mirror| matches!(mirror.state, MirrorState::Parked | MirrorState::Held | MirrorState::Waiting))
     };
     let mut parked: BTreeSet<EntityId> = wholes.values().filter(waits).map(|whole| whole.entity.id).collect();
     let hangs = |whole: &&Whole| whole.entity.parent.is_some_and(|parent| parked.contains(&parent));
@@ -177,7 +182,8 @@ impl Scene<'_> {
             if self.parked.contains(&whole.entity.id) || !whole.entity.is_live() {
                 continue;
             }
-            let is_true = whole.entity.value(&typed.field).as_text() == Some(typed.value.as_str());
+            // A rule may have put it together with others.
+            let is_true = whole.entity.value(&typed.field).as_text().is_some_and(|text| text.contains(&typed.value));
             if !is_true && !values.contains(typed.value.as_str()) {
                 broken.push(format!("2: {} {typed:?} is gone: {:?}", self.name, whole.entity.value(&typed.field)));
             }
@@ -220,6 +226,23 @@ async fn all_acknowledged_is_decided(stage: &Stage) -> Result<Vec<String>> {
         );
     }
     Ok(broken)
+}
+
+/// Invariant 14.
+fn shadow_writes_nothing(stage: &Stage) -> Vec<String> {
+    let mut broken = Vec::new();
+    for (entry, account) in stage.config.workspaces.iter().zip(&stage.settings.workspaces) {
+        if entry.mode != Some(Mode::Shadow) {
+            continue;
+        }
+        let world = lock(&stage.world);
+        let ours = |row: &&RequestRow| {
+            let named = row.account.as_deref();
+            row.write && System::ALL.iter().any(|system| named == Some(account_of(account, *system)))
+        };
+        broken.extend(world.sandbox.requests(0).into_iter().filter(ours).map(|row| format!("14: {row:?}")));
+    }
+    broken
 }
 
 /// Invariant 3: so many writes for so many edits.
@@ -281,6 +304,18 @@ async fn a_second_reconcile_finds_nothing(stage: &mut Stage) -> Result<Vec<Strin
 
 /// How often each verdict and outcome occurred.
 async fn count(stage: &Stage) -> Result<()> {
+    for entry in &stage.config.workspaces {
+        let mut world = lock(&stage.world);
+        let policy = &entry.policy;
+        world.count(format!("policy/read_before_write/{}", policy.read_before_write));
+        world.count(format!("policy/mode/{}", entry.mode.unwrap_or(Mode::Shadow)));
+        for (kind, rule) in &policy.on_delete {
+            world.count(format!("policy/on_delete/{kind}/{rule}"));
+        }
+        for field in FIELDS {
+            world.count(format!("policy/rule/{}", policy.rules.of(Kind::Contact, &field)));
+        }
+    }
     for one in &stage.settings.workspaces {
         let (outcomes, findings) = (stage.store.outcomes(&one.name).await?, stage.store.findings(&one.name).await?);
         let mut world = lock(&stage.world);

@@ -74,7 +74,7 @@ pub fn account(account: &Workspace, system: System) -> &str {
 const HALF_HOUR: i64 = 1_800_000;
 
 /// The fields of a contact that people change.
-const FIELDS: [Field; 4] = [Field::FIRST_NAME, Field::LAST_NAME, Field::CITY, Field::PHONE];
+pub const FIELDS: [Field; 4] = [Field::FIRST_NAME, Field::LAST_NAME, Field::CITY, Field::PHONE];
 
 impl Desk<'_> {
     /// The edits that a deed means; none where there is nothing to do it with.
