@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::Args;
 
-use crate::sandbox::simulate::{self, Tally};
+use crate::sandbox::simulate::{self, Short};
 
 /// Plays random histories.
 #[derive(Debug, Args)]
@@ -16,16 +16,16 @@ pub struct Simulate {
     /// How many.
     #[arg(long, default_value = "1000")]
     seeds: NonZeroU64,
-    /// The first seed; one seed always plays the same history.
+    /// The first seed; a seed always plays the same history.
     #[arg(long, default_value_t = 1)]
     from: u64,
     /// How many are played side by side; one a core if left out.
     #[arg(long)]
     jobs: Option<usize>,
-    /// Stops after so many broken ones.
+    /// Stops after so many broken ones; the first is shortened.
     #[arg(long, default_value_t = 1)]
-    keep_on: usize,
-    /// Tells line by line what happens in the first seed.
+    broken: usize,
+    /// Tells line by line what happens in the first seed, with bodies, instead of judging many.
     #[arg(long)]
     tell: bool,
 }
@@ -33,24 +33,43 @@ pub struct Simulate {
 impl Simulate {
     /// Plays them. Exit code 1: something was broken.
     pub fn run(self) -> Result<ExitCode> {
-        if self.tell {
-            let from = self.from;
-            let played = thread::spawn(move || simulate::play_acts(from, simulate::history(from), true)).join();
-            let run = played.map_err(|_| anyhow::anyhow!("it panicked"))??;
-            run.told.iter().chain(&run.broken).for_each(|line| println!("{line}"));
-            return Ok(ExitCode::SUCCESS);
-        }
+        // Its runtimes are its own.
+        thread::spawn(move || if self.tell { self.tell() } else { self.judge() })
+            .join()
+            .map_err(|_| anyhow!("a history panicked"))?
+    }
+
+    fn tell(&self) -> Result<ExitCode> {
+        let run = simulate::play_acts(self.from, simulate::history(self.from), true)?;
+        run.told.iter().chain(&run.broken).for_each(|line| println!("{line}"));
+        Ok(if run.broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    fn judge(&self) -> Result<ExitCode> {
         let begun = Instant::now();
         let jobs = self.jobs.unwrap_or_else(|| thread::available_parallelism().map_or(1, Into::into));
-        let tally = simulate::seeds(self.from, self.seeds.get(), jobs, self.keep_on)?;
+        let tally = simulate::seeds(self.from, self.seeds.get(), jobs, self.broken)?;
         let took = begun.elapsed().as_secs_f64();
         print!("{tally}");
+        let missing = tally.missing();
+        if !missing.is_empty() {
+            println!("never occurred: {}", missing.join(", "));
+        }
         println!(
-            "{} seeds from {} in {took:.1} s: {:.1} a second",
+            "{} histories from seed {} in {took:.1} s: {:.1} a second",
             tally.played,
             self.from,
             tally.played as f64 / took
         );
-        Ok(if Tally::is_whole(&tally) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        let Some((seed, _)) = tally.broken.iter().min() else { return Ok(ExitCode::SUCCESS) };
+        if let Some(Short { acts, broken, .. }) = simulate::shorten(*seed)? {
+            println!(
+                "seed {seed}, shortened to {} acts (`lockstep simulate --from {seed} --tell` tells all of it):",
+                acts.len()
+            );
+            acts.iter().for_each(|act| println!("    {act}"));
+            broken.iter().for_each(|line| println!("    {line}"));
+        }
+        Ok(ExitCode::FAILURE)
     }
 }

@@ -10,7 +10,7 @@ use crate::clock::Millis;
 use crate::mirror::deletion::{acknowledge, by_us, deleted_unseen, forget_deletes, goes_with_contact, is_nowhere};
 use crate::model::{
     Answer, Author, Change, Conflict, DeletionAnswer, Field, Finding, Kind, Lease, Life, Link, LinkState, Observation,
-    Origin, Outcome, Shape, Stamp, System, Terms,
+    Origin, Outcome, Stamp, System, Terms,
 };
 use crate::store::{Result, Settled, Settlement};
 use crate::systems::Site;

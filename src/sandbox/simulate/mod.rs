@@ -5,6 +5,7 @@
 
 mod oracle;
 mod people;
+mod shorten;
 mod stage;
 mod story;
 mod tally;
@@ -21,6 +22,7 @@ use crate::cli::demo::config::{self as printed, Service};
 use crate::config::Config;
 use crate::model::{CreateRule, FieldRule, FieldRules, Kind, Mode, OnDelete, Policy, ReadBeforeWrite, System};
 use crate::sandbox::SandboxSettings;
+pub use shorten::{Short, shorten};
 use stage::{Idle, Stage};
 pub use story::{Act, history};
 pub use tally::{Tally, seeds};
@@ -103,10 +105,12 @@ fn vary(policy: &mut Policy, rng: &mut fastrand::Rng) {
         let rule = if rng.u32(..3) > 0 { usual } else { OnDelete::ALL[rng.usize(..OnDelete::ALL.len())] };
         policy.on_delete.insert(*kind, rule);
     }
-    for field in people::FIELDS {
-        let rule = FieldRule::ALL[rng.usize(..FieldRule::ALL.len())];
-        if rng.bool() && FieldRules::mistake(Kind::Contact, field.name(), rule).is_none() {
-            policy.rules.set(Kind::Contact, field.name(), rule);
+    for kind in Kind::ALL {
+        for name in FieldRules::names(*kind) {
+            let rule = FieldRule::ALL[rng.usize(..FieldRule::ALL.len())];
+            if rng.u32(..3) == 0 && FieldRules::mistake(*kind, name, rule).is_none() {
+                policy.rules.set(*kind, name, rule);
+            }
         }
     }
 }

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
-use super::people::{FIELDS, Typed, account as account_of};
+use super::people::{Typed, account as account_of};
 use super::stage::Stage;
 use super::view::{self, Held};
 use super::world::lock;
 use crate::model::{
-    Conflict, EntityId, ExternalId, Field, Finding, Kind, Life, Link, LinkState, MirrorState, Mode, Outcome, System,
-    Whole,
+    CANCELLED, Conflict, EntityId, ExternalId, Field, FieldRules, Finding, Kind, Life, Link, LinkState, MirrorState,
+    Mode, Outcome, System, TAGS, Whole,
 };
 use crate::sandbox::RequestRow;
 use crate::store::{Entities, Reports, present};
@@ -146,7 +146,7 @@ impl Scene<'_> {
         let tombstone =
             |whole: &Whole| whole.links.iter().any(|link| link.system == system && link.state == LinkState::Gone);
         let parent = entity.parent.and_then(|parent| self.wholes.get(&parent));
-        let cancelled = entity.value(&Field::STATUS).as_text() == Some(crate::model::CANCELLED);
+        let cancelled = entity.value(&Field::STATUS).as_text() == Some(CANCELLED);
         let made = match entity.kind {
             Kind::Contact => true,
             Kind::Task | Kind::Note => parent.is_some_and(|parent| parent.link(system).is_some()),
@@ -312,8 +312,12 @@ async fn count(stage: &Stage) -> Result<()> {
         for (kind, rule) in &policy.on_delete {
             world.count(format!("policy/on_delete/{kind}/{rule}"));
         }
-        for field in FIELDS {
-            world.count(format!("policy/rule/{}", policy.rules.of(Kind::Contact, &field)));
+        let fields = Kind::ALL.iter().flat_map(|kind| FieldRules::names(*kind).map(|name| (*kind, name)));
+        for (kind, name) in fields {
+            // All tags have one rule.
+            let field = if name == TAGS { Some(Field::tag("any")) } else { Field::parse(name) };
+            let Some(field) = field else { continue };
+            world.count(format!("policy/rule/{}", policy.rules.of(kind, &field)));
         }
     }
     for one in &stage.settings.workspaces {

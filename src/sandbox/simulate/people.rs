@@ -30,8 +30,6 @@ pub struct Typed {
     pub field: Field,
     /// The value, as everybody holds it.
     pub value: String,
-    /// When, on our clock.
-    pub at: Millis,
     /// Replaced by somebody who had it before them.
     pub replaced: bool,
 }

@@ -337,6 +337,10 @@ impl Stage {
                 lock(&self.world).frozen[number] = now + lasts;
             }
             Trouble::Reconcile(workspace) => drop(self.reconcile(workspace, None)),
+            Trouble::Strange(workspace, strange) => {
+                let account = &self.settings.workspaces[workspace].ghl_location;
+                lock(&self.world).post_strange(account, strange, seed);
+            }
         }
         let mut world = lock(&self.world);
         world.tell(|| format!("{trouble:?}"));
@@ -460,9 +464,11 @@ impl Stage {
         if matches!(deed.verb, Verb::Make(_) | Verb::Twin) || wish.edit.action == "move" {
             self.made.entry((deed.workspace, deed.system, kind)).or_default().push(id.clone());
         }
-        for (field, value, token) in wish.sets {
+        // Who sets what is there already has edited nothing.
+        let new = wish.sets.into_iter().filter(|(_, _, token)| *token == 0 || !before.contains(token));
+        for (field, value, token) in new {
             let (workspace, system, id) = (deed.workspace, deed.system, id.clone());
-            self.typed.push(Typed { token, workspace, system, kind, id, field, value, at: now, replaced: false });
+            self.typed.push(Typed { token, workspace, system, kind, id, field, value, replaced: false });
         }
     }
 }

@@ -102,6 +102,19 @@ pub enum Trouble {
     Freeze(usize),
     /// A workspace is reconciled.
     Reconcile(usize),
+    /// A proven sender sends something that nobody understands.
+    Strange(usize, Strangeness),
+}
+
+/// What is strange about a webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strangeness {
+    /// It is no JSON.
+    Garbled,
+    /// It is of an account that nobody knows.
+    Foreign,
+    /// It is of a kind that nobody mirrors.
+    Unknown,
 }
 
 impl Trouble {
@@ -124,11 +137,12 @@ impl Trouble {
             Self::Crash(_) => "crash",
             Self::Freeze(_) => "lost_lease",
             Self::Reconcile(_) => "reconcile",
+            Self::Strange(..) => "strange_webhook",
         }
     }
 
     /// All words.
-    pub const WORDS: [&'static str; 16] = [
+    pub const WORDS: [&'static str; 17] = [
         "429",
         "500",
         "503",
@@ -145,6 +159,7 @@ impl Trouble {
         "crash",
         "lost_lease",
         "reconcile",
+        "strange_webhook",
     ];
 }
 
@@ -246,7 +261,11 @@ fn trouble(rng: &mut fastrand::Rng) -> Trouble {
         64..68 => Trouble::Delay(at, few),
         68..74 => Trouble::Skew(at, rng.i64(-240_000..240_000)),
         74..86 => Trouble::Crash(rng.usize(..REPLICAS)),
-        86..94 => Trouble::Freeze(rng.usize(..REPLICAS)),
+        86..91 => Trouble::Freeze(rng.usize(..REPLICAS)),
+        91..95 => {
+            let strange = [Strangeness::Garbled, Strangeness::Foreign, Strangeness::Unknown][rng.usize(..3)];
+            Trouble::Strange(rng.usize(..WORKSPACES), strange)
+        }
         _ => Trouble::Reconcile(rng.usize(..WORKSPACES)),
     }
 }

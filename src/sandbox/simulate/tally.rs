@@ -7,7 +7,9 @@ use std::thread;
 
 use anyhow::Result;
 
+use super::story::Trouble;
 use super::{Run, play};
+use crate::model::{FieldRule, Finding, Mode, Outcome, ReadBeforeWrite};
 
 /// What many histories came to.
 #[derive(Debug, Default)]
@@ -37,6 +39,30 @@ impl Tally {
         for (what, count) in other.counts {
             *self.counts.entry(what).or_default() += count;
         }
+    }
+
+    /// What should have occurred and did not: each fault, deed, verdict, outcome, mode and rule.
+    pub fn missing(&self) -> Vec<String> {
+        let words =
+            |group: &str, words: Vec<&str>| words.iter().map(|word| format!("{group}/{word}")).collect::<Vec<_>>();
+        let faults = Trouble::WORDS.to_vec();
+        let findings = Finding::ALL.iter().map(|finding| finding.word()).collect();
+        // Nothing is given up for good yet.
+        let outcomes = Outcome::ALL.iter().filter(|outcome| **outcome != Outcome::Dead);
+        let outcomes = outcomes.map(|outcome| outcome.word()).collect();
+        let rules = FieldRule::ALL.iter().map(|rule| rule.word()).collect();
+        let modes = Mode::ALL.iter().map(|mode| mode.word()).collect();
+        let reads = ReadBeforeWrite::ALL.iter().map(|word| word.word()).collect();
+        let wanted = [
+            words("fault", faults),
+            words("fault", vec!["token_expiry"]),
+            words("verdict", findings),
+            words("outcome", outcomes),
+            words("policy/rule", rules),
+            words("policy/mode", modes),
+            words("policy/read_before_write", reads),
+        ];
+        wanted.into_iter().flatten().filter(|what| !self.counts.contains_key(what)).collect()
     }
 
     /// Whether nothing was broken.

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use serde_json::json;
 use tokio::sync::oneshot;
 
-use super::story::Trouble;
+use super::story::{Strangeness, Trouble};
 use super::tokens;
 use crate::clock::{Clock, ManualClock, Millis, Sleep};
 use crate::model::System;
@@ -27,6 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const LATE_CREATE_MS: u64 = 14_000;
 /// The same for other writes, less than `late_write`.
 const LATE_WRITE_MS: u64 = 500_000;
+
+/// Our app at GHL.
+const APP: &str = "65a0b1c2d3e4f5a6b7c8d9e0";
 
 /// What an answer was.
 pub type Answered = Result<Response, TransportError>;
@@ -69,6 +73,13 @@ pub struct Parcel {
     pub acknowledged: bool,
     /// Whether nobody sends it any more.
     pub over: bool,
+}
+
+impl Parcel {
+    fn new(from: StandIn, account: &str, id: &str, body: Bytes) -> Self {
+        let (account, id) = (account.to_owned(), id.to_owned());
+        Self { from, account, id, body, tries: 0, copies: 0, acknowledged: false, over: false }
+    }
 }
 
 /// What happens to the next requests or webhooks of a stand-in.
@@ -293,16 +304,7 @@ impl World {
         if let Some(plan) = plan {
             self.count(format!("fault/{}", plan.word()));
         }
-        let mut parcel = Parcel {
-            from,
-            account: webhook.account.clone(),
-            id: webhook.id.clone(),
-            body: Bytes::from(webhook.body.to_string()),
-            tries: 0,
-            copies: 0,
-            acknowledged: false,
-            over: false,
-        };
+        let mut parcel = Parcel::new(from, &webhook.account, &webhook.id, webhook.body.to_string().into());
         let mut wait = self.ms(20..1_500);
         match plan {
             Some(Trouble::Lose(..)) => parcel.over = true,
@@ -317,6 +319,24 @@ impl World {
         if !lost {
             self.later(self.clock.now() + wait, Due::Deliver(self.parcels.len() - 1));
         }
+    }
+
+    /// GHL sends something that nobody understands.
+    pub fn post_strange(&mut self, account: &str, strange: Strangeness, seed: u64) {
+        let id = format!("strange-{seed}");
+        let named = |account: &str, label: &str| {
+            let body = json!({ "type": label, "locationId": account, "appId": APP, "webhookId": id, "id": "strange" });
+            body.to_string()
+        };
+        let body = match strange {
+            Strangeness::Garbled => format!("{{ {id} is no JSON"),
+            Strangeness::Foreign => named("a location of somebody else", "ContactUpdate"),
+            Strangeness::Unknown => named(account, "OpportunityCreate"),
+        };
+        let from = StandIn::vendor(System::Ghl);
+        let parcel = Parcel::new(from, account, &id, body.into());
+        self.parcels.push(parcel);
+        self.later(self.clock.now(), Due::Deliver(self.parcels.len() - 1));
     }
 
     /// The answer to a webhook: 2xx, or not.
