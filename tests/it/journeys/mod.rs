@@ -15,6 +15,7 @@ mod invitations;
 mod kill;
 mod lanes;
 mod limits;
+mod lost_notes;
 mod mission;
 mod oauth;
 mod oauth_kill;
