@@ -29,6 +29,10 @@ pub use poll::Poll;
 const OVERLAP: Duration = Duration::from_mins(10);
 /// How long a listing waits for one page when the rate budget is spent; a longer wait ends it.
 const PATIENCE: Duration = Duration::from_mins(2);
+/// How often one page is asked for where the vendor could not be reached, and how long apart: one failure in a list of thousands
+/// of pages shall not end it.
+const TRIES: u32 = 3;
+const AGAIN: Duration = Duration::from_secs(1);
 /// Drifting objects named in a report; the rest is counted.
 const NAMED: usize = 100;
 
@@ -222,7 +226,7 @@ impl Reconciler {
         Ok(text.and_then(|text| text.parse().ok()).map(|last| Millis(last) - OVERLAP))
     }
 
-    /// Asks for one page, and again when it was put off for a short time.
+    /// Asks for one page, and again when it was put off for a short time, or could not be had.
     async fn page(
         &self,
         target: &dyn Target,
@@ -230,13 +234,24 @@ impl Reconciler {
         since: Option<Millis>,
         page: Option<&str>,
     ) -> Result<crate::systems::Page, SystemError> {
-        let until = self.clock.now() + PATIENCE;
+        let (until, mut tries) = (self.clock.now() + PATIENCE, 0);
         loop {
             let (answer, _) = trail::follow(target.changed(kind, since, page)).await;
-            match answer.as_ref().map_err(SystemError::decision) {
-                Err(Decision::Later(wait)) if self.clock.now() + wait <= until => self.clock.sleep(wait).await,
-                _ => return answer,
+            let wait = match &answer {
+                Err(SystemError::Unavailable { status: Some(_), .. }) if tries + 1 < TRIES => {
+                    tries += 1;
+                    AGAIN
+                }
+                Err(error) => match error.decision() {
+                    Decision::Later(wait) => wait,
+                    _ => return answer,
+                },
+                Ok(_) => return answer,
+            };
+            if self.clock.now() + wait > until {
+                return answer;
             }
+            self.clock.sleep(wait).await;
         }
     }
 

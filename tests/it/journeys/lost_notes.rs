@@ -87,6 +87,7 @@ async fn a_note_whose_webhooks_are_lost_is_found_edited_and_deleted_by_full_runs
     assert_eq!(lists_of_notes(&world, mark).await, 2, "a call for each contact");
 
     untold(&world, "update note", json!({ "id": note, "fields": saying("Evenings") })).await;
+    world.fault(json!({ "system": "ghl", "kind": "error_500", "path": "/notes", "only": "reads", "count": 2 })).await;
     assert_eq!(found(&world, "note").await, ([0, 1, 0], vec!["timerex+ PUT note".into(), "timify+ PUT note".into()]));
     assert_eq!(beside(&world, "notes", "content").await, both(&["Evenings", "Told"]));
     is_quiet(&world, "note").await;
