@@ -1,20 +1,21 @@
 //! Where the pages of one list start. A list that does not end is the vendor's fault, and must not be followed for ever.
 //!
 //! In: the mark that each page gives of the next. Out: whether there is another page; an error where a mark comes again, or
-//! where there are more pages than any account has.
+//! where there are more pages than any account has. Marks can be long, and many: of those that were followed only a hash is kept.
 
 use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::model::System;
 use crate::systems::SystemError;
 
-/// Pages of one list: a million objects at a hundred a page.
-const PAGES: usize = 10_000;
+/// Pages of one list, a call each: GHL takes no more in a day, and lists the notes of one contact a page.
+const PAGES: usize = 200_000;
 
 /// The marks that were followed.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
-    followed: BTreeSet<String>,
+    followed: BTreeSet<u64>,
     last: Option<String>,
 }
 
@@ -27,7 +28,9 @@ impl Marks {
     /// Takes the next mark; `false`: that was the last page.
     pub(super) fn go_on(&mut self, system: System, next: Option<String>) -> Result<bool, SystemError> {
         let Some(next) = next else { return Ok(false) };
-        if self.followed.len() >= PAGES || !self.followed.insert(next.clone()) {
+        let mut hasher = DefaultHasher::new();
+        next.hash(&mut hasher);
+        if self.followed.len() >= PAGES || !self.followed.insert(hasher.finish()) {
             return Err(SystemError::Garbled { system, status: 200, reason: "a list that does not end".to_owned() });
         }
         self.last = Some(next);

@@ -1,8 +1,8 @@
 //! Reconciling: what a system lists is compared with what it is known to hold; differences go the way of every change.
 //!
 //! In: a site. Out: rows of the change log (claims: a list page proves nothing, the lane reads), and a report of the drift.
-//! A dry run reports only. A full run lists everything, and doubts linked objects that are not listed. Between runs, what
-//! no webhook tells of is polled (`poll`).
+//! A dry run reports only. A full run lists everything, and doubts linked objects that are not listed; what a system lists only
+//! contact by contact (GHL its notes) is left out of every other run. Between runs, what no webhook tells of is polled (`poll`).
 
 mod invitations;
 mod marks;
@@ -18,7 +18,7 @@ use crate::clock::{Clock, Millis};
 use crate::ids::Ids;
 use crate::model::{Class, ExternalId, Field, Home, Kind, Link, NewChange, Observation, Shape, System};
 use crate::resolve::claim;
-use crate::store::{ChangeLog, Entities, StoreError, Workspaces};
+use crate::store::{ChangeLog, Entities, StoreError, Workspaces, present};
 use crate::systems::{Decision, Shown, Site, SystemError, Target, trail};
 
 pub use invitations::Follower;
@@ -29,6 +29,10 @@ pub use poll::Poll;
 const OVERLAP: Duration = Duration::from_mins(10);
 /// How long a listing waits for one page when the rate budget is spent; a longer wait ends it.
 const PATIENCE: Duration = Duration::from_mins(2);
+/// How often one page is asked for where the vendor could not be reached, and how long apart: one failure in a list of thousands
+/// of pages shall not end it.
+const TRIES: u32 = 3;
+const AGAIN: Duration = Duration::from_secs(1);
 /// Drifting objects named in a report; the rest is counted.
 const NAMED: usize = 100;
 
@@ -114,6 +118,14 @@ impl Listing {
     }
 }
 
+/// What the pages of one listing showed.
+#[derive(Default)]
+struct Listed {
+    objects: BTreeSet<(Kind, ExternalId)>,
+    /// The contacts of which each object of the kind was listed, where they are listed so.
+    contacts: BTreeSet<ExternalId>,
+}
+
 /// One difference. Names fields, never values.
 #[derive(Debug, Clone, Serialize)]
 pub struct Drift {
@@ -159,7 +171,7 @@ impl Reconciler {
         let started = self.clock.now();
         let since = if scope.full { None } else { self.since(workspace, &cursor).await? };
         let mut listing = Listing::new(system, kind);
-        let mut seen_ids = BTreeSet::new();
+        let mut listed = Listed::default();
         let mut marks = Marks::default();
         loop {
             let answer = match self.page(target, kind, since, marks.last()).await {
@@ -170,8 +182,9 @@ impl Reconciler {
                 }
             };
             let mut changes = Vec::new();
+            listed.contacts.extend(answer.of);
             for seen in answer.observations {
-                seen_ids.insert((seen.kind, seen.id.clone()));
+                listed.objects.insert((seen.kind, seen.id.clone()));
                 listing.listed += 1;
                 let link = self.entities.link(workspace, system, seen.kind, &seen.id).await?;
                 match claim::difference(target, link.as_ref(), &seen) {
@@ -198,7 +211,7 @@ impl Reconciler {
             let within =
                 Kind::ALL.iter().filter(|other| kind == Kind::Contact && target.home(**other) == Home::Projected);
             for kind in std::iter::once(&kind).chain(within) {
-                listing.missing += self.doubt_missing(workspace, target, *kind, scope, &seen_ids, report).await?;
+                listing.missing += self.doubt_missing(workspace, target, *kind, scope, &listed, report).await?;
             }
         }
         if listing.is_whole() && !scope.dry_run {
@@ -213,7 +226,7 @@ impl Reconciler {
         Ok(text.and_then(|text| text.parse().ok()).map(|last| Millis(last) - OVERLAP))
     }
 
-    /// Asks for one page, and again when it was put off for a short time.
+    /// Asks for one page, and again when it was put off for a short time, or could not be had.
     async fn page(
         &self,
         target: &dyn Target,
@@ -221,45 +234,66 @@ impl Reconciler {
         since: Option<Millis>,
         page: Option<&str>,
     ) -> Result<crate::systems::Page, SystemError> {
-        let until = self.clock.now() + PATIENCE;
+        let (until, mut tries) = (self.clock.now() + PATIENCE, 0);
         loop {
             let (answer, _) = trail::follow(target.changed(kind, since, page)).await;
-            match answer.as_ref().map_err(SystemError::decision) {
-                Err(Decision::Later(wait)) if self.clock.now() + wait <= until => self.clock.sleep(wait).await,
-                _ => return answer,
+            let wait = match &answer {
+                Err(SystemError::Unavailable { status: Some(_), .. }) if tries + 1 < TRIES => {
+                    tries += 1;
+                    AGAIN
+                }
+                Err(error) => match error.decision() {
+                    Decision::Later(wait) => wait,
+                    _ => return answer,
+                },
+                Ok(_) => return answer,
+            };
+            if self.clock.now() + wait > until {
+                return answer;
             }
+            self.clock.sleep(wait).await;
         }
     }
 
-    /// Linked objects that a whole listing left out may be deleted: a claim each, so that they are read. So are those of which
-    /// there is no list.
+    /// Linked objects that a whole listing left out may be deleted: a claim each, so that they are read.
     async fn doubt_missing(
         &self,
         workspace: &str,
         target: &dyn Target,
         kind: Kind,
         scope: Scope,
-        listed: &BTreeSet<(Kind, ExternalId)>,
+        listed: &Listed,
         report: &mut Report,
     ) -> Result<usize, StoreError> {
         let system = target.system();
         let links = self.entities.live_links(workspace, system, kind).await?;
         let (mut changes, mut missing) = (Vec::new(), 0);
-        for link in links.iter().filter(|link| !listed.contains(&(kind, link.id.clone()))) {
-            let shape = match target.shows(link) {
-                Shown::Always => Shape::Gone,
-                Shown::Never => Shape::Hint,
-                Shown::Outside => continue,
+        for link in links.iter().filter(|link| !listed.objects.contains(&(kind, link.id.clone()))) {
+            let is_missing = match target.shows(link) {
+                Shown::Always => true,
+                Shown::Below => self.is_below(link, &listed.contacts).await?,
+                Shown::Outside => false,
             };
-            let seen = Observation::new(kind, link.id.clone(), Class::Claim, shape);
-            if seen.shape == Shape::Gone {
-                missing += 1;
-                note(report, system, &seen, "missing", None);
+            if !is_missing {
+                continue;
             }
+            let seen = Observation::new(kind, link.id.clone(), Class::Claim, Shape::Gone);
+            missing += 1;
+            note(report, system, &seen, "missing", None);
             changes.push(self.row(workspace, system, &seen));
         }
         self.feed(scope, &changes).await?;
         Ok(missing)
+    }
+
+    /// Whether a linked object belongs to one of these contacts of its system.
+    async fn is_below(&self, link: &Link, contacts: &BTreeSet<ExternalId>) -> Result<bool, StoreError> {
+        let entities = self.entities.as_ref();
+        let parent = present(entities, link.entity).await?.and_then(|whole| whole.entity.parent);
+        let Some(parent) = parent else { return Ok(false) };
+        let contact = present(entities, parent).await?;
+        let there = contact.as_ref().and_then(|contact| contact.link(link.system));
+        Ok(there.is_some_and(|there| contacts.contains(&there.id)))
     }
 
     async fn feed(&self, scope: Scope, changes: &[NewChange]) -> Result<(), StoreError> {

@@ -142,12 +142,14 @@ pub struct Page {
     pub observations: Vec<Observation>,
     /// Where the next page starts; `None` on the last one.
     pub next: Option<String>,
+    /// The contact all of whose objects of the kind it shows, where there is no list but that of each contact.
+    pub of: Option<ExternalId>,
 }
 
 impl Page {
     /// The last page, with nothing on it.
     pub fn empty() -> Self {
-        Self { observations: Vec::new(), next: None }
+        Self { observations: Vec::new(), next: None, of: None }
     }
 }
 
@@ -156,8 +158,8 @@ impl Page {
 pub enum Shown {
     /// It does: one that is left out may be deleted.
     Always,
-    /// There is no list of its kind: it has to be read.
-    Never,
+    /// With its contact: where that was not listed, it says nothing that this was left out.
+    Below,
     /// Not as it stands (too long ago, cancelled): that it is left out says nothing.
     Outside,
 }
@@ -185,7 +187,8 @@ pub trait Target: Terms {
     /// Whether the owner of the account granted us what this action on a kind needs ([`SystemError::NotGranted`] if not);
     /// to find is also to list what changed. Asks nobody.
     fn granted(&self, kind: Kind, action: Action) -> Result<(), SystemError>;
-    /// Lists what changed since an instant (our clock; `None`: everything), a page at a time.
+    /// Lists what changed since an instant (our clock; `None`: everything), a page at a time, and each page is one call. What
+    /// takes a call for each contact is listed only with everything.
     async fn changed(&self, kind: Kind, since: Option<Millis>, page: Option<&str>) -> Result<Page, SystemError>;
     /// Whether listing everything shows an object, as far as is known of it. Asks nobody.
     fn shows(&self, link: &Link) -> Shown;

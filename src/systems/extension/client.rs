@@ -259,7 +259,7 @@ impl Target for ExtensionClient {
         }
         let (mut found, mut page) = (Vec::new(), None);
         for _ in 0..PAGES {
-            let Page { observations, next } = self.changed(Kind::Contact, None, page.as_deref()).await?;
+            let Page { observations, next, .. } = self.changed(Kind::Contact, None, page.as_deref()).await?;
             let same = observations
                 .into_iter()
                 .filter(|one| one.fields().is_some_and(|it| wire::same_person(it, &wanted.fields)));
@@ -303,7 +303,7 @@ impl Target for ExtensionClient {
         if next.is_some() && next.as_deref() == page {
             return Err(self.garbled(status, "`nextCursor` is the cursor that was asked with: the list does not end"));
         }
-        Ok(Page { observations, next })
+        Ok(Page { observations, next, ..Page::empty() })
     }
 
     fn shows(&self, _link: &Link) -> Shown {

@@ -119,9 +119,10 @@ impl<N: Target> Combined<N> {
             Ok(page) => Ok(Page {
                 observations: page.observations.into_iter().map(only_tags).collect(),
                 next: page.next.map(|next| format!("{TAGS}{next}")),
+                of: page.of,
             }),
             // An endpoint that serves only the tags call of a contact lists nothing.
-            Err(SystemError::Gone { .. }) => Ok(Page { observations: Vec::new(), next: None }),
+            Err(SystemError::Gone { .. }) => Ok(Page::empty()),
             Err(error) => Err(error),
         }
     }
@@ -246,11 +247,11 @@ impl<N: Target> Target for Combined<N> {
         if let Some(cursor) = page.and_then(|page| page.strip_prefix(TAGS)) {
             return self.tag_page(extension, since, cursor).await;
         }
-        let Page { observations, next } = self.native.changed(kind, since, page).await?;
+        let Page { observations, next, of } = self.native.changed(kind, since, page).await?;
         // The vendor's list knows nothing of the tags, so it does not show the whole object.
         let here = |one: &Observation| one.kind == kind || self.beside(one.kind).is_none();
         let observations = observations.into_iter().filter(here).map(|one| self.own(listed(one, kind))).collect();
-        Ok(Page { observations, next: next.or_else(|| Some(TAGS.to_owned())) })
+        Ok(Page { observations, next: next.or_else(|| Some(TAGS.to_owned())), of })
     }
 
     fn shows(&self, link: &Link) -> Shown {

@@ -5,8 +5,8 @@
 //! and writes, `listing` lists what changed; `ask` and `inspect` serve people.
 //!
 //! What GHL cannot do: it has no webhook for an edited task and no location-wide list of notes, so that edits of tasks are
-//! found by [`Target::changed`](crate::systems::Target::changed) and an edited note whose webhook was lost is found only
-//! when the note is read for another reason.
+//! found by [`Target::changed`](crate::systems::Target::changed), and what happened to a note whose webhook was lost only
+//! where that lists everything: a call for each contact.
 
 mod api;
 mod ask;

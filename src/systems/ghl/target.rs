@@ -124,7 +124,7 @@ impl Target for Ghl {
     }
 
     async fn untold(&self, kind: Kind, page: Option<&str>) -> Result<Page, SystemError> {
-        if kind == Kind::Task { self.tasks(Some(false), page).await } else { Ok(Page::empty()) }
+        if kind == Kind::Task { self.tasks(false, page).await } else { Ok(Page::empty()) }
     }
 }
 

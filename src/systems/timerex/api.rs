@@ -96,7 +96,7 @@ impl Timerex {
             None if number + 1 < calendars.len() => Some(format!("{}/", number + 1)),
             None => None,
         };
-        Ok(Page { observations, next })
+        Ok(Page { observations, next, ..Page::empty() })
     }
 
     /// The calendars that are mapped: the name of the row and the id.

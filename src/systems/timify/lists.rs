@@ -177,7 +177,7 @@ impl Timify {
     pub(super) async fn customer_page(&self, mark: Option<&str>) -> Result<Page, SystemError> {
         let mark = mark.and_then(Mark::read).unwrap_or(Mark::FIRST);
         let (observations, next) = self.page(Kind::Contact, &[], &mark).await?;
-        Ok(Page { observations, next: next.map(|next| next.to_string()) })
+        Ok(Page { observations, next: next.map(|next| next.to_string()), ..Page::empty() })
     }
 
     /// One page of the appointments around today, range by range; a mark is the first day of its range and the page.
@@ -191,7 +191,7 @@ impl Timify {
         let (observations, next) = self.page(Kind::Appointment, &pairs, &page).await?;
         let beyond = || Some((next_range, Mark::FIRST)).filter(|(from, _)| *from <= until);
         let next = next.map(|next| (from, next)).or_else(beyond);
-        Ok(Page { observations, next: next.map(|(from, page)| format!("{}/{page}", day(from))) })
+        Ok(Page { observations, next: next.map(|(from, page)| format!("{}/{page}", day(from))), ..Page::empty() })
     }
 }
 

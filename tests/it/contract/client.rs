@@ -2,6 +2,7 @@
 //! and what comes back must mean what was sent.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use lockstep::clock::Millis;
 use lockstep::model::{Action, ExternalId, Field, Fields, Kind, Shape, Terms, Value};
@@ -172,9 +173,13 @@ async fn each_field_is_written_cleared_and_read_back_by_each_call_that_can_carry
 async fn what_was_made_is_found_listed_and_deleted(#[case] kind: Kind) {
     let driven = Driven::made(kind).await;
     assert_eq!(driven.found().await, std::slice::from_ref(&driven.id));
-    let listed = if kind == Kind::Note { vec![] } else { vec![Some(driven.held.clone())] };
-    assert_eq!(driven.listed(None).await, listed, "GHL lists notes per contact only");
-    assert_eq!(driven.listed(Some(driven.bench.now())).await, listed);
+    let listed = vec![Some(driven.held.clone())];
+    // The search by which notes are listed shows a new contact a moment later.
+    driven.bench.advance(60);
+    assert_eq!(driven.listed(None).await, listed);
+    let lately = driven.bench.now() - Duration::from_secs(120);
+    let expected = if kind == Kind::Note { vec![] } else { listed };
+    assert_eq!(driven.listed(Some(lately)).await, expected, "notes are listed with everything only");
     driven.bench.advance(60);
     let has_time = matches!(kind, Kind::Contact | Kind::Appointment);
     assert_eq!(driven.listed(Some(driven.bench.now())).await.len(), usize::from(!has_time && kind != Kind::Note));
@@ -251,23 +256,34 @@ async fn an_appointments_start_moves_without_its_end() {
 }
 
 #[rstest]
-#[case::contacts(Kind::Contact)]
-#[case::tasks(Kind::Task)]
+#[case::contacts(Kind::Contact, &[100, 20])]
+#[case::tasks(Kind::Task, &[100, 20, 0])]
+#[case::notes(Kind::Note, &[0, 120])]
 #[tokio::test]
-async fn a_listing_goes_on_after_its_first_page(#[case] kind: Kind) {
+async fn a_listing_goes_on_after_its_first_page(#[case] kind: Kind, #[case] expected: &[usize]) {
     let driven = Driven::made(kind).await;
     for number in 0..119 {
         driven.bench.advance(1);
-        let field = if kind == Kind::Contact { Field::EMAIL } else { Field::TITLE };
+        let field = match kind {
+            Kind::Contact => Field::EMAIL,
+            Kind::Note => Field::BODY,
+            _ => Field::TITLE,
+        };
         let fields = Fields::from([(field, Value::text(format!("n{number}@example.com")))]);
         driven.ghl.apply(&step(Action::Create, kind, None, driven.parent.as_ref(), fields)).await.unwrap();
     }
     driven.bench.advance(10);
-    let first = driven.ghl.changed(kind, None, None).await.unwrap();
-    let second = driven.ghl.changed(kind, None, first.next.as_deref()).await.unwrap();
-    assert_eq!((first.observations.len(), second.observations.len(), second.next), (100, 20, None));
-    let ids: BTreeSet<_> = first.observations.into_iter().chain(second.observations).map(|one| one.id).collect();
-    assert_eq!(ids.len(), 120);
+    let (mut pages, mut ids, mut next) = (Vec::new(), BTreeSet::new(), None);
+    loop {
+        let page = driven.ghl.changed(kind, None, next.as_deref()).await.unwrap();
+        pages.push(page.observations.len());
+        ids.extend(page.observations.into_iter().map(|one| one.id));
+        next = page.next;
+        if next.is_none() {
+            break;
+        }
+    }
+    assert_eq!((pages.as_slice(), ids.len()), (expected, 120));
 }
 
 #[rstest]

@@ -170,10 +170,14 @@ async fn reconciling(world: &World) {
     assert!(objects.is_empty(), "only lists are asked for: {objects:?}");
     // A year of TIMIFY's appointments in ranges of the 31 days that it takes.
     let ranges = read.iter().filter(|label| *label == "timify GET appointment").count();
+    // GHL's notes are listed contact by contact, and there is one contact. Tasks are searched in each state.
+    let times = |label: &str| read.iter().filter(|one| *one == label).count();
+    assert_eq!((times("ghl GET note"), times("ghl POST task")), (held(world, "ghl", "contacts").await.len(), 2));
     let mut lists = read;
     lists.dedup();
     let expected = [
         "ghl GET appointment",
+        "ghl GET note",
         "ghl POST contact",
         "ghl POST task",
         "timerex GET appointment",

@@ -17,6 +17,7 @@ mod invitations;
 mod kill;
 mod lanes;
 mod limits;
+mod lost_notes;
 mod mission;
 mod oauth;
 mod oauth_kill;
