@@ -67,8 +67,9 @@ impl Simulate {
                 "seed {seed}, shortened to {} acts (`lockstep simulate --from {seed} --tell` tells all of it):",
                 acts.len()
             );
-            acts.iter().for_each(|act| println!("    {act}"));
-            broken.iter().for_each(|line| println!("    {line}"));
+            for line in acts.iter().map(ToString::to_string).chain(broken) {
+                println!("    {line}");
+            }
         }
         Ok(ExitCode::FAILURE)
     }

@@ -80,6 +80,8 @@ pub const ROOMS: &[Room] = &[
     // Who knows concrete types.
     room(&["app"], ALL),
     room(&["cli"], ALL),
+    // Runs what `app` wires, in virtual time.
+    room(&["sandbox/simulate"], ALL),
     room(&["main"], &["cli"]),
     room(&["lib"], &[]),
 ];
@@ -140,6 +142,7 @@ pub const CRATES: &[(&str, &[&str])] = &[
             // Only `lookup`: the lock that matches one object at a time.
             "resolve",
             "sandbox/shell",
+            "sandbox/simulate",
             "supervisor",
             "systems/timify",
             // Only its task-local.
@@ -147,8 +150,8 @@ pub const CRATES: &[(&str, &[&str])] = &[
         ],
     ),
     // In credentials, only to wait for renewals that run.
-    ("tokio_util", &["app", "cli", "credentials", "dispatch", "sandbox/shell", "supervisor"]),
-    ("anyhow", &["app", "cli"]),
+    ("tokio_util", &["app", "cli", "credentials", "dispatch", "sandbox/shell", "sandbox/simulate", "supervisor"]),
+    ("anyhow", &["app", "cli", "sandbox/simulate"]),
     ("clap", &["cli"]),
     ("comfy_table", &["cli"]),
     ("toml", &["config"]),

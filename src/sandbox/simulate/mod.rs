@@ -3,8 +3,10 @@
 //!
 //! In: seeds. Out: for each, what was broken, if anything, and how often everything occurred.
 
+mod idle;
 mod oracle;
 mod people;
+mod replica;
 mod shorten;
 mod stage;
 mod story;
@@ -22,8 +24,9 @@ use crate::cli::demo::config::{self as printed, Service};
 use crate::config::Config;
 use crate::model::{CreateRule, FieldRule, FieldRules, Kind, Mode, OnDelete, Policy, ReadBeforeWrite, System};
 use crate::sandbox::SandboxSettings;
+use idle::Idle;
 pub use shorten::{Short, shorten};
-use stage::{Idle, Stage};
+use stage::Stage;
 pub use story::{Act, history};
 pub use tally::{Tally, seeds};
 use world::lock;

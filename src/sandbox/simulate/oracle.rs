@@ -8,10 +8,10 @@ use anyhow::Result;
 use super::people::{Typed, account as account_of};
 use super::stage::Stage;
 use super::view::{self, Held};
-use super::world::lock;
+use super::world::{Parcel, lock};
 use crate::model::{
-    CANCELLED, Conflict, EntityId, ExternalId, Field, FieldRules, Finding, Kind, Life, Link, LinkState, MirrorState,
-    Mode, Outcome, System, TAGS, Whole,
+    CANCELLED, Conflict, EntityId, ExternalId, Field, FieldRules, Kind, Life, Link, LinkState, MirrorState, Mode,
+    System, TAGS, Whole,
 };
 use crate::sandbox::RequestRow;
 use crate::store::{Entities, Reports, present};
@@ -195,7 +195,7 @@ impl Scene<'_> {
     fn deleted_stays_deleted(&self) -> Vec<String> {
         let mut broken = Vec::new();
         for whole in self.wholes.values().filter(|whole| !self.parked.contains(&whole.entity.id)) {
-            if matches!(whole.entity.life, Life::Deleted(_)) && whole.links.iter().any(|link| link.is_live()) {
+            if matches!(whole.entity.life, Life::Deleted(_)) && whole.links.iter().any(Link::is_live) {
                 broken.push(format!("7: {} {} is deleted and stands somewhere", self.name, whole.entity.id));
             }
             for system in System::ALL {
@@ -213,12 +213,16 @@ impl Scene<'_> {
 async fn all_acknowledged_is_decided(stage: &Stage) -> Result<Vec<String>> {
     let mut broken = Vec::new();
     let said = stage.store.said_by_webhooks().await;
-    let world = lock(&stage.world);
-    let lost = world.parcels.iter().filter(|parcel| parcel.acknowledged && !said.contains(&parcel.id));
-    // Only GHL and the extensions send an id by which a change can be told.
-    let lost = lost.filter(|parcel| parcel.from.extension || parcel.from.system == System::Ghl);
-    broken.extend(lost.map(|parcel| format!("2: {:?} {} was acknowledged and is not kept", parcel.from, parcel.id)));
-    drop(world);
+    {
+        let world = lock(&stage.world);
+        let lost = world.parcels.iter().filter(|parcel| parcel.acknowledged && !said.contains(&parcel.id));
+        // Only GHL and the extensions send an id by which a change can be told.
+        let tells =
+            |parcel: &&Parcel| !parcel.id.is_empty() && (parcel.from.extension || parcel.from.system == System::Ghl);
+        let lost = lost.filter(tells);
+        broken
+            .extend(lost.map(|parcel| format!("2: {:?} {} was acknowledged and is not kept", parcel.from, parcel.id)));
+    }
     for one in &stage.settings.workspaces {
         let forgotten = stage.store.forgotten(&one.name).await;
         broken.extend(
@@ -320,14 +324,13 @@ async fn count(stage: &Stage) -> Result<()> {
             world.count(format!("policy/rule/{}", policy.rules.of(kind, &field)));
         }
     }
+    let outcomes = stage.store.all_outcomes().await;
+    for (outcome, count) in outcomes {
+        *lock(&stage.world).counts.entry(format!("outcome/{outcome}")).or_default() += count;
+    }
     for one in &stage.settings.workspaces {
-        let (outcomes, findings) = (stage.store.outcomes(&one.name).await?, stage.store.findings(&one.name).await?);
-        let mut world = lock(&stage.world);
-        for (outcome, count) in outcomes {
-            *world.counts.entry(format!("outcome/{}", Outcome::word(outcome))).or_default() += count;
-        }
-        for (finding, count) in findings {
-            *world.counts.entry(format!("verdict/{}", Finding::word(finding))).or_default() += count;
+        for (finding, count) in stage.store.findings(&one.name).await? {
+            *lock(&stage.world).counts.entry(format!("verdict/{finding}")).or_default() += count;
         }
     }
     Ok(())

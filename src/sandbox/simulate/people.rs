@@ -80,6 +80,7 @@ impl Desk<'_> {
         let Deed { system, verb, .. } = deed;
         match verb {
             Verb::Make(Kind::Contact) => vec![self.contact(system, None)],
+            Verb::Twin if self.rng.bool() => self.phone_twin(system).into_iter().collect(),
             Verb::Twin => {
                 let email =
                     self.typed.iter().filter(|typed| typed.field == Field::EMAIL).map(|typed| typed.value.clone());
@@ -142,6 +143,21 @@ impl Desk<'_> {
         let mut wish = self.wish(system, Kind::Contact, "create", None, Value::Object(fields));
         wish.sets = vec![(Field::FIRST_NAME, first, token), (Field::EMAIL, email, token)];
         wish
+    }
+
+    /// A contact of whom nothing but the phone is known, which is somebody's.
+    fn phone_twin(&mut self, system: System) -> Option<Wish> {
+        let phones: Vec<String> =
+            self.typed.iter().filter(|typed| typed.field == Field::PHONE).map(|typed| typed.value.clone()).collect();
+        let phone = self.pick(&phones)?;
+        let token = self.next();
+        let first = tokens::text(token);
+        let mut fields = Map::new();
+        put(&mut fields, system, &Field::FIRST_NAME, &first);
+        put(&mut fields, system, &Field::PHONE, &phone);
+        let mut wish = self.wish(system, Kind::Contact, "create", None, Value::Object(fields));
+        wish.sets = vec![(Field::FIRST_NAME, first, token)];
+        Some(wish)
     }
 
     fn child(&mut self, system: System, kind: Kind) -> Option<Wish> {

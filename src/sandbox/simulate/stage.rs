@@ -4,103 +4,33 @@
 //! runtime has one thread: when nothing in it can go on, it says so, and the stage moves the clock to what comes next.
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use anyhow::Result;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
-use super::people::{Desk, Typed, account};
+use super::idle::Idle;
+use super::people::{Desk, Typed, Wish, account};
+use super::replica::{Door, Replica};
 use super::story::{Act, Deed, REPLICAS, Trouble, Verb, What};
-use super::world::{Due, Shared, Wire, World, lock};
-use crate::app::Ground;
-use crate::app::assembly::{Assembly, assemble};
-use crate::app::roster::Served;
-use crate::app::stages::Stages;
+use super::world::{Due, Shared, World, lock};
 use crate::clock::{Clock, ManualClock, Millis};
 use crate::config::Config;
-use crate::dispatch::lease::Holder;
-use crate::ids::Ids;
 use crate::model::{Kind, System};
-use crate::receive::{Arrival, Intake};
+use crate::receive::Arrival;
 use crate::reconcile::Scope;
-use crate::sandbox::SandboxSettings;
 use crate::sandbox::signing::Signer;
+use crate::sandbox::{SandboxSettings, Workspace};
 use crate::store::memory::Memory;
-use crate::store::{Entities, Mirrors, Store};
-use crate::supervisor::Heartbeat;
+use crate::store::{Entities, Mirrors};
 
 /// When it all begins.
 pub const BEGINNING: Millis = Millis(1_772_442_000_000);
-/// How often workers look for what nothing told them of; longer than in earnest, since each look takes time here.
-const POLL: Duration = Duration::from_secs(5);
 /// A pause in which nothing is done is skipped from here on.
 const QUIET: Duration = Duration::from_secs(30);
 /// How often the clock may be moved in one history.
 const MOVES: u64 = 150_000;
-
-/// Told when the runtime has nothing to do.
-#[derive(Clone, Default)]
-pub struct Idle(Arc<Mutex<Option<Waker>>>);
-
-impl Idle {
-    /// The runtime has nothing to do.
-    pub fn tell(&self) {
-        if let Some(waker) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            waker.wake();
-        }
-    }
-
-    fn wait(&self) -> Waiting {
-        Waiting { idle: self.clone(), asked: false }
-    }
-}
-
-struct Waiting {
-    idle: Idle,
-    asked: bool,
-}
-
-impl Future for Waiting {
-    type Output = ();
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let mut waker = self.idle.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.asked && waker.is_none() {
-            return Poll::Ready(());
-        }
-        *waker = Some(context.waker().clone());
-        drop(waker);
-        self.asked = true;
-        Poll::Pending
-    }
-}
-
-/// The way into a running replica.
-struct Door {
-    intake: Arc<Intake>,
-    stages: Arc<Stages>,
-    served: Arc<Served>,
-    holder: Arc<Holder>,
-}
-
-/// One replica; without a door it is not up yet, or down.
-#[derive(Default)]
-struct Replica {
-    door: Arc<Mutex<Option<Door>>>,
-    tasks: JoinSet<()>,
-    up: bool,
-    starts: u64,
-}
-
-impl Replica {
-    fn with<T>(&self, look: impl FnOnce(&Door) -> T) -> Option<T> {
-        self.door.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(look)
-    }
-}
 
 /// The stage.
 pub struct Stage {
@@ -276,7 +206,7 @@ impl Stage {
 
     async fn happen(&mut self, due: Due) {
         match due {
-            Due::Apply(flight) => lock(&self.world).apply(flight),
+            Due::Apply(flight) => lock(&self.world).apply(*flight),
             Due::Answer(caller, answered) => lock(&self.world).answer(caller, *answered),
             Due::Deliver(number) => self.deliver(number),
             Due::Start(replica) => self.start(replica),
@@ -291,25 +221,7 @@ impl Stage {
     }
 
     fn start(&mut self, number: usize) {
-        let replica = &mut self.replicas[number];
-        if std::mem::replace(&mut replica.up, true) {
-            return;
-        }
-        replica.starts += 1;
-        let wire = Arc::new(Wire { world: self.world.clone(), replica: number });
-        let ground = Ground {
-            clock: Arc::new(self.clock.clone()),
-            ids: Arc::new(Ids::seeded(self.seed ^ (number as u64 + 1) << 40 ^ replica.starts << 50)),
-            transport: wire.clone(),
-        };
-        let store: Arc<dyn Store> = Arc::new(self.store.paced(wire));
-        let (config, door, world) = (self.config.clone(), replica.door.clone(), self.world.clone());
-        replica.tasks.spawn(async move {
-            match assemble(&config, &ground, &store).await {
-                Ok(assembly) => run(assembly, ground, &door, &world).await,
-                Err(_) => lock(&world).count("broken/a replica cannot start"),
-            }
-        });
+        self.replicas[number].start(number, self.seed, &self.config, &self.store, &self.world);
     }
 
     fn trouble(&mut self, trouble: Trouble, seed: u64) {
@@ -325,10 +237,7 @@ impl Stage {
             | Trouble::Delay(at, count) => return lock(&self.world).plan(at, trouble, count),
             Trouble::Skew(at, ms) => lock(&self.world).sandbox.faults.skew(at, ms),
             Trouble::Crash(number) => {
-                let replica = &mut self.replicas[number];
-                replica.tasks = JoinSet::new();
-                replica.up = false;
-                *replica.door.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                self.replicas[number].kill();
                 let down = Duration::from_millis(rng.u64(100..60_000));
                 lock(&self.world).later(now + down, Due::Start(number));
             }
@@ -407,7 +316,7 @@ impl Stage {
             .iter()
             .filter_map(|(name, value)| Some((name.parse::<HeaderName>().ok()?, HeaderValue::from_str(value).ok()?)))
             .collect();
-        let own = |one: &&crate::sandbox::Workspace| account(one, parcel.from.system) == parcel.account;
+        let own = |one: &&Workspace| account(one, parcel.from.system) == parcel.account;
         let named = self.settings.workspaces.iter().find(own).filter(|_| parcel.from.extension);
         let workspace = named.map(|one| one.name.clone());
         Arrival { system: parcel.from.system, workspace, headers, body: parcel.body.clone() }
@@ -441,7 +350,7 @@ impl Stage {
         }
     }
 
-    fn make(&mut self, deed: Deed, wish: super::people::Wish) {
+    fn make(&mut self, deed: Deed, wish: Wish) {
         let now = self.clock.now();
         let mut world = lock(&self.world);
         let before = world.values(wish.at);
@@ -489,35 +398,5 @@ impl Sent {
 impl Drop for Sent {
     fn drop(&mut self) {
         lock(&self.world).delivered(self.number, self.acknowledged);
-    }
-}
-
-/// Runs what a replica is made of.
-async fn run(assembly: Assembly, ground: Ground, door: &Mutex<Option<Door>>, world: &Shared) {
-    let Assembly { roster, doorway, recorder, writer, stages, holder, .. } = assembly;
-    let (served, stages) = (roster.served(), Arc::new(stages));
-    let mut running = JoinSet::new();
-    running.spawn(writer.run(std::future::pending()));
-    let stop = CancellationToken::new();
-    let beat = |clock: &Arc<dyn Clock>| Heartbeat::unwatched(clock.clone());
-    let (leases, heart, ring) = (holder.clone(), beat(&ground.clock), stop.clone());
-    running.spawn(async move { leases.run(ring, heart).await });
-    for (name, site) in &served.sites {
-        let worker = stages.worker(site.clone(), served.wakes[name].clone(), &holder, POLL);
-        let (heart, ring) = (beat(&ground.clock), stop.clone());
-        running.spawn(async move { worker.run(ring, heart).await });
-    }
-    let (mut commits, woken) = (recorder.commits(), served.clone());
-    running.spawn(async move {
-        while commits.changed().await.is_ok() {
-            woken.wake();
-        }
-    });
-    let open = Door { intake: doorway.intake.clone(), stages, served, holder };
-    *door.lock().unwrap_or_else(PoisonError::into_inner) = Some(open);
-    while let Some(ended) = running.join_next().await {
-        if ended.is_err() {
-            lock(world).count("broken/a worker panicked");
-        }
     }
 }

@@ -46,7 +46,9 @@ impl Tally {
         let words =
             |group: &str, words: Vec<&str>| words.iter().map(|word| format!("{group}/{word}")).collect::<Vec<_>>();
         let faults = Trouble::WORDS.to_vec();
-        let findings = Finding::ALL.iter().map(|finding| finding.word()).collect();
+        // What is unchanged is not written down.
+        let findings = Finding::ALL.iter().filter(|finding| **finding != Finding::Unchanged);
+        let findings = findings.map(|finding| finding.word()).collect();
         // Nothing is given up for good yet.
         let outcomes = Outcome::ALL.iter().filter(|outcome| **outcome != Outcome::Dead);
         let outcomes = outcomes.map(|outcome| outcome.word()).collect();

@@ -40,7 +40,7 @@ pub enum Due {
     /// The act of the history with this place in it.
     Act(usize),
     /// A request reaches its stand-in.
-    Apply(Flight),
+    Apply(Box<Flight>),
     /// An answer reaches its caller.
     Answer(oneshot::Sender<Answered>, Box<Answered>),
     /// A webhook is sent.
@@ -220,7 +220,7 @@ impl World {
                 let most = if request.method() == http::Method::POST { LATE_CREATE_MS } else { LATE_WRITE_MS };
                 let late = self.ms(0..most);
                 self.unclear += 1;
-                self.later(now + late, Due::Apply(Flight { request, caller: None }));
+                self.later(now + late, Due::Apply(Box::new(Flight { request, caller: None })));
                 let lost = Box::new(Err(TransportError::NoAnswer("timed out".to_owned())));
                 self.later(now + PATIENCE, Due::Answer(caller, lost));
             }
@@ -229,9 +229,9 @@ impl World {
                 let retry_after = retry.then(|| self.rng.u64(1..40));
                 let fault = Fault { kind, count: Some(1), only: Only::Any, path: None, delay_ms, retry_after };
                 self.sandbox.faults.add(at, fault);
-                self.later(now + way, Due::Apply(Flight { request, caller: Some(caller) }));
+                self.later(now + way, Due::Apply(Box::new(Flight { request, caller: Some(caller) })));
             }
-            _ => self.later(now + way, Due::Apply(Flight { request, caller: Some(caller) })),
+            _ => self.later(now + way, Due::Apply(Box::new(Flight { request, caller: Some(caller) }))),
         }
     }
 
@@ -329,12 +329,13 @@ impl World {
             body.to_string()
         };
         let body = match strange {
+            // By nothing but its bytes can it be told from others.
             Strangeness::Garbled => format!("{{ {id} is no JSON"),
             Strangeness::Foreign => named("a location of somebody else", "ContactUpdate"),
             Strangeness::Unknown => named(account, "OpportunityCreate"),
         };
         let from = StandIn::vendor(System::Ghl);
-        let parcel = Parcel::new(from, account, &id, body.into());
+        let parcel = Parcel::new(from, account, if strange == Strangeness::Garbled { "" } else { &id }, body.into());
         self.parcels.push(parcel);
         self.later(self.clock.now(), Due::Deliver(self.parcels.len() - 1));
     }

@@ -94,6 +94,15 @@ impl Memory {
         tables.inbox.iter().filter(|(_, row)| is_forgotten(row)).map(|(id, _)| *id).collect()
     }
 
+    /// How often each outcome occurred, also of changes that belong to no workspace.
+    pub async fn all_outcomes(&self) -> BTreeMap<Outcome, u64> {
+        let mut counts = BTreeMap::new();
+        for (_, verdict) in self.tables().await.verdicts.values() {
+            *counts.entry(verdict.outcome).or_default() += 1;
+        }
+        counts
+    }
+
     /// The senders' ids of all webhooks that are kept.
     pub async fn said_by_webhooks(&self) -> std::collections::BTreeSet<String> {
         let tables = self.tables().await;

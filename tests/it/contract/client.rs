@@ -177,7 +177,7 @@ async fn what_was_made_is_found_listed_and_deleted(#[case] kind: Kind) {
     // The search by which notes are listed shows a new contact a moment later.
     driven.bench.advance(60);
     assert_eq!(driven.listed(None).await, listed);
-    let lately = driven.bench.now() - Duration::from_secs(120);
+    let lately = driven.bench.now() - Duration::from_mins(2);
     let expected = if kind == Kind::Note { vec![] } else { listed };
     assert_eq!(driven.listed(Some(lately)).await, expected, "notes are listed with everything only");
     driven.bench.advance(60);
