@@ -98,6 +98,11 @@ impl Observation {
             Shape::Gone | Shape::Hint => None,
         }
     }
+
+    /// Whether it tells of nothing but tags. They may be kept beside the object (by an extension), and outlive it.
+    pub fn tells_only_tags(&self) -> bool {
+        matches!(&self.shape, Shape::Partial(fields) if self.all_tags && fields.keys().all(|field| field.as_tag().is_some()))
+    }
 }
 
 /// One half of a move that arrives as two deliveries (TimeRex).

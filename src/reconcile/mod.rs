@@ -184,7 +184,9 @@ impl Reconciler {
             let mut changes = Vec::new();
             listed.contacts.extend(answer.of);
             for seen in answer.observations {
-                listed.objects.insert((seen.kind, seen.id.clone()));
+                if !seen.tells_only_tags() {
+                    listed.objects.insert((seen.kind, seen.id.clone()));
+                }
                 listing.listed += 1;
                 let link = self.entities.link(workspace, system, seen.kind, &seen.id).await?;
                 match claim::difference(target, link.as_ref(), &seen) {

@@ -50,6 +50,11 @@ impl Case {
         Self { whole, before: None, owed, conflicts, reviews, answered }
     }
 
+    /// Whether it is stored already.
+    pub fn is_stored(&self) -> bool {
+        self.before.is_some()
+    }
+
     /// The link with an external id, of any state.
     pub fn link(&self, system: System, id: &ExternalId) -> Option<&Link> {
         self.whole.links.iter().find(|link| link.system == system && link.id == *id)

@@ -56,10 +56,9 @@ pub fn difference(terms: &dyn Terms, link: Option<&Link>, seen: &Observation) ->
     }
 }
 
-/// Whether what is said of a tombstone may mean that the object is there again. What is known of it in part (its tags, which
-/// an extension keeps) may have outlived it.
+/// Whether what is said of a tombstone may mean that the object is there again.
 pub fn may_be_back(link: &Link, seen: &Observation) -> bool {
-    link.state == LinkState::Gone && matches!(seen.shape, Shape::Full(_) | Shape::Hint)
+    link.state == LinkState::Gone && seen.shape != Shape::Gone && !seen.tells_only_tags()
 }
 
 /// Weighs an observation against what the link knows.

@@ -68,6 +68,21 @@ impl Lookup {
             child.into_settlement(settlement);
         }
         settlement.release.extend(site.targets.keys().map(|system| (into, *system)));
+        self.wake_children(site, into, settlement).await
+    }
+
+    /// A contact is in a system that it was not in (any more): what belongs to it and rests without it is looked at again.
+    pub async fn wake_children(&self, site: &Site, contact: EntityId, settlement: &mut Settlement) -> Result<()> {
+        let now = settlement.now;
+        for child in self.children(contact).await? {
+            let id = child.entity.id;
+            if settlement.mirrors.iter().any(|mirror| mirror.entity == id) {
+                continue;
+            }
+            let mut child = Case::of(child);
+            child.spread(site, false, now, now);
+            child.into_settlement(settlement);
+        }
         Ok(())
     }
 

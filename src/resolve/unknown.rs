@@ -126,7 +126,11 @@ impl Resolver {
             ruling = Ruling::ended(Some(case.whole.entity.id), Outcome::Parked, reason);
         }
         let is_appointment = seen.kind == Kind::Appointment;
+        let contact_again = (seen.kind == Kind::Contact && case.is_stored()).then_some(case.whole.entity.id);
         case.into_settlement(&mut turn.settlement);
+        if let Some(contact) = contact_again {
+            self.lookup.wake_children(turn.site, contact, &mut turn.settlement).await?;
+        }
         if let Some(contact) = parent.filter(|_| is_appointment) {
             self.booked(turn, contact).await?;
         }

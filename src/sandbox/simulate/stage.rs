@@ -353,7 +353,7 @@ impl Stage {
     fn make(&mut self, deed: Deed, wish: Wish) {
         let now = self.clock.now();
         let mut world = lock(&self.world);
-        let before = world.values(wish.at);
+        let before = world.values(wish.at, wish.edit.id.as_deref().unwrap_or(""));
         let Ok((id, webhooks)) = world.sandbox.edit(now, wish.at, &wish.edit) else {
             return world.count("deed/refused");
         };
@@ -362,7 +362,7 @@ impl Stage {
         }
         let word = format!("{:?}", deed.verb);
         world.count(format!("deed/{}", word.to_lowercase()));
-        let after = world.values(wish.at);
+        let after = world.values(wish.at, wish.edit.id.as_deref().unwrap_or(""));
         world.tell(|| format!("{:?} {:?} -> {id}", deed, wish.edit));
         drop(world);
         self.deeds += 1;

@@ -493,4 +493,41 @@ on_both!(
     what_is_held_is_kept_equal_and_an_edit_after_the_answer_stops_it_again,
     a_task_found_gone_before_its_contact_stays_where_the_contact_stays,
     the_brake_holds_mirrored_deletions_and_approving_lets_exactly_those_pass,
+    a_customer_whose_tags_outlived_it_is_found_gone,
+    what_belongs_to_a_contact_follows_it_to_where_a_person_made_it_again,
 );
+
+/// Found by simulation: the extension that keeps a customer's tags lists them after the customer is gone.
+async fn a_customer_whose_tags_outlived_it_is_found_gone(place: &Place) {
+    let world = by(place, "mirror").await;
+    let [_, timify, _] = known_everywhere(&world, "Mika").await;
+    world.edit(0, "timify+", "update contact", json!({ "id": timify, "fields": { "addTags": ["vip"] } })).await;
+    world.settle().await;
+    world.control(Method::POST, "lose", json!({ "system": "timify", "count": 1 })).await;
+    delete(&world, "timify", &timify).await;
+    world.settle().await;
+    assert_eq!(counts(&world).await, [1, 0, 1], "nobody was told");
+    world.reconcile().await;
+    world.settle().await;
+    assert_eq!(counts(&world).await, [0, 0, 0]);
+    world.stop().await;
+}
+
+/// Found by simulation: a note that was made meanwhile rested for want of its contact, and nothing woke it.
+async fn what_belongs_to_a_contact_follows_it_to_where_a_person_made_it_again(place: &Place) {
+    let world = by(place, "unlink").await;
+    let [ghl, _, timerex] = known_everywhere(&world, "Noa").await;
+    delete(&world, "timerex+", &timerex).await;
+    world.settle().await;
+    world.edit(0, "ghl", "create note", json!({ "parent": ghl, "fields": { "body": "Prefers mornings" } })).await;
+    world.settle().await;
+    let notes = async || {
+        let state = world.state().await;
+        state["extension"]["timerex"][&world.account(0).timerex_team]["notes"].as_array().unwrap().len()
+    };
+    assert_eq!(notes().await, 0, "its contact is not there");
+    world.edit(0, "timerex+", "create contact", json!({ "fields": contact("timerex+", "Noa") })).await;
+    world.settle().await;
+    assert_eq!((counts(&world).await, notes().await), ([1, 1, 1], 1));
+    world.stop().await;
+}
