@@ -476,6 +476,18 @@ fn an_edit_of_which_no_time_is_known_is_kept_when_it_loses() {
     assert_eq!((verdict.entity.value(&NAME), &verdict.conflicts[0].lost), (&text("by guest"), &text("typed")));
 }
 
+/// Found by simulation (seed 17932): a customer was deleted in TIMIFY and entered anew under another name, both without a time.
+/// Their stamps were equal, so that nothing was owed and the systems differed for ever.
+#[test]
+fn what_is_entered_anew_without_a_time_never_carries_the_stamp_of_the_former() {
+    let blank = Entity::new(EntityId(uuid::Uuid::nil()), "w", Kind::Contact, second(0));
+    let link = |id: &str| Link::new("w", blank.id, T, Kind::Contact, ExternalId::new(id));
+    let first = judged(&blank, &link("1"), &seen("former", None), second(10), &Evidence::new()).entity;
+    let again = judged(&first, &link("2"), &seen("anew", None), second(20), &Evidence::new());
+    assert_eq!(again.entity.value(&NAME), &text("anew"));
+    assert_ne!(again.link.known(&NAME).stamp, first.stamp(&NAME));
+}
+
 /// R9: the answered value with the stamp of the edit that was sent.
 #[test]
 fn a_write_leaves_what_was_answered_or_else_what_was_sent() {

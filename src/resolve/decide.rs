@@ -134,9 +134,13 @@ fn decide_field(verdict: &mut Verdict, field: &Field, value: Value, seen: &Sight
     }
     let nothing = linking && shows_nothing(link, field, &value, frame.terms);
     let mut stamp = if nothing { unsaid(frame.order, author) } else { frame.order.after(known.stamp, t, author) };
-    if stamp == entity.stamp(field) || (!nothing && t == Millis(0)) {
-        // Raised to the same tick as its author's former edit, over a late write of ours: it is the later one, and equal
-        // stamps would tell `plan` that the system holds what is true. Or nobody knows when it was made: it was made.
+    if !nothing && t == Millis(0) {
+        // Nobody knows when it was made; but it was.
+        stamp = frame.order.after(stamp, t, author);
+    }
+    if stamp == entity.stamp(field) {
+        // Raised to the same tick as its author's former edit: it is the later one, and equal stamps would tell `plan` that the
+        // system holds what is true.
         stamp = frame.order.after(stamp, t, author);
     }
     link.snapshot.entry(field.clone()).or_default().move_to(value.clone(), stamp);
