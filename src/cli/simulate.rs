@@ -61,6 +61,10 @@ impl Simulate {
             self.from,
             tally.played as f64 / took
         );
+        let count = |what: &str| tally.counts.get(what).copied().unwrap_or(0) as f64;
+        let edits = count("calls/deeds").max(1.0);
+        let (writes, reads) = (count("calls/writes") / edits, count("calls/reads") / edits);
+        println!("{writes:.2} writes and {reads:.2} reads for each edit, reconciling included");
         let Some((seed, _)) = tally.broken.iter().min() else { return Ok(ExitCode::SUCCESS) };
         if let Some(Short { acts, broken, .. }) = simulate::shorten(*seed)? {
             println!(

@@ -44,7 +44,7 @@ pub async fn judge(stage: &mut Stage) -> Result<Vec<String>> {
         broken.extend(scene.all_agree());
         broken.extend(scene.nobody_is_doubled(&made_by_us));
         broken.extend(scene.nothing_typed_is_lost(&lock(&stage.world).seen));
-        broken.extend(scene.deleted_stays_deleted());
+        broken.extend(scene.deleted_stays_deleted(&made_by_us));
         parked.extend(scene.parked.iter().copied());
         let mut world = lock(&stage.world);
         for (_, conflict) in &scene.conflicts {
@@ -191,9 +191,23 @@ impl Scene<'_> {
         broken
     }
 
+    fn is_typed_in(&self, system: System, id: &ExternalId) -> bool {
+        self.typed.iter().any(|typed| typed.system == system && typed.id == id.as_str() && typed.field == Field::EMAIL)
+    }
+
     /// Invariant 7.
-    fn deleted_stays_deleted(&self) -> Vec<String> {
+    fn deleted_stays_deleted(&self, made_by_us: &BTreeSet<String>) -> Vec<String> {
         let mut broken = Vec::new();
+        for whole in self.wholes.values() {
+            let gone = |link: &&Link| link.state == LinkState::Gone;
+            for dead in whole.links.iter().filter(gone) {
+                let again = whole.link(dead.system).filter(|link| made_by_us.contains(link.id.as_str()));
+                // It may have been made before the other one was found gone.
+                if again.is_some_and(|link| link.seen > dead.seen && !self.is_typed_in(dead.system, &link.id)) {
+                    broken.push(format!("7: {} {} was made in {} again", self.name, whole.entity.id, dead.system));
+                }
+            }
+        }
         for whole in self.wholes.values().filter(|whole| !self.parked.contains(&whole.entity.id)) {
             if matches!(whole.entity.life, Life::Deleted(_)) && whole.links.iter().any(Link::is_live) {
                 broken.push(format!("7: {} {} is deleted and stands somewhere", self.name, whole.entity.id));
