@@ -110,7 +110,9 @@ fn vary(policy: &mut Policy, rng: &mut fastrand::Rng) {
     }
     for kind in Kind::ALL {
         for name in FieldRules::names(*kind) {
-            let rule = FieldRule::ALL[rng.usize(..FieldRule::ALL.len())];
+            // Few fields can be united or appended to: where one can, it often is.
+            let long = FieldRules::mistake(*kind, name, FieldRule::Append).is_none() && rng.bool();
+            let rule = if long { FieldRule::Append } else { FieldRule::ALL[rng.usize(..FieldRule::ALL.len())] };
             if rng.u32(..3) == 0 && FieldRules::mistake(*kind, name, rule).is_none() {
                 policy.rules.set(*kind, name, rule);
             }

@@ -7,11 +7,12 @@ use anyhow::Result;
 
 use super::people::{Typed, account as account_of};
 use super::stage::Stage;
+use super::tokens;
 use super::view::{self, Held};
 use super::world::{Parcel, lock};
 use crate::model::{
     CANCELLED, Conflict, EntityId, ExternalId, Field, FieldRules, Kind, Life, Link, LinkState, MirrorState, Mode,
-    System, TAGS, Whole,
+    System, TAGS, Value, Whole,
 };
 use crate::sandbox::RequestRow;
 use crate::store::{Entities, Reports, present};
@@ -55,6 +56,7 @@ pub async fn judge(stage: &mut Stage) -> Result<Vec<String>> {
     }
     broken.extend(shadow_writes_nothing(stage));
     broken.extend(writes_are_bounded(stage).await?);
+    broken.extend(nothing_is_written_twice(stage).await?);
     count(stage).await?;
     if broken.is_empty() {
         broken.extend(a_second_reconcile_finds_nothing(stage).await?);
@@ -282,6 +284,31 @@ async fn writes_are_bounded(stage: &Stage) -> Result<Vec<String>> {
     } else {
         Vec::new()
     })
+}
+
+/// Invariants 3 and 8: no value comes back to where another one took its place, but for a kept loser, an own write of which nobody
+/// heard, or somebody who typed it in again.
+async fn nothing_is_written_twice(stage: &Stage) -> Result<Vec<String>> {
+    let mut kept = Vec::new();
+    for one in &stage.settings.workspaces {
+        kept.extend(stage.store.conflicts(&one.name, None).await?.into_iter().map(|(_, conflict)| conflict));
+    }
+    let world = lock(&stage.world);
+    let mut broken = Vec::new();
+    for ((id, token), count) in world.written.iter().filter(|(_, count)| **count > 1) {
+        let says = |value: &Value| {
+            let mut tokens = BTreeSet::new();
+            tokens::scan(value.as_text().unwrap_or_default().as_bytes(), &mut tokens);
+            tokens.contains(token)
+        };
+        let losers = kept.iter().filter(|one| says(&one.lost) || says(&one.won)).count();
+        let typed = stage.typed.iter().filter(|typed| typed.token == *token).count();
+        let unheard = if world.doubtful.contains(id) { 2 } else { 0 };
+        if *count as usize > typed.max(1) + losers + unheard {
+            broken.push(format!("3: the value of edit {token} was written {count} times to {id}"));
+        }
+    }
+    Ok(broken)
 }
 
 /// Invariants 3 and 6: reconciling again finds nothing and writes nothing.

@@ -92,6 +92,8 @@ impl Desk<'_> {
             Verb::Change(Kind::Contact) => self.change(system, 1),
             Verb::Burst => self.change(system, 4),
             Verb::Change(kind) => self.child_change(system, kind).into_iter().collect(),
+            // Where it stands in no other system, nobody else is there to change it.
+            Verb::Clash(kind) => self.some(system, kind).map_or_else(Vec::new, |id| self.clash(kind, &[(system, id)])),
             Verb::Revert => self.revert(system).into_iter().collect(),
             Verb::Clear => self.clear(system).into_iter().collect(),
             Verb::Tag => self.tag(system, "addTags").into_iter().collect(),
@@ -230,16 +232,31 @@ impl Desk<'_> {
     fn change(&mut self, system: System, times: usize) -> Vec<Wish> {
         let Some(id) = self.some(system, Kind::Contact) else { return Vec::new() };
         let field = FIELDS[self.rng.usize(..FIELDS.len())].clone();
-        let one = |desk: &mut Self| {
-            let token = desk.next();
-            let value = if field == Field::PHONE { tokens::phone(token) } else { tokens::text(token) };
-            let mut fields = Map::new();
-            put(&mut fields, system, &field, &value);
-            let mut wish = desk.wish(system, Kind::Contact, "update", Some(id.clone()), Value::Object(fields));
-            wish.sets.push((field.clone(), value, token));
-            wish
+        (0..times).map(|_| self.set(system, Kind::Contact, &id, &field)).collect()
+    }
+
+    /// The same field of an object, in several systems at once.
+    pub fn clash(&mut self, kind: Kind, places: &[(System, String)]) -> Vec<Wish> {
+        let field = match kind {
+            Kind::Contact => FIELDS[self.rng.usize(..FIELDS.len())].clone(),
+            Kind::Task | Kind::Appointment => Field::TITLE,
+            Kind::Note => Field::BODY,
         };
-        (0..times).map(|_| one(self)).collect()
+        places.iter().map(|(system, id)| self.set(*system, kind, id, &field)).collect()
+    }
+
+    fn set(&mut self, system: System, kind: Kind, id: &str, field: &Field) -> Wish {
+        let token = self.next();
+        let value = if *field == Field::PHONE { tokens::phone(token) } else { tokens::text(token) };
+        let mut fields = Map::new();
+        if kind == Kind::Note {
+            fields.insert(body_key(system).to_owned(), json!(value));
+        } else {
+            put(&mut fields, system, field, &value);
+        }
+        let mut wish = self.wish(system, kind, "update", Some(id.to_owned()), Value::Object(fields));
+        wish.sets.push((field.clone(), value, token));
+        wish
     }
 
     fn child_change(&mut self, system: System, kind: Kind) -> Option<Wish> {

@@ -207,7 +207,7 @@ impl Stage {
     async fn happen(&mut self, due: Due) {
         match due {
             Due::Apply(flight) => lock(&self.world).apply(*flight),
-            Due::Answer(caller, answered) => lock(&self.world).answer(caller, *answered),
+            Due::Answer(caller, answered, object) => lock(&self.world).answer(caller, *answered, object),
             Due::Deliver(number) => self.deliver(number),
             Due::Start(replica) => self.start(replica),
             Due::Act(at) => {
@@ -334,6 +334,7 @@ impl Stage {
             ids.dedup();
             known.insert((deed.system, *kind), ids);
         }
+        let rivals = self.rivals(deed, seed).await;
         let own: Vec<Typed> = self.typed.iter().filter(|typed| typed.workspace == deed.workspace).cloned().collect();
         let mut desk = Desk {
             account: &self.settings.workspaces[deed.workspace],
@@ -343,11 +344,31 @@ impl Stage {
             now: self.clock.now(),
             rng: fastrand::Rng::with_seed(seed),
         };
-        let wishes = desk.wishes(deed);
+        let wishes = match deed.verb {
+            Verb::Clash(kind) if !rivals.is_empty() => desk.clash(kind, &rivals),
+            _ => desk.wishes(deed),
+        };
         self.tokens = desk.token;
         for wish in wishes {
             self.make(deed, wish);
         }
+    }
+
+    /// Two places of one object of the deed's system, if it is a clash and there is one.
+    async fn rivals(&self, deed: Deed, seed: u64) -> Vec<(System, String)> {
+        let Verb::Clash(kind) = deed.verb else { return Vec::new() };
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let name = &self.settings.workspaces[deed.workspace].name;
+        let linked = self.store.live_links(name, deed.system, kind).await.unwrap_or_default();
+        let Some(one) = linked.get(rng.usize(..linked.len().max(1))) else { return Vec::new() };
+        let whole = self.store.whole(one.entity).await.ok().flatten();
+        let others: Vec<_> = whole
+            .into_iter()
+            .flat_map(|whole| whole.links)
+            .filter(|link| link.is_live() && link.system != deed.system)
+            .collect();
+        let Some(other) = others.get(rng.usize(..others.len().max(1))) else { return Vec::new() };
+        vec![(one.system, one.id.0.clone()), (other.system, other.id.0.clone())]
     }
 
     fn make(&mut self, deed: Deed, wish: Wish) {
@@ -376,7 +397,7 @@ impl Stage {
         // Who sets what is there already has edited nothing.
         let new = wish.sets.into_iter().filter(|(_, _, token)| *token == 0 || !before.contains(token));
         for (field, value, token) in new {
-            let (workspace, system, id) = (deed.workspace, deed.system, id.clone());
+            let (workspace, system, id) = (deed.workspace, wish.at.system, id.clone());
             self.typed.push(Typed { token, workspace, system, kind, id, field, value, replaced: false });
         }
     }

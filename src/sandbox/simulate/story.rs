@@ -63,6 +63,8 @@ pub enum Verb {
     Change(Kind),
     /// Changes the same field of the same contact several times.
     Burst,
+    /// Changes a field of an object while somebody else changes the same one in another system.
+    Clash(Kind),
     /// Sets a field to what it was.
     Revert,
     /// Clears a field of a contact.
@@ -224,7 +226,9 @@ fn deed(at: usize, rng: &mut fastrand::Rng) -> Deed {
             9..15 => Verb::Make(Kind::Task),
             15..19 => Verb::Make(Kind::Note),
             19..25 => Verb::Make(Kind::Appointment),
-            25..58 => Verb::Change(Kind::Contact),
+            25..51 => Verb::Change(Kind::Contact),
+            51..55 => Verb::Clash(Kind::Contact),
+            55..58 => Verb::Clash(Kind::Note),
             58..62 => Verb::Change(Kind::Task),
             62..65 => Verb::Change(Kind::Note),
             65..70 => Verb::Change(Kind::Appointment),

@@ -41,8 +41,8 @@ pub enum Due {
     Act(usize),
     /// A request reaches its stand-in.
     Apply(Box<Flight>),
-    /// An answer reaches its caller.
-    Answer(oneshot::Sender<Answered>, Box<Answered>),
+    /// An answer reaches its caller; if it is to a write, of this object.
+    Answer(oneshot::Sender<Answered>, Box<Answered>, Option<String>),
     /// A webhook is sent.
     Deliver(usize),
     /// A replica starts.
@@ -107,6 +107,10 @@ pub struct World {
     pub seen: BTreeSet<u32>,
     /// Writes whose answer was lost or late: they may be made once more.
     pub unclear: u64,
+    /// How often the value of an edit was written by us to an object that did not hold it.
+    pub written: BTreeMap<(String, u32), u32>,
+    /// Objects of which the outcome of a write of ours was not heard.
+    pub doubtful: BTreeSet<String>,
     /// What happened, line by line, if it is to be told.
     pub told: Option<Vec<String>>,
     queue: BTreeMap<(Millis, u64), Due>,
@@ -135,6 +139,8 @@ impl World {
             counts: BTreeMap::new(),
             seen: BTreeSet::new(),
             unclear: 0,
+            written: BTreeMap::new(),
+            doubtful: BTreeSet::new(),
             told: None,
             queue: BTreeMap::new(),
             numbers: 0,
@@ -216,7 +222,7 @@ impl World {
         match trouble {
             Some(Trouble::Unreachable(..)) => {
                 let refused = Box::new(Err(TransportError::NotSent("connection refused".to_owned())));
-                self.later(now + way, Due::Answer(caller, refused));
+                self.later(now + way, Due::Answer(caller, refused, None));
             }
             Some(Trouble::LateWrites(..)) => {
                 let most = if request.method() == http::Method::POST { LATE_CREATE_MS } else { LATE_WRITE_MS };
@@ -224,7 +230,7 @@ impl World {
                 self.unclear += 1;
                 self.later(now + late, Due::Apply(Box::new(Flight { request, caller: None })));
                 let lost = Box::new(Err(TransportError::NoAnswer("timed out".to_owned())));
-                self.later(now + PATIENCE, Due::Answer(caller, lost));
+                self.later(now + PATIENCE, Due::Answer(caller, lost, None));
             }
             Some(Trouble::Answers(at, kind, _)) => {
                 let (delay_ms, retry) = (self.rng.u64(500..8_000), self.chance(50));
@@ -262,7 +268,18 @@ impl World {
             let (method, uri) = (flight.request.method(), flight.request.uri());
             format!("{method} {uri} {}", String::from_utf8_lossy(flight.request.body()))
         });
+        let object = if writes { requests::object(&flight.request, None).1 } else { None };
+        let place = addressee(&flight.request).zip(object.clone());
+        let before = place.as_ref().map(|(at, id)| self.values(*at, id)).unwrap_or_default();
         let answer = self.sandbox.answer(now, flight.request);
+        if let Some((at, id)) = &place {
+            for token in self.values(*at, id).difference(&before) {
+                *self.written.entry((id.clone(), *token)).or_default() += 1;
+            }
+            if answer.cut || flight.caller.is_none() {
+                self.doubtful.insert(id.clone());
+            }
+        }
         let status = answer.response.status();
         let (heard, cut) = (flight.caller.is_some(), answer.cut);
         self.tell(|| {
@@ -284,18 +301,18 @@ impl World {
         if answer.cut {
             self.unclear += u64::from(writes);
             let lost = Box::new(Err(TransportError::NoAnswer("connection reset".to_owned())));
-            return self.later(now + way, Due::Answer(caller, lost));
+            return self.later(now + way, Due::Answer(caller, lost, object));
         }
-        self.later(now + way, Due::Answer(caller, Box::new(Ok(answer.response))));
+        self.later(now + way, Due::Answer(caller, Box::new(Ok(answer.response)), object));
     }
 
     /// An answer reaches its caller, unless that is no more.
-    pub fn answer(&mut self, caller: oneshot::Sender<Answered>, answered: Answered) {
+    pub fn answer(&mut self, caller: oneshot::Sender<Answered>, answered: Answered, object: Option<String>) {
         let said = answered.as_ref().ok().map(|response| response.body().clone());
-        if caller.send(answered).is_ok()
-            && let Some(body) = said
-        {
-            tokens::scan(&body, &mut self.seen);
+        match (caller.send(answered), said) {
+            (Ok(()), Some(body)) => tokens::scan(&body, &mut self.seen),
+            (Ok(()), None) => {}
+            (Err(_), _) => self.doubtful.extend(object),
         }
     }
 
