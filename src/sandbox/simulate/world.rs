@@ -42,16 +42,27 @@ pub enum Due {
     /// A request reaches its stand-in.
     Apply(Box<Flight>),
     /// An answer reaches its caller.
-    Answer(oneshot::Sender<Answered>, Box<Answered>),
+    Answer(oneshot::Sender<Answered>, Box<Answered>, Look),
     /// A webhook is sent.
     Deliver(usize),
     /// A replica starts.
     Start(usize),
 }
 
+/// What a request looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// All that it is answered.
+    All,
+    /// One object among those that are listed: where there is no search, all are listed to look for one of them, and nobody
+    /// looks at the others.
+    One,
+}
+
 /// A request on its way.
 pub struct Flight {
     request: Request,
+    look: Look,
     caller: Option<oneshot::Sender<Answered>>,
 }
 
@@ -105,6 +116,8 @@ pub struct World {
     pub counts: BTreeMap<String, u64>,
     /// The tokens of people's values that the service has seen, in webhooks that it acknowledged or in answers.
     pub seen: BTreeSet<u32>,
+    /// How many reconciles are under way: only they look at all that is listed.
+    pub reconciles: u32,
     /// Writes whose answer was lost or late: they may be made once more.
     pub unclear: u64,
     /// What happened, line by line, if it is to be told.
@@ -134,6 +147,7 @@ impl World {
             frozen: vec![Millis(0); replicas],
             counts: BTreeMap::new(),
             seen: BTreeSet::new(),
+            reconciles: 0,
             unclear: 0,
             told: None,
             queue: BTreeMap::new(),
@@ -212,28 +226,29 @@ impl World {
         let now = self.clock.now();
         let (at, writes) = (addressee(&request), requests::means_to_write(&request));
         let trouble = at.and_then(|at| self.request_trouble(at, writes));
+        let look = if self.reconciles == 0 && lists(&request) { Look::One } else { Look::All };
         let way = self.ms(5..120);
         match trouble {
             Some(Trouble::Unreachable(..)) => {
                 let refused = Box::new(Err(TransportError::NotSent("connection refused".to_owned())));
-                self.later(now + way, Due::Answer(caller, refused));
+                self.later(now + way, Due::Answer(caller, refused, look));
             }
             Some(Trouble::LateWrites(..)) => {
                 let most = if request.method() == http::Method::POST { LATE_CREATE_MS } else { LATE_WRITE_MS };
                 let late = self.ms(0..most);
                 self.unclear += 1;
-                self.later(now + late, Due::Apply(Box::new(Flight { request, caller: None })));
+                self.later(now + late, Due::Apply(Box::new(Flight { request, look, caller: None })));
                 let lost = Box::new(Err(TransportError::NoAnswer("timed out".to_owned())));
-                self.later(now + PATIENCE, Due::Answer(caller, lost));
+                self.later(now + PATIENCE, Due::Answer(caller, lost, look));
             }
             Some(Trouble::Answers(at, kind, _)) => {
                 let (delay_ms, retry) = (self.rng.u64(500..8_000), self.chance(50));
                 let retry_after = retry.then(|| self.rng.u64(1..40));
                 let fault = Fault { kind, count: Some(1), only: Only::Any, path: None, delay_ms, retry_after };
                 self.sandbox.faults.add(at, fault);
-                self.later(now + way, Due::Apply(Box::new(Flight { request, caller: Some(caller) })));
+                self.later(now + way, Due::Apply(Box::new(Flight { request, look, caller: Some(caller) })));
             }
-            _ => self.later(now + way, Due::Apply(Box::new(Flight { request, caller: Some(caller) }))),
+            _ => self.later(now + way, Due::Apply(Box::new(Flight { request, look, caller: Some(caller) }))),
         }
     }
 
@@ -284,16 +299,17 @@ impl World {
         if answer.cut {
             self.unclear += u64::from(writes);
             let lost = Box::new(Err(TransportError::NoAnswer("connection reset".to_owned())));
-            return self.later(now + way, Due::Answer(caller, lost));
+            return self.later(now + way, Due::Answer(caller, lost, flight.look));
         }
-        self.later(now + way, Due::Answer(caller, Box::new(Ok(answer.response))));
+        self.later(now + way, Due::Answer(caller, Box::new(Ok(answer.response)), flight.look));
     }
 
     /// An answer reaches its caller, unless that is no more.
-    pub fn answer(&mut self, caller: oneshot::Sender<Answered>, answered: Answered) {
+    pub fn answer(&mut self, caller: oneshot::Sender<Answered>, answered: Answered, look: Look) {
         let said = answered.as_ref().ok().map(|response| response.body().clone());
         if caller.send(answered).is_ok()
             && let Some(body) = said
+            && look == Look::All
         {
             tokens::scan(&body, &mut self.seen);
         }
@@ -382,6 +398,12 @@ fn named<'a>(state: &'a Value, id: &str) -> Option<&'a Value> {
         Value::Array(list) => list.iter().find_map(|inner| named(inner, id)),
         _ => None,
     }
+}
+
+/// Whether a request asks for a page of all objects.
+fn lists(request: &Request) -> bool {
+    let query = request.uri().query().unwrap_or_default();
+    request.method() == http::Method::GET && query.split('&').any(|part| part.starts_with("limit="))
 }
 
 /// Whom a request is for.
