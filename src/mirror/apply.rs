@@ -71,7 +71,7 @@ impl Lane<'_> {
             case.put_link(link);
             return;
         }
-        landed(&mut link, sent, shown.and_then(Observation::fields));
+        landed(&mut link, sent, shown.and_then(Observation::fields), self.lanes.clock.now());
         let Some(shown) = shown else {
             case.put_link(link);
             return;

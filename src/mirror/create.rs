@@ -147,17 +147,19 @@ impl Lane<'_> {
         Ok(link.entity == self.entity || owner.is_some_and(|owner| owner.entity.is_placeholder()))
     }
 
-    /// The object is there already: it is linked, and decided like any reading. After an open create of ours it is what that
-    /// made, for there was none before: what it held first is what was sent, and what differs was edited since.
+    /// The object is there already: it is linked, and decided like any reading. After an open create of ours it is most likely
+    /// what that made, for there was none before: what it held first is what was sent, and what differs was edited since. A
+    /// person may have been quicker, so that what it takes the place of is kept.
     async fn adopt(&mut self, mut case: Case, found: &Reading, intent: &Intent, attempt: Attempt) -> Result<Flow> {
-        let seen = &found.observation;
+        let (seen, now) = (&found.observation, self.lanes.clock.now());
         let mut link = Link::new(&self.site.workspace.name, self.entity, self.system, seen.kind, seen.id.clone());
         if let Some(open) = &intent.sent {
-            landed(&mut link, open, None);
+            landed(&mut link, open, None, now);
             link.seen = open.at;
             link.ledger.push(Sent { unclear: true, ..open.clone() });
         }
-        let frame = Frame::of(&self.site.workspace.policy, self.target, self.lanes.clock.now());
+        let supposed = intent.sent.is_some();
+        let frame = Frame { supposed, ..Frame::of(&self.site.workspace.policy, self.target, now) };
         let seen = Observation { class: Class::Current, ..seen.clone() };
         let verdict = decide(&case.whole.entity, &link, &seen, &frame);
         case.accept(verdict, None);

@@ -78,6 +78,9 @@ pub struct Known {
     /// Whether what it holds now was written by us, whoever edited it first.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ours: bool,
+    /// Until when a write of ours may have taken the place of a value that we had not seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<Millis>,
     /// The stamp of the true value that this one is a rival of, until a person decides between them (rule `hold`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Stamp>,
@@ -101,10 +104,10 @@ impl Known {
         self.restamp(stamp);
     }
 
-    /// Moves to a value that we wrote.
-    pub fn write(&mut self, value: Value, stamp: Stamp) {
+    /// Moves to a value that we wrote, and that has been there by now.
+    pub fn write(&mut self, value: Value, stamp: Stamp, now: Millis) {
         self.move_to(value, stamp);
-        (self.wrote, self.ours) = (true, true);
+        (self.wrote, self.ours, self.written) = (true, true, Some(now));
     }
 
     /// The same value, carrying another edit.
@@ -120,8 +123,15 @@ impl Known {
 }
 
 /// What stands for a field never seen.
-static NOTHING: Known =
-    Known { value: Value::Blank, stamp: Stamp::NEVER, held: Vec::new(), wrote: false, ours: false, hold: None };
+static NOTHING: Known = Known {
+    value: Value::Blank,
+    stamp: Stamp::NEVER,
+    held: Vec::new(),
+    wrote: false,
+    ours: false,
+    written: None,
+    hold: None,
+};
 
 impl Default for Known {
     fn default() -> Self {

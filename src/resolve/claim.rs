@@ -20,7 +20,7 @@ pub enum Weight {
     Echo,
     /// It says something new and proves nothing: the object must be read.
     Doubt,
-    /// It is of an older version than one we know: R8 at once.
+    /// It is of an older version than one we know, and says what was true then: R8 at once.
     Old,
 }
 
@@ -73,8 +73,9 @@ pub fn weigh(terms: &dyn Terms, link: &Link, observation: &Observation) -> Weigh
         Class::Current => Weight::Proves,
         _ if equals_snapshot(terms, link, observation) => Weight::Echo,
         Class::Versioned(version) => match link.version {
-            Some(known) if version < known => Weight::Old,
-            Some(known) if version == known => Weight::Doubt,
+            Some(known) if version < known && has_been(terms, link, observation) => Weight::Old,
+            // Its clock may have been set back.
+            Some(known) if version <= known => Weight::Doubt,
             _ => Weight::Proves,
         },
         Class::Claim => Weight::Doubt,
@@ -103,6 +104,14 @@ fn equals_snapshot(terms: &dyn Terms, link: &Link, observation: &Observation) ->
         && stated(observation, &link.snapshot)
             .iter()
             .all(|(field, value)| link.known(field).value == *value || is_final(terms, link, field))
+}
+
+/// Whether every value that is stated is one that the system is known to hold, or to have held.
+fn has_been(terms: &dyn Terms, link: &Link, observation: &Observation) -> bool {
+    stated(observation, &link.snapshot).iter().all(|(field, value)| {
+        let known = link.known(field);
+        known.value == *value || known.held.contains(value) || is_final(terms, link, field)
+    })
 }
 
 /// All that an observation states: a full one states blank for each known field that it leaves out and might have carried,
@@ -152,8 +161,9 @@ pub fn unconfirmed(terms: &dyn Terms, link: &Link, claim: &Observation) -> (BTre
             continue;
         }
         let absent_tag = field.as_tag().is_some() && value.is_blank();
-        // What its own users say now replaced it; what we wrote may have, also where it was theirs before.
-        let replaced = known.stamp.author == author && !known.ours;
+        // What its own users say now replaced it; what we wrote may have, also where it was theirs before, or is theirs again.
+        let overwritten = known.ours || known.written.is_some_and(|until| claim.at.is_none_or(|at| at <= until));
+        let replaced = known.stamp.author == author && !overwritten;
         let stale = !known.wrote || known.held.contains(value) || replaced || absent_tag;
         findings.insert(field.clone(), if stale { Finding::Stale } else { Finding::Lost });
         if !stale {

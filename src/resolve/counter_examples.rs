@@ -272,7 +272,12 @@ fn an_edit_that_was_taken_and_not_yet_written_stops_a_deletion_too() {
 fn judged(entity: &Entity, link: &Link, seen: &Observation, now: Millis, evidence: &Evidence) -> Verdict {
     let (order, rules, terms) = (Order::default(), FieldRules::new(), Sample::plain(link.system));
     let (order, rules, late_write) = (&order, &rules, Duration::from_mins(10));
-    decide(entity, link, seen, &Frame { order, rules, terms: &terms, now, late_write, evidence, orphaned: false })
+    decide(
+        entity,
+        link,
+        seen,
+        &Frame { order, rules, terms: &terms, now, late_write, evidence, orphaned: false, supposed: false },
+    )
 }
 
 /// An entity and a link of a system that both hold `base` since the first second.
@@ -500,9 +505,10 @@ fn a_write_leaves_what_was_answered_or_else_what_was_sent() {
         &mut link,
         &sent,
         Some(&Fields::from([(NAME, text("answered")), (Field::CITY, text("not sent"))])),
+        second(22),
     );
-    let expected =
-        Known { value: text("answered"), stamp, held: vec![text("base")], wrote: true, ours: true, hold: None };
+    let (held, written) = (vec![text("base")], Some(second(22)));
+    let expected = Known { value: text("answered"), stamp, held, wrote: true, ours: true, written, hold: None };
     assert_eq!(link.known(&NAME), &expected);
     assert_eq!((&link.known(&Field::PHONE).value, link.snapshot.len()), (&text("p1"), 2));
 }
@@ -575,7 +581,8 @@ fn a_claim_that_lacks_a_tag_of_ours_is_stale() {
 #[case::the_first_version(Class::Versioned(Millis(4)), "n1", None, Weight::Proves)]
 #[case::a_newer_version(Class::Versioned(Millis(6)), "n1", Some(5), Weight::Proves)]
 #[case::an_equal_version(Class::Versioned(Millis(5)), "n1", Some(5), Weight::Doubt)]
-#[case::an_older_version(Class::Versioned(Millis(4)), "n1", Some(5), Weight::Old)]
+#[case::an_older_version(Class::Versioned(Millis(4)), "held before", Some(5), Weight::Old)]
+#[case::an_older_version_of_what_nobody_knew(Class::Versioned(Millis(4)), "n1", Some(5), Weight::Doubt)]
 #[case::an_older_version_of_what_is_known(Class::Versioned(Millis(4)), "base", Some(5), Weight::Echo)]
 fn an_observation_weighs(
     #[case] class: Class,
@@ -585,6 +592,7 @@ fn an_observation_weighs(
 ) {
     let (_, mut link) = both(X);
     link.version = version.map(Millis);
+    link.snapshot.entry(NAME).or_default().held.push(text("held before"));
     assert_eq!(claim::weigh(&plain(&link), &link, &Observation { class, ..seen(value, None) }), expected);
 }
 
@@ -652,4 +660,54 @@ fn a_deletion_of_ours_is_no_news_and_another_is_a_deletion_or_a_value() {
     link.sent = Some(Sent { fields, stamps, at: second(90), deletes: true, unclear: true });
     let verdict = judged(&entity, &link, &gone, second(100), &Evidence::new());
     assert!(!verdict.deleted && verdict.link.state == LinkState::Gone);
+}
+
+/// Found by simulation: a vendor's clock was set back, so that its own edits came as older versions; R8 at once called them
+/// stale, the entity never had them, and the next write to that system took their place.
+#[test]
+fn an_edit_by_a_clock_that_was_set_back_is_read() {
+    let (_, mut link) = both(X);
+    link.version = Some(second(50));
+    let edit = Observation { class: Class::Versioned(second(20)), ..seen("n1", Some(second(20))) };
+    assert_eq!(claim::weigh(&plain(&link), &link, &edit), Weight::Doubt);
+}
+
+/// Found by simulation: we wrote over an edit that nobody had read, people there then edited the field again, and last of all
+/// came the webhook of the first edit. Their later edit was taken for the one that replaced it.
+#[rstest]
+#[case::it_was_there_before_our_write(Some(second(40)), Finding::Lost)]
+#[case::nobody_knows_when_it_was(None, Finding::Lost)]
+#[case::it_came_after_our_write(Some(second(61)), Finding::Stale)]
+fn what_we_wrote_over_unseen_is_kept_also_where_it_was_edited_again(
+    #[case] at: Option<Millis>,
+    #[case] expected: Finding,
+) {
+    let (_, mut link) = both(X);
+    let by = |at, author| Stamp::new(second(at), author);
+    let known = link.snapshot.entry(NAME).or_default();
+    known.write(text("ours"), by(45, Author::Ghl), second(50));
+    known.move_to(text("again"), by(70, Author::Timerex));
+    let claim = Observation { class: Class::Claim, ..seen("unseen", at) };
+    let (findings, conflicts) = claim::unconfirmed(&plain(&link), &link, &claim);
+    assert_eq!((findings[&NAME], conflicts.len()), (expected, usize::from(expected == Finding::Lost)));
+}
+
+/// Found by simulation: a create of ours got no answer, and before it came through a person made the same contact by another
+/// name. That was taken for an edit of ours, and our name, which its author never saw, was gone.
+#[test]
+fn what_a_create_without_an_answer_sent_is_kept_where_the_object_found_says_something_else() {
+    let (entity, mut link) = both(G);
+    let stamp = entity.stamp(&NAME);
+    let (fields, stamps) = (Fields::from([(NAME, text("base"))]), [(NAME, stamp)].into());
+    let open = Sent { fields, stamps, at: second(3), deletes: false, unclear: true };
+    link.snapshot.clear();
+    super::decide::landed(&mut link, &open, None, second(30));
+    let (policy, terms) = (Policy::default(), plain(&link));
+    let kept = |supposed| {
+        let frame = Frame { supposed, ..Frame::of(&policy, &terms, second(30)) };
+        let verdict = decide(&entity, &link, &seen("of a person", Some(second(20))), &frame);
+        assert_eq!((verdict.findings[&NAME], verdict.entity.value(&NAME)), (Finding::Taken, &text("of a person")));
+        verdict.conflicts.into_iter().map(|conflict| conflict.lost).collect::<Vec<_>>()
+    };
+    assert_eq!((kept(true), kept(false)), (vec![text("base")], vec![]));
 }

@@ -31,6 +31,9 @@ pub struct Frame<'a> {
     pub evidence: &'a Evidence,
     /// Whether the contact that the object belongs to is gone from the system: then the object's absence says nothing more.
     pub orphaned: bool,
+    /// Whether the snapshot holds what a create of ours without an answer sent, if it is that which made the object. Somebody
+    /// else may have: then who made it had not seen what it takes the place of.
+    pub supposed: bool,
 }
 
 static NO_EVIDENCE: Evidence = Evidence::new();
@@ -40,7 +43,7 @@ impl<'a> Frame<'a> {
     pub fn of(policy: &'a Policy, terms: &'a dyn Terms, now: Millis) -> Self {
         let Policy { order, rules, late_write, .. } = policy;
         let late_write = *late_write;
-        Self { order, rules, terms, now, late_write, evidence: &NO_EVIDENCE, orphaned: false }
+        Self { order, rules, terms, now, late_write, evidence: &NO_EVIDENCE, orphaned: false, supposed: false }
     }
 }
 
@@ -129,7 +132,7 @@ fn decide_field(verdict: &mut Verdict, field: &Field, value: Value, seen: &Sight
     let t = claim::edit_time(field, &value, observation.at, link.seen, frame.evidence);
     let ours = own_write(link, field, &value, seen);
     if let Some(sent) = ours.filter(|sent| sent.unclear.is_none_or(|until| t <= until)) {
-        link.snapshot.entry(field.clone()).or_default().write(value, sent.stamp);
+        link.snapshot.entry(field.clone()).or_default().write(value, sent.stamp, frame.now);
         return Finding::Own;
     }
     let nothing = linking && shows_nothing(link, field, &value, frame.terms);
@@ -168,7 +171,8 @@ fn decide_field(verdict: &mut Verdict, field: &Field, value: Value, seen: &Sight
         return Finding::Stale;
     }
     // It may be a late write of ours, or an edit: what it takes the place of is kept, as if its author had not seen it.
-    let known = if ours.is_some() { Known { stamp: Stamp::NEVER, ..known } } else { known };
+    let unsure = ours.is_some() || frame.supposed;
+    let known = if unsure { Known { stamp: Stamp::NEVER, ..known } } else { known };
     contend(verdict, field, &contest, &former, &known, Stamped { value, stamp }, linking)
 }
 
@@ -300,10 +304,10 @@ pub fn deletion_stamp(link: &Link, observation: &Observation) -> Stamp {
 
 /// What a write of ours leaves in the snapshot: the answered value where the answer shows the field, else the sent one,
 /// with the entity's stamp (R9).
-pub fn landed(link: &mut Link, sent: &Sent, shown: Option<&Fields>) {
+pub fn landed(link: &mut Link, sent: &Sent, shown: Option<&Fields>, now: Millis) {
     for (field, value) in &sent.fields {
         let answered = shown.and_then(|shown| shown.get(field)).unwrap_or(value);
         let Some(stamp) = sent.stamps.get(field) else { continue };
-        link.snapshot.entry(field.clone()).or_default().write(answered.clone(), *stamp);
+        link.snapshot.entry(field.clone()).or_default().write(answered.clone(), *stamp, now);
     }
 }

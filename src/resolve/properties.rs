@@ -109,13 +109,18 @@ fn all_by(rule: FieldRule) -> FieldRules {
 fn judged(rule: FieldRule, entity: &Entity, link: &Link, seen: &Observation) -> Verdict {
     let (order, rules, terms, evidence) = (&Order::default(), &all_by(rule), &lossy(), &Evidence::new());
     let (now, late_write) = (Millis(20_000), Duration::from_mins(10));
-    decide(entity, link, seen, &Frame { order, rules, terms, now, late_write, evidence, orphaned: false })
+    decide(
+        entity,
+        link,
+        seen,
+        &Frame { order, rules, terms, now, late_write, evidence, orphaned: false, supposed: false },
+    )
 }
 
 fn land(link: &mut Link, step: &Step) {
     let (fields, stamps) = (step.fields.clone(), step.stamps.clone());
     let sent = Sent { fields, stamps, at: Millis(20_000), deletes: false, unclear: false };
-    landed(link, &sent, None);
+    landed(link, &sent, None, sent.at);
 }
 
 /// Lands each plan until nothing is owed; the plans must get smaller.

@@ -124,9 +124,10 @@ fn histories_of_edits_converge_and_lose_nothing() {
         needless += world.needless;
     });
     // Both have to be: a reading tells the time of the record's last edit only, TIMIFY's none at all; and a value that was
-    // set back may look as if we had overwritten it. Worse rules make them many.
+    // set back, or that its own users replaced before we wrote there, may look as if we had overwritten it. Worse rules make
+    // them many.
     assert!(upset < 340, "{upset} much older edits won");
-    assert!(needless < 80, "{needless} values are kept as overwritten unseen that were not");
+    assert!(needless < 110, "{needless} values are kept as overwritten unseen that were not");
 }
 
 #[test]

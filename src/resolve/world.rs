@@ -298,7 +298,16 @@ impl World {
         let terms = Sample::plain(system);
         let (order, now) = (&self.order, self.now);
         let late_write = Duration::from_mins(10);
-        let frame = Frame { order, rules: &self.rules, terms: &terms, now, late_write, evidence, orphaned: false };
+        let frame = Frame {
+            order,
+            rules: &self.rules,
+            terms: &terms,
+            now,
+            late_write,
+            evidence,
+            orphaned: false,
+            supposed: false,
+        };
         let verdict = decide(&self.hub.entity, &self.hub.links[&system], seen, &frame);
         for field in verdict.findings.keys() {
             self.judge(field, lineage.get(field).copied().unwrap_or(0), &verdict);
@@ -408,7 +417,7 @@ impl World {
         match ending {
             Ending::Refused => {}
             Ending::Done => {
-                landed(link, &open, None);
+                landed(link, &open, None, self.now);
                 link.version = link.version.max((system == System::Timerex).then_some(version));
                 link.state = if deletes { LinkState::Gone } else { link.state };
             }

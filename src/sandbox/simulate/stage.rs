@@ -207,7 +207,7 @@ impl Stage {
     async fn happen(&mut self, due: Due) {
         match due {
             Due::Apply(flight) => lock(&self.world).apply(*flight),
-            Due::Answer(caller, answered, object) => lock(&self.world).answer(caller, *answered, object),
+            Due::Answer(caller, reply) => lock(&self.world).answer(caller, *reply),
             Due::Deliver(number) => self.deliver(number),
             Due::Start(replica) => self.start(replica),
             Due::Act(at) => {
@@ -266,9 +266,11 @@ impl Stage {
             };
             let Some((stages, served)) = replica.with(leased).flatten() else { continue };
             let (site, world) = (served.sites[name].clone(), self.world.clone());
+            let under_way = Reconciling::new(&world);
             replica.tasks.spawn(async move {
                 let report = stages.reconciler.run(&site, Scope { full: true, dry_run: false }).await;
                 served.wake();
+                drop(under_way);
                 match report {
                     Ok(report) => {
                         let drift = report
@@ -397,9 +399,27 @@ impl Stage {
         // Who sets what is there already has edited nothing.
         let new = wish.sets.into_iter().filter(|(_, _, token)| *token == 0 || !before.contains(token));
         for (field, value, token) in new {
+            // A value that is set again is another edit: that the service saw the former one tells nothing of it.
+            lock(&self.world).seen.remove(&token);
             let (workspace, system, id) = (deed.workspace, wish.at.system, id.clone());
             self.typed.push(Typed { token, workspace, system, kind, id, field, value, replaced: false });
         }
+    }
+}
+
+/// A reconcile that is under way; with a replica that is killed it ends.
+struct Reconciling(Shared);
+
+impl Reconciling {
+    fn new(world: &Shared) -> Self {
+        lock(world).reconciles += 1;
+        Self(world.clone())
+    }
+}
+
+impl Drop for Reconciling {
+    fn drop(&mut self) {
+        lock(&self.0).reconciles -= 1;
     }
 }
 

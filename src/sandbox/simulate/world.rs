@@ -35,23 +35,43 @@ const APP: &str = "65a0b1c2d3e4f5a6b7c8d9e0";
 /// What an answer was.
 pub type Answered = Result<Response, TransportError>;
 
+/// What comes back to a caller.
+pub struct Reply {
+    /// The answer, or that there is none.
+    answered: Answered,
+    look: Look,
+    /// The object that was written, if it was a write.
+    object: Option<String>,
+}
+
 /// Something that is to come.
 pub enum Due {
     /// The act of the history with this place in it.
     Act(usize),
     /// A request reaches its stand-in.
     Apply(Box<Flight>),
-    /// An answer reaches its caller; if it is to a write, of this object.
-    Answer(oneshot::Sender<Answered>, Box<Answered>, Option<String>),
+    /// An answer reaches its caller.
+    Answer(oneshot::Sender<Answered>, Box<Reply>),
     /// A webhook is sent.
     Deliver(usize),
     /// A replica starts.
     Start(usize),
 }
 
+/// What a request looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// All that it is answered.
+    All,
+    /// One object among those that are listed: where there is no search, all are listed to look for one of them, and nobody
+    /// looks at the others.
+    One,
+}
+
 /// A request on its way.
 pub struct Flight {
     request: Request,
+    look: Look,
     caller: Option<oneshot::Sender<Answered>>,
 }
 
@@ -105,6 +125,8 @@ pub struct World {
     pub counts: BTreeMap<String, u64>,
     /// The tokens of people's values that the service has seen, in webhooks that it acknowledged or in answers.
     pub seen: BTreeSet<u32>,
+    /// How many reconciles are under way: only they look at all that is listed.
+    pub reconciles: u32,
     /// Writes whose answer was lost or late: they may be made once more.
     pub unclear: u64,
     /// How often the value of an edit was written by us to an object that did not hold it.
@@ -138,6 +160,7 @@ impl World {
             frozen: vec![Millis(0); replicas],
             counts: BTreeMap::new(),
             seen: BTreeSet::new(),
+            reconciles: 0,
             unclear: 0,
             written: BTreeMap::new(),
             doubtful: BTreeSet::new(),
@@ -218,28 +241,31 @@ impl World {
         let now = self.clock.now();
         let (at, writes) = (addressee(&request), requests::means_to_write(&request));
         let trouble = at.and_then(|at| self.request_trouble(at, writes));
+        let look = if self.reconciles == 0 && lists(&request) { Look::One } else { Look::All };
         let way = self.ms(5..120);
         match trouble {
             Some(Trouble::Unreachable(..)) => {
-                let refused = Box::new(Err(TransportError::NotSent("connection refused".to_owned())));
-                self.later(now + way, Due::Answer(caller, refused, None));
+                let answered = Err(TransportError::NotSent("connection refused".to_owned()));
+                let refused = Box::new(Reply { answered, look, object: None });
+                self.later(now + way, Due::Answer(caller, refused));
             }
             Some(Trouble::LateWrites(..)) => {
                 let most = if request.method() == http::Method::POST { LATE_CREATE_MS } else { LATE_WRITE_MS };
                 let late = self.ms(0..most);
                 self.unclear += 1;
-                self.later(now + late, Due::Apply(Box::new(Flight { request, caller: None })));
-                let lost = Box::new(Err(TransportError::NoAnswer("timed out".to_owned())));
-                self.later(now + PATIENCE, Due::Answer(caller, lost, None));
+                self.later(now + late, Due::Apply(Box::new(Flight { request, look, caller: None })));
+                let answered = Err(TransportError::NoAnswer("timed out".to_owned()));
+                let lost = Box::new(Reply { answered, look, object: None });
+                self.later(now + PATIENCE, Due::Answer(caller, lost));
             }
             Some(Trouble::Answers(at, kind, _)) => {
                 let (delay_ms, retry) = (self.rng.u64(500..8_000), self.chance(50));
                 let retry_after = retry.then(|| self.rng.u64(1..40));
                 let fault = Fault { kind, count: Some(1), only: Only::Any, path: None, delay_ms, retry_after };
                 self.sandbox.faults.add(at, fault);
-                self.later(now + way, Due::Apply(Box::new(Flight { request, caller: Some(caller) })));
+                self.later(now + way, Due::Apply(Box::new(Flight { request, look, caller: Some(caller) })));
             }
-            _ => self.later(now + way, Due::Apply(Box::new(Flight { request, caller: Some(caller) }))),
+            _ => self.later(now + way, Due::Apply(Box::new(Flight { request, look, caller: Some(caller) }))),
         }
     }
 
@@ -300,19 +326,21 @@ impl World {
         let way = answer.delay + self.ms(5..80);
         if answer.cut {
             self.unclear += u64::from(writes);
-            let lost = Box::new(Err(TransportError::NoAnswer("connection reset".to_owned())));
-            return self.later(now + way, Due::Answer(caller, lost, object));
+            let answered = Err(TransportError::NoAnswer("connection reset".to_owned()));
+            let lost = Box::new(Reply { answered, look: flight.look, object });
+            return self.later(now + way, Due::Answer(caller, lost));
         }
-        self.later(now + way, Due::Answer(caller, Box::new(Ok(answer.response)), object));
+        let reply = Reply { answered: Ok(answer.response), look: flight.look, object };
+        self.later(now + way, Due::Answer(caller, Box::new(reply)));
     }
 
     /// An answer reaches its caller, unless that is no more.
-    pub fn answer(&mut self, caller: oneshot::Sender<Answered>, answered: Answered, object: Option<String>) {
-        let said = answered.as_ref().ok().map(|response| response.body().clone());
-        match (caller.send(answered), said) {
-            (Ok(()), Some(body)) => tokens::scan(&body, &mut self.seen),
-            (Ok(()), None) => {}
-            (Err(_), _) => self.doubtful.extend(object),
+    pub fn answer(&mut self, caller: oneshot::Sender<Answered>, reply: Reply) {
+        let said = reply.answered.as_ref().ok().map(|response| response.body().clone());
+        match (caller.send(reply.answered), said) {
+            (Ok(()), Some(body)) if reply.look == Look::All => tokens::scan(&body, &mut self.seen),
+            (Ok(()), _) => {}
+            (Err(_), _) => self.doubtful.extend(reply.object),
         }
     }
 
@@ -399,6 +427,12 @@ fn named<'a>(state: &'a Value, id: &str) -> Option<&'a Value> {
         Value::Array(list) => list.iter().find_map(|inner| named(inner, id)),
         _ => None,
     }
+}
+
+/// Whether a request asks for a page of all objects.
+fn lists(request: &Request) -> bool {
+    let query = request.uri().query().unwrap_or_default();
+    request.method() == http::Method::GET && query.split('&').any(|part| part.starts_with("limit="))
 }
 
 /// Whom a request is for.

@@ -53,7 +53,9 @@ async fn an_entity_comes_back_as_it_was_with_all_that_hangs_on_it(db: &Database)
     entity.set(Field::START, Value::Instant(Millis(-5)), stamp(8, Author::Rule));
     let mut live = link(1, System::Ghl, "g1");
     let (held, hold) = (vec![Value::Blank], Some(stamp(2, Author::Timify)));
-    let known = Known { value: Value::text("x"), stamp: stamp(3, Author::Ghl), held, wrote: true, ours: true, hold };
+    let written = Some(Millis(4));
+    let (value, ours) = (Value::text("x"), true);
+    let known = Known { value, stamp: stamp(3, Author::Ghl), held, wrote: true, ours, written, hold };
     live.snapshot.insert(Field::FIRST_NAME, known);
     (live.version, live.seen, live.sent, live.ledger) = (Some(Millis(9)), Millis(10), Some(sent()), vec![sent()]);
     let gone = Link { state: LinkState::Gone, ..link(1, System::Ghl, "g0") };

@@ -161,7 +161,7 @@ fn after(entity: &Entity, system: System, link: Option<&Link>, steps: &[&Step]) 
         }
         let (fields, stamps) = (step.fields.clone(), step.stamps.clone());
         let sent = Sent { fields, stamps, at: Millis(30), deletes: false, unclear: false };
-        landed(link.get_or_insert_with(fresh), &sent, None);
+        landed(link.get_or_insert_with(fresh), &sent, None, sent.at);
     }
     link
 }
