@@ -46,6 +46,7 @@ impl Lane<'_> {
             let now = self.lanes.clock.now();
             let mut settlement = self.with_attempt(attempt.clone());
             if sent.deletes {
+                self.doubt_bookings(&case, &mut settlement).await?;
                 self.follow_to_the_grave(&mut case, &mut settlement).await?;
             }
             let booked = case.asks_for_bookings() && self.lanes.lookup.is_booked(self.entity).await?;

@@ -76,6 +76,7 @@ impl Lane<'_> {
         let (policy, now) = (self.on_delete(case), self.lanes.clock.now());
         case.deleted(self.site, self.system, stamp, policy, now);
         if case.whole.entity.kind == Kind::Contact {
+            self.doubt_bookings(case, settlement).await?;
             return self.bereave(case, stamp, policy, settlement).await;
         }
         if claimed || !goes_with_contact(case.whole.entity.kind) {
@@ -105,6 +106,19 @@ impl Lane<'_> {
                 child.doubt_all(self.site, now);
             }
             child.spread(self.site, false, now, now);
+            child.into_settlement(settlement);
+        }
+        Ok(())
+    }
+
+    /// A contact is gone from this system, which may have taken its bookings along without a word.
+    pub(super) async fn doubt_bookings(&self, contact: &Case, settlement: &mut Settlement) -> Result<()> {
+        let now = self.lanes.clock.now();
+        let mut children = self.lanes.lookup.children(contact.whole.entity.id).await?;
+        children.retain(|child| child.entity.kind == Kind::Appointment && child.link(self.system).is_some());
+        for child in children {
+            let mut child = Case::of(child);
+            child.doubt(self.system, now, now);
             child.into_settlement(settlement);
         }
         Ok(())

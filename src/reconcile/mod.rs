@@ -191,6 +191,7 @@ impl Reconciler {
                 let link = self.entities.link(workspace, system, seen.kind, &seen.id).await?;
                 match claim::difference(target, link.as_ref(), &seen) {
                     None => listing.equal += 1,
+                    Some("restored") if self.is_orphan(workspace, system, &seen).await? => listing.equal += 1,
                     Some(what) => {
                         *(if what == "unknown" { &mut listing.unknown } else { &mut listing.drifted }) += 1;
                         note(report, system, &seen, what, link.as_ref());
@@ -296,6 +297,15 @@ impl Reconciler {
         let contact = present(entities, parent).await?;
         let there = contact.as_ref().and_then(|contact| contact.link(link.system));
         Ok(there.is_some_and(|there| contacts.contains(&there.id)))
+    }
+
+    /// Whether a task or note stands below a contact that is gone from its system, or has another id there. It went with that,
+    /// though it is listed still (an extension is not told what becomes of the vendor's contacts), and comes back with that.
+    async fn is_orphan(&self, workspace: &str, system: System, seen: &Observation) -> Result<bool, StoreError> {
+        let within = matches!(seen.kind, Kind::Task | Kind::Note);
+        let Some(contact) = seen.parent.as_ref().filter(|_| within) else { return Ok(false) };
+        let link = self.entities.link(workspace, system, Kind::Contact, contact).await?;
+        Ok(link.is_some_and(|link| !link.is_live()))
     }
 
     async fn feed(&self, scope: Scope, changes: &[NewChange]) -> Result<(), StoreError> {

@@ -46,9 +46,11 @@ pub fn row(workspace: &str, system: System, seen: &Observation, key: Uuid, now: 
     }
 }
 
-/// How an observation differs from what is known; `None`: it does not.
+/// How an observation differs from what is known; `None`: it does not. That what we never had is gone is no difference: it
+/// stays listed as deleted, and nothing is kept of it.
 pub fn difference(terms: &dyn Terms, link: Option<&Link>, seen: &Observation) -> Option<&'static str> {
     match link.filter(|link| !is_another(link, seen)).map(|link| weigh(terms, link, seen)) {
+        None if seen.shape == Shape::Gone && seen.moved.is_none() => None,
         None => Some("unknown"),
         Some(Weight::Old) if link.is_some_and(|link| may_be_back(link, seen)) => Some("restored"),
         Some(Weight::Echo | Weight::Old) => None,

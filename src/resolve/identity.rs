@@ -18,7 +18,7 @@ pub enum Match {
 /// Matches an object of `system` with the entities that share a key with it (contacts) or a parent (the rest). `apart`:
 /// those that a person said it is not.
 pub fn choose(kind: Kind, system: System, fields: &Fields, candidates: &[Whole], apart: &BTreeSet<EntityId>) -> Match {
-    let may_be = |whole: &&Whole| !apart.contains(&whole.entity.id) && is_alike(kind, fields, whole);
+    let may_be = |whole: &&Whole| !apart.contains(&whole.entity.id) && is_alike(kind, system, fields, whole);
     let alike: Vec<&Whole> = candidates.iter().filter(may_be).collect();
     let (taken, free): (Vec<&Whole>, Vec<&Whole>) =
         alike.into_iter().partition(|whole| whole.links.iter().any(|link| link.system == system && link.is_live()));
@@ -38,25 +38,29 @@ pub fn choose(kind: Kind, system: System, fields: &Fields, candidates: &[Whole],
     }
 }
 
-/// Whether an entity could be the object.
-pub fn is_alike(kind: Kind, fields: &Fields, whole: &Whole) -> bool {
+/// Whether an entity could be the object of `system`: by what it says, or by what a create that is open there carried, whatever
+/// was edited since.
+pub fn is_alike(kind: Kind, system: System, fields: &Fields, whole: &Whole) -> bool {
     let entity = &whole.entity;
-    let same = |field: &Field| {
-        let value = fields.get(field).unwrap_or(&Value::Blank);
-        !value.is_blank() && entity.value(field) == value
-    };
-    let differs = |field: &Field| {
-        let value = fields.get(field).unwrap_or(&Value::Blank);
-        !value.is_blank() && !entity.value(field).is_blank() && entity.value(field) != value
-    };
+    let sent = whole.mirror(system).and_then(|mirror| mirror.intent.as_ref()).and_then(|intent| intent.sent.as_ref());
+    let carried = |field: &Field| sent.and_then(|sent| sent.fields.get(field)).unwrap_or(&Value::Blank);
     entity.is_live()
-        && match kind {
-            // One phone may serve a family: it tells only where no e-mail says otherwise.
-            Kind::Contact => same(&Field::EMAIL) || (same(&Field::PHONE) && !differs(&Field::EMAIL)),
-            Kind::Task => same(&Field::TITLE) && !differs(&Field::DUE),
-            Kind::Note => same(&Field::BODY),
-            Kind::Appointment => same(&Field::START) && !differs(&Field::CALENDAR),
-        }
+        && (says_alike(kind, fields, |field| entity.value(field))
+            || (sent.is_some() && says_alike(kind, fields, carried)))
+}
+
+/// Whether values tell of the same thing.
+fn says_alike<'v>(kind: Kind, fields: &Fields, value: impl Fn(&Field) -> &'v Value) -> bool {
+    let said = |field: &Field| fields.get(field).filter(|said| !said.is_blank());
+    let same = |field: &Field| said(field).is_some_and(|said| said == value(field));
+    let differs = |field: &Field| said(field).is_some_and(|said| !value(field).is_blank() && said != value(field));
+    match kind {
+        // One phone may serve a family: it tells only where no e-mail says otherwise.
+        Kind::Contact => same(&Field::EMAIL) || (same(&Field::PHONE) && !differs(&Field::EMAIL)),
+        Kind::Task => same(&Field::TITLE) && !differs(&Field::DUE),
+        Kind::Note => same(&Field::BODY),
+        Kind::Appointment => same(&Field::START) && !differs(&Field::CALENDAR),
+    }
 }
 
 #[cfg(test)]

@@ -129,7 +129,7 @@ impl Lookup {
     ) -> Result<bool> {
         let open = self.entities.open_intents(workspace, system, kind).await?;
         let Some(said) = said else { return Ok(!open.is_empty()) };
-        Ok(self.wholes(open).await?.iter().any(|whole| identity::is_alike(kind, said, whole)))
+        Ok(self.wholes(open).await?.iter().any(|whole| identity::is_alike(kind, system, said, whole)))
     }
 
     async fn wholes(&self, ids: impl IntoIterator<Item = EntityId>) -> Result<Vec<Whole>> {

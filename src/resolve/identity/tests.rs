@@ -4,7 +4,7 @@ use rstest::rstest;
 
 use super::*;
 use crate::clock::Millis;
-use crate::model::{Author, Entity, ExternalId, Life, Link, LinkState, Stamp};
+use crate::model::{Author, Entity, ExternalId, Intent, Life, Link, LinkState, Mirror, Sent, Stamp};
 
 const MAIL: Field = Field::EMAIL;
 const PHONE: Field = Field::PHONE;
@@ -138,7 +138,7 @@ fn tasks_notes_and_bookings_are_known_by_what_they_are(
         (Field::START, "9"),
         (Field::CALENDAR, "first"),
     ]);
-    assert_eq!(is_alike(kind, &fields, &whole(1, kind, held)), matches);
+    assert_eq!(is_alike(kind, System::Ghl, &fields, &whole(1, kind, held)), matches);
 }
 
 #[test]
@@ -150,4 +150,21 @@ fn who_a_person_said_it_is_not_is_nobody() {
     assert!(matches!(told_of(Kind::Contact, System::Ghl, &fields, &pair), Match::Ambiguous(_)));
     assert_eq!(choose(Kind::Contact, System::Ghl, &fields, &pair, &apart(&ada)), same(&double));
     assert_eq!(choose(Kind::Contact, System::Ghl, &fields, &pair[..1], &apart(&ada)), Match::New);
+}
+
+#[test]
+fn an_object_is_what_an_open_create_carried_whatever_was_edited_since() {
+    let mut task = whole(1, Kind::Task, told([(Field::TITLE, "Call back")]));
+    let (carried, since) = (told([(Field::TITLE, "Call")]), Millis(1));
+    let found = |task: &Whole, system| told_of(Kind::Task, system, &carried, std::slice::from_ref(task));
+    let open = Sent { fields: carried.clone(), stamps: [].into(), at: since, deletes: false, unclear: true };
+    let mut mirror = Mirror::new("w", task.entity.id, System::Timify);
+    mirror.intent = Some(Intent { id: uuid::Uuid::nil(), since, sent: Some(open), refused: None });
+    assert_eq!(found(&task, System::Timify), Match::New);
+    task.mirrors.push(mirror);
+    assert_eq!((found(&task, System::Timify), found(&task, System::Timerex)), (same(&task), Match::New));
+    if let Some(intent) = &mut task.mirrors[0].intent {
+        intent.sent = None;
+    }
+    assert_eq!(found(&task, System::Timify), Match::New, "nothing was sent");
 }

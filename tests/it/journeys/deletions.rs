@@ -495,6 +495,8 @@ on_both!(
     the_brake_holds_mirrored_deletions_and_approving_lets_exactly_those_pass,
     a_customer_whose_tags_outlived_it_is_found_gone,
     what_belongs_to_a_contact_follows_it_to_where_a_person_made_it_again,
+    what_is_listed_still_of_contacts_that_are_gone_is_no_news,
+    bookings_that_went_with_a_contact_are_known_to_be_gone,
 );
 
 /// Found by simulation: the extension that keeps a customer's tags lists them after the customer is gone.
@@ -529,5 +531,46 @@ async fn what_belongs_to_a_contact_follows_it_to_where_a_person_made_it_again(pl
     world.edit(0, "timerex+", "create contact", json!({ "fields": contact("timerex+", "Noa") })).await;
     world.settle().await;
     assert_eq!((counts(&world).await, notes().await), ([1, 1, 1], 1));
+    world.stop().await;
+}
+
+/// What a full reconcile finds different.
+async fn drift(world: &World) -> serde_json::Value {
+    let run = world.reconcile().await;
+    world.settle().await;
+    run["reports"][0]["drift"].clone()
+}
+
+/// Found by simulation: an extension keeps a customer's tasks, and lists what it deleted as deleted; each run read them anew.
+async fn what_is_listed_still_of_contacts_that_are_gone_is_no_news(place: &Place) {
+    let world = by(place, "unlink").await;
+    let [_, timify, _] = known_everywhere(&world, "Kim").await;
+    task(&world, "timify+", &timify, "Call Kim").await;
+    world.settle().await;
+    delete(&world, "timify", &timify).await;
+    world.control(Method::POST, "lose", json!({ "system": "timerex", "extension": true, "count": 1 })).await;
+    let never_seen = world.edit(0, "timerex+", "create contact", json!({ "fields": contact("timerex+", "Lou") })).await;
+    delete(&world, "timerex+", &never_seen).await;
+    world.settle().await;
+    assert_eq!(held(&world, "timify+", "tasks").await.len(), 1, "nobody told the extension");
+    assert_eq!((drift(&world).await, counts(&world).await), (json!([]), [1, 0, 1]));
+    world.stop().await;
+}
+
+/// Found by simulation: a deletion that we mirrored took the bookings along there, of which a later run had to find out.
+async fn bookings_that_went_with_a_contact_are_known_to_be_gone(place: &Place) {
+    let world = by(place, "mirror").await;
+    let [ghl, timify, _] = known_everywhere(&world, "Uma").await;
+    let account = world.account(0);
+    let (start, end) = slot(6);
+    let booking = json!({
+        "calendarId": account.ghl_calendar, "title": "Talk", "startTime": start, "endTime": end,
+    });
+    world.edit(0, "ghl", "create appointment", json!({ "parent": ghl, "fields": booking })).await;
+    world.settle().await;
+    delete(&world, "timify", &timify).await;
+    world.settle().await;
+    assert_eq!(counts(&world).await, [0, 0, 0]);
+    assert_eq!(drift(&world).await, json!([]));
     world.stop().await;
 }
