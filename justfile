@@ -35,6 +35,14 @@ doc *ARGS:
 guards:
     tests/guards/run
 
+# Takes each guard of deciding out and simulates until something is broken; a quarter of an hour.
+guards-simulated:
+    tests/guards/simulated
+
+# Random histories for as long as you like; `just simulate --seeds 200000 --from 1000000`.
+simulate *ARGS:
+    cargo run --release -- --log off simulate {{ ARGS }}
+
 # Licences, banned crates and sources of the dependencies (cargo-deny; needs no network).
 deny:
     cargo deny check bans licenses sources
