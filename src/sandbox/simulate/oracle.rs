@@ -185,7 +185,8 @@ impl Scene<'_> {
                 continue;
             }
             // A rule may have put it together with others.
-            let is_true = whole.entity.value(&typed.field).as_text().is_some_and(|text| text.contains(&typed.value));
+            let text = whole.entity.value(&typed.field).as_text().unwrap_or_default();
+            let is_true = if typed.value.is_empty() { text.is_empty() } else { text.contains(&typed.value) };
             if !is_true && !values.contains(typed.value.as_str()) {
                 broken.push(format!("2: {} {typed:?} is gone: {:?}", self.name, whole.entity.value(&typed.field)));
             }
