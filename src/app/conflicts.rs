@@ -15,7 +15,7 @@ use crate::clock::Millis;
 use crate::http::{DecisionError, Decisions, Listing, Restore, Who};
 use crate::model::{
     Appended, Author, Closing, ConflictId, ConflictState, Correction, EntityId, ExternalId, KeptConflict, NewChange,
-    Origin, Regroup, Stamp, System, Value, Whole,
+    Regroup, Stamp, System, Value, Whole,
 };
 use crate::resolve::merge;
 use crate::store::{Sought, present};
@@ -110,20 +110,10 @@ impl Decisions for Arc<Running> {
         };
         let now = self.clock.now();
         let key = key.map_or_else(|| self.ids.uuid(now).to_string(), |object| format!("{entity}/{system}/{object}"));
-        let change = NewChange {
-            kind: Some(whole.entity.kind),
-            at: Some(now),
-            body: serde_json::to_vec(&order).map_err(DecisionError::failed)?.into(),
-            ..NewChange::from_inside(
-                Origin::Operator,
-                order.label(),
-                format!("operator/{}/{key}", order.label()),
-                &whole.entity.workspace,
-                system,
-                now,
-            )
-        };
-        let number = self.order(change).await?;
+        let (label, one) = (order.label(), &whole.entity);
+        let key = format!("operator/{label}/{key}");
+        let change = NewChange::from_operator(label, key, &one.workspace, system, one.kind, &order, now);
+        let number = self.order(change.map_err(DecisionError::failed)?).await?;
         Ok(json!({ "change": number, "entity": whole.entity.id, "order": order, "waits": waits }))
     }
 }
@@ -223,12 +213,8 @@ fn restoring(whole: &Whole, all: &[KeptConflict], now: Millis) -> Decided<NewCha
         let _ = write!(key, "/{}:{}:{}", one.id, saw.t.0, saw.author);
         system = conflict.system;
     }
-    Ok(NewChange {
-        kind: Some(entity.kind),
-        at: Some(now),
-        body: serde_json::to_vec(&correction).map_err(DecisionError::failed)?.into(),
-        ..NewChange::from_inside(Origin::Operator, "restore", key, &entity.workspace, system, now)
-    })
+    NewChange::from_operator("restore", key, &entity.workspace, system, entity.kind, &correction, now)
+        .map_err(DecisionError::failed)
 }
 
 /// The system that an order about an entity is filed under.

@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::Running;
 use crate::http::{Deletion, OpsError};
-use crate::model::{Answer, DeletionAnswer, EntityId, Link, LinkState, NewChange, Origin, Whole};
+use crate::model::{Answer, DeletionAnswer, EntityId, Link, LinkState, NewChange, Whole};
 use crate::store::present;
 
 impl Running {
@@ -17,13 +17,9 @@ impl Running {
         let (entity, now) = (whole.entity.id, self.clock.now());
         let said = DeletionAnswer { entity, system: order.system, answer: order.answer };
         let key = format!("operator/deletion/{}", self.ids.uuid(now));
-        let change = NewChange {
-            kind: Some(whole.entity.kind),
-            at: Some(now),
-            body: serde_json::to_vec(&said).map_err(OpsError::failed)?.into(),
-            ..NewChange::from_inside(Origin::Operator, DeletionAnswer::LABEL, key, workspace, order.system, now)
-        };
-        self.store.append(&[change]).await.map_err(OpsError::failed)?;
+        let (label, kind) = (DeletionAnswer::LABEL, whole.entity.kind);
+        let change = NewChange::from_operator(label, key, workspace, order.system, kind, &said, now);
+        self.store.append(&[change.map_err(OpsError::failed)?]).await.map_err(OpsError::failed)?;
         self.wake();
         Ok(json!({ "workspace": workspace, "entity": entity, "system": order.system, "answer": order.answer }))
     }

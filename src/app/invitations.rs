@@ -12,8 +12,8 @@ use super::Running;
 use crate::clock::Millis;
 use crate::http::{Invite, OpsError};
 use crate::model::{
-    Correction, EntityId, Field, Fields, Invitation, InvitationState, Kind, Mode, NewChange, Origin, System, Value,
-    Whole, WrittenTo,
+    Correction, EntityId, Field, Fields, Invitation, InvitationState, Kind, Mode, NewChange, System, Value, Whole,
+    WrittenTo,
 };
 use crate::store::present;
 use crate::systems::call::encode;
@@ -142,12 +142,8 @@ impl Running {
             fields.keys().filter(|_| parent.is_none()).map(|field| (field.clone(), person.stamp(field))).collect();
         let correction = Correction { kind, entity, parent, fields, saw, restores: BTreeMap::new() };
         let key = format!("operator/invitation/{}", one.id);
-        Ok(NewChange {
-            kind: Some(kind),
-            at: Some(now),
-            body: serde_json::to_vec(&correction).map_err(OpsError::failed)?.into(),
-            ..NewChange::from_inside(Origin::Operator, "invitation", key, &one.workspace, System::Timerex, now)
-        })
+        NewChange::from_operator("invitation", key, &one.workspace, System::Timerex, kind, &correction, now)
+            .map_err(OpsError::failed)
     }
 
     /// Has the vendor tell us what happens to the link, if that is set up. Without, looking from time to time tells.

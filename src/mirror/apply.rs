@@ -44,7 +44,7 @@ impl Lane<'_> {
                 (mirror.tries, mirror.reason) = (0, None);
             }
             let now = self.lanes.clock.now();
-            let mut settlement = self.with_attempt(attempt.clone());
+            let mut settlement = self.with_attempts(vec![attempt.clone()]);
             if sent.deletes {
                 self.doubt_bookings(&case, &mut settlement).await?;
                 self.follow_to_the_grave(&mut case, &mut settlement).await?;
@@ -108,10 +108,8 @@ impl Lane<'_> {
     }
 
     /// Settles nothing but an attempt; for calls whose result changes no row.
-    pub(super) fn with_attempt(&self, attempt: Attempt) -> Settlement {
-        let mut settlement = Settlement::new(self.lease.clone(), self.lanes.clock.now());
-        settlement.attempts.push(attempt);
-        settlement
+    pub(super) fn with_attempts(&self, attempts: Vec<Attempt>) -> Settlement {
+        Settlement { attempts, ..Settlement::new(self.lease.clone(), self.lanes.clock.now()) }
     }
 }
 

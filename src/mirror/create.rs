@@ -216,7 +216,7 @@ impl Lane<'_> {
         (mirror.intent, mirror.tries, mirror.reason) = (None, 0, None);
         let booked = case.asks_for_bookings() && self.lanes.lookup.is_booked(self.entity).await?;
         case.spread(self.site, booked, now, now);
-        let mut settlement = self.with_attempt(attempt);
+        let mut settlement = self.with_attempts(vec![attempt]);
         settlement.release.push((self.entity, self.system));
         case.into_settlement(&mut settlement);
         self.fresh = true;

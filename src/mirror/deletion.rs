@@ -132,7 +132,7 @@ pub fn goes_with_contact(kind: Kind) -> bool {
 
 /// Whether an object that is gone was deleted by us.
 pub fn by_us(link: &Link) -> bool {
-    link.state == LinkState::Gone && link.sent.iter().chain(&link.ledger).any(|sent| sent.deletes)
+    link.state == LinkState::Gone && link.was_deleted_by_us()
 }
 
 /// Whether an entity whose object a person took out of the deleted ones in `system` is alive again: nothing of it was deleted

@@ -6,8 +6,8 @@
 
 use super::lane::{Call, Flow, Lane, RACES, live};
 use crate::model::{
-    Action, Attempt, ChangeId, EntityId, ExternalId, Fields, Kind, Link, LinkState, MirrorState, NewChange, Origin,
-    Outcome, Shape, VerdictRow,
+    Action, Attempt, ChangeId, EntityId, ExternalId, Fields, Kind, Link, LinkState, MirrorState, Outcome, Shape,
+    VerdictRow,
 };
 use crate::resolve::merge::{self, Favour};
 use crate::resolve::{Case, Found, questions};
@@ -33,7 +33,7 @@ impl Lane<'_> {
         doubt: i64,
         attempt: &Attempt,
     ) -> Result<Option<Flow>> {
-        let ours = link.sent.iter().chain(&link.ledger).any(|sent| sent.deletes);
+        let ours = link.was_deleted_by_us();
         let gone = reading.observation.shape == Shape::Gone && link.kind == Kind::Contact;
         if !gone || ours || !link.is_known() || !case.whole.entity.is_live() {
             return Ok(None);
@@ -229,21 +229,9 @@ impl Lane<'_> {
         let waiting = self.waiting(doubt, &reading.observation).await?;
         settlement.verdicts.extend(waiting.iter().map(|waiting| row(waiting.change.id)));
         if waiting.is_empty() {
-            let key = format!("read/{}/{}", self.system, self.lanes.ids.uuid(now));
-            let workspace = &self.site.workspace.name;
-            let change = NewChange {
-                kind: Some(Kind::Contact),
-                object: Some(reading.observation.id.clone()),
-                ..NewChange::from_inside(Origin::Read, "merged", key, workspace, self.system, now)
-            };
+            let change = self.sighting("merged", Kind::Contact, &reading.observation.id, now);
             settlement.readings.push((change, row(ChangeId(0))));
         }
         Ok(())
-    }
-
-    fn with_attempts(&self, attempts: Vec<Attempt>) -> Settlement {
-        let mut settlement = Settlement::new(self.lease.clone(), self.lanes.clock.now());
-        settlement.attempts = attempts;
-        settlement
     }
 }

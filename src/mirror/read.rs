@@ -6,8 +6,8 @@ use super::lane::{Call, Flow, Lane, RACES, live};
 use super::spread::make_due;
 use crate::clock::Millis;
 use crate::model::{
-    Action, Attempt, Change, ChangeId, EntityId, Finding, Kind, Life, Link, LinkState, MirrorState, NewChange,
-    Observation, Origin, Outcome, Place, Shape, VerdictRow,
+    Action, Attempt, Change, ChangeId, EntityId, ExternalId, Finding, Kind, Life, Link, LinkState, MirrorState,
+    NewChange, Observation, Origin, Outcome, Place, Shape, VerdictRow,
 };
 use crate::resolve::claim;
 use crate::resolve::decide::{Frame, Verdict, decide, deletion_stamp};
@@ -256,14 +256,16 @@ impl Lane<'_> {
         }
     }
 
-    pub(super) fn reading_row(&self, verdict: &Verdict, entity: EntityId, now: Millis) -> (NewChange, VerdictRow) {
-        let link = &verdict.link;
+    /// The row of what a look at an object found by itself, without a claim.
+    pub(super) fn sighting(&self, label: &str, kind: Kind, object: &ExternalId, now: Millis) -> NewChange {
         let key = format!("read/{}/{}", self.system, self.lanes.ids.uuid(now));
-        let change = NewChange {
-            kind: Some(link.kind),
-            object: Some(link.id.clone()),
-            ..NewChange::from_inside(Origin::Read, "read", key, &link.workspace, self.system, now)
-        };
+        let bare = NewChange::from_inside(Origin::Read, label, key, &self.site.workspace.name, self.system, now);
+        NewChange { kind: Some(kind), object: Some(object.clone()), ..bare }
+    }
+
+    fn reading_row(&self, verdict: &Verdict, entity: EntityId, now: Millis) -> (NewChange, VerdictRow) {
+        let link = &verdict.link;
+        let change = self.sighting("read", link.kind, &link.id, now);
         let (outcome, why) = summary(verdict);
         let findings = verdict.told();
         let row =

@@ -134,6 +134,33 @@ impl NewChange {
             body: Bytes::new(),
         }
     }
+
+    /// An operator's order about an entity of this kind; `said` is its body.
+    pub fn from_operator(
+        label: &str,
+        dedup: String,
+        workspace: &str,
+        system: System,
+        kind: Kind,
+        said: &impl Serialize,
+        now: Millis,
+    ) -> serde_json::Result<Self> {
+        let body = serde_json::to_vec(said)?.into();
+        let bare = Self::from_inside(Origin::Operator, label, dedup, workspace, system, now);
+        Ok(Self { kind: Some(kind), at: Some(now), body, ..bare })
+    }
+
+    /// The verdict of a change that nobody has to look at: what is routed waits to be decided instead.
+    pub fn verdict_at_once(&self, change: ChangeId) -> Option<VerdictRow> {
+        let outcome = match (self.standing, &self.workspace) {
+            (Standing::Routed, Some(_)) => return None,
+            (Standing::Routed | Standing::Unrouted, _) => Outcome::Unrouted,
+            (Standing::Unparsed, _) => Outcome::Unparsed,
+            (Standing::NotMirrored, _) => Outcome::NotMirrored,
+        };
+        let why = self.reason.clone().unwrap_or_default();
+        Some(VerdictRow { change, entity: None, outcome, findings: BTreeMap::new(), why, at: self.received })
+    }
 }
 
 /// A row of the change log. Never updated.

@@ -219,6 +219,11 @@ impl Link {
         self.state == LinkState::Live
     }
 
+    /// Whether a delete of ours is under way or may still be applied.
+    pub fn was_deleted_by_us(&self) -> bool {
+        self.sent.iter().chain(&self.ledger).any(|sent| sent.deletes)
+    }
+
     /// What the system is known to hold in `field`.
     pub fn known(&self, field: &Field) -> &Known {
         self.snapshot.get(field).unwrap_or(&NOTHING)

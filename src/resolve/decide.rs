@@ -274,7 +274,7 @@ fn gone(verdict: &mut Verdict, observation: &Observation, frame: &Frame<'_>) {
         return;
     }
     link.state = LinkState::Gone;
-    let ours = link.sent.iter().chain(&link.ledger).any(|sent| sent.deletes);
+    let ours = link.was_deleted_by_us();
     if ours || !entity.is_live() || frame.orphaned {
         return;
     }

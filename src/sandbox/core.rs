@@ -183,15 +183,19 @@ fn worlds(settings: &SandboxSettings) -> BTreeMap<StandIn, Box<dyn World + Send>
     BTreeMap::from(worlds)
 }
 
-/// Finds the stand-in in the path and takes its prefix off.
-fn addressed(request: Request) -> Option<(StandIn, Request)> {
-    let path = request.uri().path();
+/// The stand-in that a path begins with, and what follows.
+pub(super) fn addressee(path: &str) -> Option<(StandIn, &str)> {
     let (word, extension) = match path.strip_prefix("/extension/") {
         Some(rest) => (rest, true),
         None => (path.strip_prefix('/')?, false),
     };
     let (word, rest) = word.split_once('/').unwrap_or((word, ""));
-    let at = StandIn { system: word.parse().ok()?, extension };
+    Some((StandIn { system: word.parse().ok()?, extension }, rest))
+}
+
+/// Finds the stand-in in the path and takes its prefix off.
+fn addressed(request: Request) -> Option<(StandIn, Request)> {
+    let (at, rest) = addressee(request.uri().path())?;
     let query = request.uri().query().map_or(String::new(), |query| format!("?{query}"));
     let inner = format!("/{rest}{query}").parse().ok()?;
     let (mut parts, body) = request.into_parts();

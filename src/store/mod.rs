@@ -158,6 +158,28 @@ impl Settlement {
             settled: Vec::new(),
         }
     }
+
+    /// Each workspace's trouble stays in that workspace: a mistake in a stage must not cross over.
+    fn own_workspace_only(&self) -> Result<()> {
+        let lease = &self.lease.workspace;
+        let entities = self.entities.iter().map(|entity| &entity.workspace);
+        let links = self.links.iter().map(|link| &link.workspace);
+        let mirrors = self.mirrors.iter().map(|mirror| &mirror.workspace);
+        let attempts = self.attempts.iter().map(|attempt| &attempt.workspace);
+        let reviews = self.reviews.iter().map(|review| &review.workspace);
+        let mut named = entities.chain(links).chain(mirrors).chain(attempts).chain(reviews);
+        named.find(|name| *name != lease).map_or(Ok(()), |other| {
+            Err(StoreError::Statement(Box::new(Foreign { lease: lease.clone(), other: other.clone() })))
+        })
+    }
+}
+
+/// A part of a settlement names another workspace than its lease.
+#[derive(Debug, thiserror::Error)]
+#[error("a settlement of workspace `{lease}` would write to workspace `{other}`")]
+struct Foreign {
+    lease: String,
+    other: String,
 }
 
 /// What became of a settlement.
@@ -246,6 +268,9 @@ pub trait Credentials: Send + Sync {
     /// The names of all.
     async fn credential_names(&self) -> Result<Vec<String>>;
 }
+
+/// Authorizations that may be open: anybody can begin one.
+const TICKETS: u32 = 1_000;
 
 /// Installs of our app, and the authorizations that lead to them. Tokens are sealed before they come here.
 #[async_trait]

@@ -82,10 +82,7 @@ impl Desk<'_> {
             Verb::Make(Kind::Contact) => vec![self.contact(system, None)],
             Verb::Twin if self.rng.bool() => self.phone_twin(system).into_iter().collect(),
             Verb::Twin => {
-                let email =
-                    self.typed.iter().filter(|typed| typed.field == Field::EMAIL).map(|typed| typed.value.clone());
-                let emails: Vec<String> = email.collect();
-                let email = self.pick(&emails);
+                let email = self.somebodys(&Field::EMAIL);
                 vec![self.contact(system, email)]
             }
             Verb::Make(kind) => self.child(system, kind).into_iter().collect(),
@@ -110,6 +107,13 @@ impl Desk<'_> {
     fn some(&mut self, system: System, kind: Kind) -> Option<String> {
         let known = self.known.get(&(system, kind)).cloned().unwrap_or_default();
         self.pick(&known)
+    }
+
+    /// What was typed into a field somewhere.
+    fn somebodys(&mut self, field: &Field) -> Option<String> {
+        let typed = self.typed.iter().filter(|typed| typed.field == *field);
+        let values: Vec<String> = typed.map(|typed| typed.value.clone()).collect();
+        self.pick(&values)
     }
 
     fn next(&mut self) -> u32 {
@@ -149,9 +153,7 @@ impl Desk<'_> {
 
     /// A contact of whom nothing but the phone is known, which is somebody's.
     fn phone_twin(&mut self, system: System) -> Option<Wish> {
-        let phones: Vec<String> =
-            self.typed.iter().filter(|typed| typed.field == Field::PHONE).map(|typed| typed.value.clone()).collect();
-        let phone = self.pick(&phones)?;
+        let phone = self.somebodys(&Field::PHONE)?;
         let token = self.next();
         let first = tokens::text(token);
         let mut fields = Map::new();
@@ -184,9 +186,7 @@ impl Desk<'_> {
     /// A guest books.
     fn booking(&mut self) -> Wish {
         let token = self.next();
-        let emails: Vec<String> =
-            self.typed.iter().filter(|typed| typed.field == Field::EMAIL).map(|typed| typed.value.clone()).collect();
-        let known = self.rng.bool().then(|| self.pick(&emails)).flatten();
+        let known = self.rng.bool().then(|| self.somebodys(&Field::EMAIL)).flatten();
         let email = known.unwrap_or_else(|| format!("g{token}@{}.test", self.account.name));
         let start = self.slot();
         let fields = json!({
@@ -261,19 +261,14 @@ impl Desk<'_> {
 
     fn child_change(&mut self, system: System, kind: Kind) -> Option<Wish> {
         let id = self.some(system, kind)?;
-        let token = self.next();
-        let text = tokens::text(token);
-        let (action, fields, set) = match kind {
-            Kind::Task => ("update", json!({ "title": text }), Some((Field::TITLE, text))),
-            Kind::Note => ("update", json!({ body_key(system): text }), Some((Field::BODY, text))),
+        match kind {
+            Kind::Task => Some(self.set(system, kind, &id, &Field::TITLE)),
+            Kind::Note => Some(self.set(system, kind, &id, &Field::BODY)),
             _ => {
                 let start = self.slot();
-                ("move", self.times(system, start, None), None)
+                Some(self.wish(system, kind, "move", Some(id), self.times(system, start, None)))
             }
-        };
-        let mut wish = self.wish(system, kind, action, Some(id), fields);
-        wish.sets.extend(set.map(|(field, text)| (field, text, token)));
-        Some(wish)
+        }
     }
 
     /// A value that was there before.

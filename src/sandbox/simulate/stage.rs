@@ -19,7 +19,7 @@ use crate::clock::{Clock, ManualClock, Millis};
 use crate::config::Config;
 use crate::model::{Kind, System};
 use crate::receive::Arrival;
-use crate::reconcile::Scope;
+use crate::reconcile::{Report, Scope};
 use crate::sandbox::signing::Signer;
 use crate::sandbox::{SandboxSettings, Workspace};
 use crate::store::memory::Memory;
@@ -46,8 +46,8 @@ pub struct Stage {
     pub typed: Vec<Typed>,
     /// Deeds that were done.
     pub deeds: u64,
-    /// The reports of the last round of reconciling: differences found.
-    pub drift: Vec<String>,
+    /// What the last round of reconciling reported, one a workspace.
+    pub reports: Vec<Report>,
     clock: ManualClock,
     idle: Idle,
     replicas: Vec<Replica>,
@@ -76,7 +76,7 @@ impl Stage {
             settings,
             typed: Vec::new(),
             deeds: 0,
-            drift: Vec::new(),
+            reports: Vec::new(),
             clock,
             idle,
             replicas: (0..REPLICAS).map(|_| Replica::default()).collect(),
@@ -129,8 +129,7 @@ impl Stage {
         let counted = found.clone();
         self.until(move |_| counted.lock().unwrap_or_else(PoisonError::into_inner).len() == wanted).await?;
         self.rest().await?;
-        let found = found.lock().unwrap_or_else(PoisonError::into_inner);
-        self.drift = found.iter().flatten().cloned().collect();
+        self.reports = std::mem::take(&mut *found.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(())
     }
 
@@ -257,7 +256,7 @@ impl Stage {
     }
 
     /// Reconciles a workspace by the replica that holds its lease; `false`: none does.
-    fn reconcile(&mut self, workspace: usize, found: Option<Arc<Mutex<Vec<Vec<String>>>>>) -> bool {
+    fn reconcile(&mut self, workspace: usize, found: Option<Arc<Mutex<Vec<Report>>>>) -> bool {
         let name = &self.settings.workspaces[workspace].name;
         for replica in &mut self.replicas {
             let leased = |door: &Door| {
@@ -273,14 +272,8 @@ impl Stage {
                 drop(under_way);
                 match report {
                     Ok(report) => {
-                        let drift = report
-                            .drift
-                            .iter()
-                            .map(|one| format!("{} {} {} {}", one.system, one.kind, one.object, one.what));
-                        let failed = report.listings.iter().filter_map(|one| one.error.clone());
-                        let lines = drift.chain(failed).map(|line| format!("{}: {line}", report.workspace)).collect();
                         if let Some(found) = found {
-                            found.lock().unwrap_or_else(PoisonError::into_inner).push(lines);
+                            found.lock().unwrap_or_else(PoisonError::into_inner).push(report);
                         }
                     }
                     Err(_) => lock(&world).count("broken/a reconcile failed"),

@@ -23,14 +23,9 @@ pub struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, seed: u64, run: Run) {
-        self.played += 1;
-        if !run.broken.is_empty() {
-            self.broken.push((seed, run.broken));
-        }
-        for (what, count) in run.counts {
-            *self.counts.entry(what).or_default() += count;
-        }
+    fn of(seed: u64, run: Run) -> Self {
+        let broken = if run.broken.is_empty() { Vec::new() } else { vec![(seed, run.broken)] };
+        Self { played: 1, broken, counts: run.counts }
     }
 
     fn join(&mut self, other: Self) {
@@ -83,7 +78,7 @@ pub fn seeds(from: u64, count: u64, jobs: usize, most_broken: usize) -> Result<T
             if seed >= from + count {
                 break;
             }
-            tally.add(seed, play(seed)?);
+            tally.join(Tally::of(seed, play(seed)?));
             if tally.broken.len() >= most_broken {
                 stop.store(true, Ordering::Relaxed);
             }

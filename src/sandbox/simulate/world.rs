@@ -18,7 +18,7 @@ use crate::clock::{Clock, ManualClock, Millis, Sleep};
 use crate::model::System;
 use crate::sandbox::faults::{Fault, Only};
 use crate::sandbox::signing::Signer;
-use crate::sandbox::{Request, Response, Sandbox, SandboxSettings, StandIn, Webhook, requests};
+use crate::sandbox::{Request, RequestRow, Response, Sandbox, SandboxSettings, StandIn, Webhook, core, requests};
 use crate::store::memory::Pace;
 use crate::systems::{Transport, TransportError};
 
@@ -225,6 +225,11 @@ impl World {
 
     fn ms(&mut self, range: std::ops::Range<u64>) -> Duration {
         Duration::from_millis(self.rng.u64(range))
+    }
+
+    /// Our writes, as the stand-ins counted them.
+    pub fn writes(&self) -> impl Iterator<Item = &RequestRow> {
+        self.sandbox.requests(0).into_iter().filter(|row| row.write)
     }
 
     /// The numbers of all edits whose values stand in an object of a stand-in.
@@ -437,13 +442,7 @@ fn lists(request: &Request) -> bool {
 
 /// Whom a request is for.
 fn addressee(request: &Request) -> Option<StandIn> {
-    let path = request.uri().path();
-    let (word, extension) = match path.strip_prefix("/extension/") {
-        Some(rest) => (rest, true),
-        None => (path.strip_prefix('/')?, false),
-    };
-    let system = word.split('/').next()?.parse().ok()?;
-    Some(StandIn { system, extension })
+    core::addressee(request.uri().path()).map(|(at, _)| at)
 }
 
 /// A replica's way out, and how long its store takes.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::{Memory, Tables, Undecided};
 use crate::clock::Millis;
 use crate::model::{
-    Appended, Change, ChangeId, EntityId, Mirror, MirrorState, NewChange, Origin, Outcome, Standing, System, VerdictRow,
+    Appended, Change, ChangeId, EntityId, Mirror, MirrorState, NewChange, Origin, Outcome, Standing, System,
 };
 use crate::store::{ChangeLog, Result};
 
@@ -37,20 +37,12 @@ impl Tables {
 
     /// A routed change waits to be decided; any other has its verdict at once.
     fn place(&mut self, id: ChangeId, change: &NewChange) {
-        let outcome = match (change.standing, &change.workspace) {
-            (Standing::Routed, Some(workspace)) => {
-                let row = Undecided { workspace: workspace.clone(), due: change.received, on: None };
-                self.inbox.insert(id, row);
-                return;
-            }
-            (Standing::Routed | Standing::Unrouted, _) => Outcome::Unrouted,
-            (Standing::Unparsed, _) => Outcome::Unparsed,
-            (Standing::NotMirrored, _) => Outcome::NotMirrored,
-        };
-        let why = change.reason.clone().unwrap_or_default();
-        let verdict =
-            VerdictRow { change: id, entity: None, outcome, findings: BTreeMap::new(), why, at: change.received };
-        self.verdicts.insert(id, (change.workspace.clone(), verdict));
+        if let Some(verdict) = change.verdict_at_once(id) {
+            self.verdicts.insert(id, (change.workspace.clone(), verdict));
+        } else {
+            let workspace = change.workspace.clone().unwrap_or_default();
+            self.inbox.insert(id, Undecided { workspace, due: change.received, on: None });
+        }
     }
 
     pub(super) fn said(&self, id: ChangeId) -> Option<&NewChange> {

@@ -10,10 +10,7 @@ use crate::model::{
     Action, AttemptResult, Entity, EntityId, ExternalId, Install, InstallKey, InstallState, Kind, Lease, Link, Mirror,
     MirrorState, Mode, Origin, System,
 };
-use crate::store::{Credentials, Entities, Installs, Keys, Leases, Load, Mirrors, Result, Whole, Workspaces};
-
-/// Authorizations that may be open: anybody can begin one.
-const TICKETS: usize = 1_000;
+use crate::store::{Credentials, Entities, Installs, Keys, Leases, Load, Mirrors, Result, TICKETS, Whole, Workspaces};
 
 impl Tables {
     fn live(&self) -> impl Iterator<Item = &Entity> {
@@ -334,7 +331,7 @@ impl Installs for Memory {
     async fn keep_ticket(&self, state: &str, cookie: &str, now: Millis, until: Millis) -> Result<bool> {
         let mut tables = self.tables().await;
         tables.tickets.retain(|_, (_, until)| *until > now);
-        let fits = tables.tickets.len() < TICKETS;
+        let fits = tables.tickets.len() < TICKETS as usize;
         if fits {
             tables.tickets.insert(state.to_owned(), (cookie.to_owned(), until));
         }

@@ -6,20 +6,12 @@ use async_trait::async_trait;
 
 use super::{LinkKey, Looked, Memory, Tables};
 use crate::model::{Appended, ChangeId, Entity, EntityId, Link, Mirror, MirrorState, System, VerdictRow};
-use crate::store::{Result, Settled, Settlement, Settling, StoreError};
-
-/// A part of a settlement names another workspace than its lease.
-#[derive(Debug, thiserror::Error)]
-#[error("a settlement of workspace `{lease}` would write to workspace `{other}`")]
-struct Foreign {
-    lease: String,
-    other: String,
-}
+use crate::store::{Result, Settled, Settlement, Settling};
 
 #[async_trait]
 impl Settling for Memory {
     async fn settle(&self, settlement: &Settlement) -> Result<Settled> {
-        own_workspace_only(settlement)?;
+        settlement.own_workspace_only()?;
         {
             let mut tables = self.tables().await;
             if !tables.is_held(settlement) {
@@ -33,19 +25,6 @@ impl Settling for Memory {
         self.pause().await;
         Ok(Settled::Done)
     }
-}
-
-fn own_workspace_only(settlement: &Settlement) -> Result<()> {
-    let lease = &settlement.lease.workspace;
-    let entities = settlement.entities.iter().map(|entity| &entity.workspace);
-    let links = settlement.links.iter().map(|link| &link.workspace);
-    let mirrors = settlement.mirrors.iter().map(|mirror| &mirror.workspace);
-    let attempts = settlement.attempts.iter().map(|attempt| &attempt.workspace);
-    let reviews = settlement.reviews.iter().map(|review| &review.workspace);
-    let mut named = entities.chain(links).chain(mirrors).chain(attempts).chain(reviews);
-    named.find(|name| *name != lease).map_or(Ok(()), |other| {
-        Err(StoreError::Statement(Box::new(Foreign { lease: lease.clone(), other: other.clone() })))
-    })
 }
 
 pub(super) fn key_of(link: &Link) -> LinkKey {

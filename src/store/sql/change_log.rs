@@ -1,7 +1,5 @@
 //! The change log and its inbox.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 
 use super::dialect::{Either, Tx, all, execute, first, json};
@@ -9,9 +7,7 @@ use super::error::collided;
 use super::rows::{BodyRow, Both, ChangeRow, DoubtRow, read};
 use super::{Db, Result};
 use crate::clock::Millis;
-use crate::model::{
-    Appended, Change, ChangeId, EntityId, ExternalId, Kind, NewChange, Outcome, Standing, System, VerdictRow,
-};
+use crate::model::{Appended, Change, ChangeId, EntityId, ExternalId, Kind, NewChange, Standing, System, VerdictRow};
 use crate::store::ChangeLog;
 
 /// How often an append is tried that collides with a settlement (which may insert the same keys, on PostgreSQL).
@@ -152,25 +148,13 @@ pub(super) async fn insert(tx: &mut Tx, change: &NewChange) -> sqlx::Result<Appe
 
 /// A routed change waits to be decided; any other has its verdict at once.
 async fn place(tx: &mut Tx, id: ChangeId, change: &NewChange) -> sqlx::Result<()> {
-    let outcome = match (change.standing, &change.workspace) {
-        (Standing::Routed, Some(workspace)) => {
-            let (workspace, due) = (workspace.as_str(), change.received.0);
-            execute!(tx, "INSERT INTO inbox (change_id, workspace, due) VALUES ($1, $2, $3)", id.0, workspace, due);
-            return Ok(());
-        }
-        (Standing::Routed | Standing::Unrouted, _) => Outcome::Unrouted,
-        (Standing::Unparsed, _) => Outcome::Unparsed,
-        (Standing::NotMirrored, _) => Outcome::NotMirrored,
-    };
-    let verdict = VerdictRow {
-        change: id,
-        entity: None,
-        outcome,
-        findings: BTreeMap::new(),
-        why: change.reason.clone().unwrap_or_default(),
-        at: change.received,
-    };
-    write_verdict(tx, &verdict, change.workspace.as_deref()).await
+    let workspace = change.workspace.as_deref();
+    if let Some(verdict) = change.verdict_at_once(id) {
+        return write_verdict(tx, &verdict, workspace).await;
+    }
+    let due = change.received.0;
+    execute!(tx, "INSERT INTO inbox (change_id, workspace, due) VALUES ($1, $2, $3)", id.0, workspace, due);
+    Ok(())
 }
 
 /// Writes a verdict; a change that was put back and is decided again gets the new one.

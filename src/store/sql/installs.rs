@@ -7,10 +7,7 @@ use super::rows::{InstallRow, read};
 use super::{Db, Result};
 use crate::clock::Millis;
 use crate::model::{Install, InstallKey, InstallState};
-use crate::store::Installs;
-
-/// Authorizations that may be open: anybody can begin one.
-const TICKETS: i64 = 1_000;
+use crate::store::{Installs, TICKETS};
 
 macro_rules! select_install {
     ($rest:literal) => {
@@ -126,7 +123,7 @@ impl Installs for Db {
             state,
             cookie,
             until.0,
-            TICKETS,
+            i64::from(TICKETS),
         );
         tx.commit().await?;
         Ok(kept == 1)

@@ -36,18 +36,10 @@ impl From<sqlx::Error> for Stop {
 /// One part of a settlement.
 type Part = std::result::Result<(), Stop>;
 
-/// A part of a settlement names another workspace than its lease.
-#[derive(Debug, thiserror::Error)]
-#[error("a settlement of workspace `{lease}` would write to workspace `{other}`")]
-struct Foreign {
-    lease: String,
-    other: String,
-}
-
 #[async_trait]
 impl Settling for Db {
     async fn settle(&self, settlement: &Settlement) -> Result<Settled> {
-        own_workspace_only(settlement)?;
+        settlement.own_workspace_only()?;
         let mut tx = self.write().await?;
         let written = match write(&mut tx, settlement).await {
             Ok(()) => tx.commit().await.map_err(Stop::from),
@@ -62,20 +54,6 @@ impl Settling for Db {
             Err(Stop::Failed(error)) => Err(error),
         }
     }
-}
-
-/// Each workspace's trouble stays in that workspace: a mistake in a stage must not cross over.
-fn own_workspace_only(settlement: &Settlement) -> Result<()> {
-    let lease = &settlement.lease.workspace;
-    let entities = settlement.entities.iter().map(|entity| &entity.workspace);
-    let links = settlement.links.iter().map(|link| &link.workspace);
-    let mirrors = settlement.mirrors.iter().map(|mirror| &mirror.workspace);
-    let attempts = settlement.attempts.iter().map(|attempt| &attempt.workspace);
-    let reviews = settlement.reviews.iter().map(|review| &review.workspace);
-    let mut named = entities.chain(links).chain(mirrors).chain(attempts).chain(reviews);
-    named.find(|name| *name != lease).map_or(Ok(()), |other| {
-        Err(StoreError::Statement(Box::new(Foreign { lease: lease.clone(), other: other.clone() })))
-    })
 }
 
 async fn write(tx: &mut Tx, s: &Settlement) -> Part {
