@@ -178,7 +178,8 @@ pub fn sealer(config: &Config) -> Result<Option<Sealer>> {
     if keys.is_empty() { Ok(None) } else { Ok(Some(Sealer::new(keys)?)) }
 }
 
-fn limits(config: &Config) -> BTreeMap<System, Vec<Limit>> {
+/// What a configuration says of how often each system may be called for one workspace.
+pub(crate) fn limits(config: &Config) -> BTreeMap<System, Vec<Limit>> {
     let Systems { ghl, timify, timerex } = &config.systems;
     let of_ghl = vec![Limit::in_ten_seconds(ghl.requests_per_10s), Limit::in_a_day(ghl.requests_per_day)];
     let of_timify = vec![Limit::in_ten_seconds(timify.requests_per_10s)];

@@ -6,17 +6,20 @@
 mod idle;
 mod oracle;
 mod people;
+mod rates;
 mod replica;
 mod shorten;
 mod stage;
 mod story;
 mod tally;
 mod tokens;
+mod twin;
 mod view;
 mod world;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use anyhow::Result;
 
@@ -29,7 +32,11 @@ pub use shorten::{Short, shorten};
 use stage::Stage;
 pub use story::{Act, history};
 pub use tally::{Tally, seeds};
+use twin::Beside;
 use world::lock;
+
+/// In one of so many histories everything is kept in SQLite as well, which takes most of its time.
+const BESIDE: u64 = 200;
 
 /// What one history came to.
 #[derive(Debug, Default)]
@@ -51,10 +58,12 @@ pub fn play(seed: u64) -> Result<Run> {
 pub fn play_acts(seed: u64, acts: Vec<Act>, telling: bool) -> Result<Run> {
     let idle = Idle::default();
     let told = idle.clone();
+    let beside = if seed.is_multiple_of(BESIDE) { Some(Arc::new(Beside::new()?)) } else { None };
     let runtime = tokio::runtime::Builder::new_current_thread().on_thread_park(move || told.tell()).build()?;
-    runtime.block_on(async move {
+    let playing = beside.clone();
+    let run = runtime.block_on(async move {
         let (settings, config) = setting(seed)?;
-        let mut stage = Stage::new(settings, config, acts, seed, idle)?;
+        let mut stage = Stage::new(settings, config, acts, seed, idle, playing)?;
         lock(&stage.world).told = telling.then(Vec::new);
         let mut broken = match stage.play().await {
             Ok(()) => oracle::judge(&mut stage).await?,
@@ -66,8 +75,13 @@ pub fn play_acts(seed: u64, acts: Vec<Act>, telling: bool) -> Result<Run> {
         if telling {
             told.extend(stage.store.left().await);
         }
+        broken.extend(stage.beside.iter().flat_map(|beside| beside.differences()));
         Ok(Run { broken, counts, told })
-    })
+    });
+    // What the stage ran goes first: what is beside it has a runtime of its own, which must not end within another.
+    drop(runtime);
+    drop(beside);
+    run
 }
 
 /// The accounts and the configuration of a seed.
@@ -83,9 +97,6 @@ fn setting(seed: u64) -> Result<(SandboxSettings, Config)> {
     let text = printed::text(&settings, "http://sandbox", &Service::default())?;
     let mut config = Config::read("simulation.toml", &text, std::path::Path::new("/"), [])
         .map_err(|mistakes| anyhow::anyhow!("{mistakes}"))?;
-    let plenty = NonZeroU32::new(3_000).unwrap_or(NonZeroU32::MIN);
-    let systems = &mut config.systems;
-    (systems.timerex.requests_per_minute, systems.timerex.writes_per_hour) = (plenty, plenty);
     for entry in &mut config.workspaces {
         vary(&mut entry.policy, &mut rng);
     }
@@ -94,7 +105,20 @@ fn setting(seed: u64) -> Result<(SandboxSettings, Config)> {
         let at = rng.usize(..config.workspaces.len());
         config.workspaces[at].mode = Some(Mode::Shadow);
     }
+    ration(&mut config, &mut rng);
     Ok((settings, config))
+}
+
+/// In some histories calls are scarce, and the fuse is thin.
+fn ration(config: &mut Config, rng: &mut fastrand::Rng) {
+    let few = |calls: u32| NonZeroU32::new(calls).unwrap_or(NonZeroU32::MIN);
+    let systems = &mut config.systems;
+    let [ghl, timify, timerex] = if rng.u32(..4) == 0 { [12, 10, 8] } else { [90, 50, 60] };
+    (systems.ghl.requests_per_10s, systems.timify.requests_per_10s) = (few(ghl), few(timify));
+    systems.timerex.requests_per_10s = few(timerex);
+    (systems.timerex.requests_per_minute, systems.timerex.writes_per_hour) = (few(timerex * 6), few(3_000));
+    let fuse = if rng.u32(..8) == 0 { 8 } else { 30 };
+    config.workspaces.iter_mut().for_each(|entry| entry.policy.limits.fuse = fuse);
 }
 
 /// Other policies in each workspace of each history.

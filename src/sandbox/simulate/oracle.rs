@@ -7,9 +7,9 @@ use anyhow::Result;
 
 use super::people::{Typed, account as account_of};
 use super::stage::Stage;
-use super::tokens;
 use super::view::{self, Held};
 use super::world::{Parcel, lock};
+use super::{rates, tokens};
 use crate::model::{
     CANCELLED, Conflict, EntityId, ExternalId, Field, FieldRules, Kind, Life, Link, LinkState, MirrorState, Mode,
     System, TAGS, Value, Whole,
@@ -57,6 +57,7 @@ pub async fn judge(stage: &mut Stage) -> Result<Vec<String>> {
     broken.extend(shadow_writes_nothing(stage));
     broken.extend(writes_are_bounded(stage, conflicts.len() as u64));
     broken.extend(nothing_is_written_twice(stage, &conflicts));
+    broken.extend(rates::judge(stage));
     count(stage).await?;
     if broken.is_empty() {
         broken.extend(a_second_reconcile_finds_nothing(stage).await?);

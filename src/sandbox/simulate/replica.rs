@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::twin::Kept;
 use super::world::{Shared, Wire, lock};
 use crate::app::Ground;
 use crate::app::assembly::{Assembly, assemble};
@@ -16,8 +17,6 @@ use crate::config::Config;
 use crate::dispatch::lease::Holder;
 use crate::ids::Ids;
 use crate::receive::Intake;
-use crate::store::Store;
-use crate::store::memory::Memory;
 use crate::supervisor::Heartbeat;
 
 /// How often workers look for what nothing told them of; longer than in earnest, since each look takes time here.
@@ -59,18 +58,18 @@ impl Replica {
     }
 
     /// Starts it, unless it is up; `seed` makes its ids.
-    pub fn start(&mut self, number: usize, seed: u64, config: &Config, store: &Memory, world: &Shared) {
+    pub fn start(&mut self, number: usize, seed: u64, config: &Config, store: &Kept, world: &Shared) {
         if std::mem::replace(&mut self.up, true) {
             return;
         }
         self.starts += 1;
-        let wire = Arc::new(Wire { world: world.clone(), replica: number });
+        let wire = Arc::new(Wire { world: world.clone(), caller: (number, self.starts) });
         let ground = Ground {
             clock: Arc::new(lock(world).clock.clone()),
             ids: Arc::new(Ids::seeded(seed ^ (number as u64 + 1) << 40 ^ self.starts << 50)),
             transport: wire.clone(),
         };
-        let store: Arc<dyn Store> = Arc::new(store.paced(wire));
+        let store = store.paced(wire);
         let (config, door, world) = (config.clone(), self.door.clone(), world.clone());
         self.tasks.spawn(async move {
             match assemble(&config, &ground, &store).await {

@@ -14,6 +14,7 @@ use super::idle::Idle;
 use super::people::{Desk, Typed, Wish, account};
 use super::replica::{Door, Replica};
 use super::story::{Act, Deed, REPLICAS, Trouble, Verb, What};
+use super::twin::{Beside, Kept};
 use super::world::{Due, Shared, World, lock};
 use crate::clock::{Clock, ManualClock, Millis};
 use crate::config::Config;
@@ -38,6 +39,8 @@ pub struct Stage {
     pub world: Shared,
     /// What is kept, without pauses.
     pub store: Memory,
+    /// The same in SQLite, in some histories.
+    pub beside: Option<Arc<Beside>>,
     /// The configuration of all replicas.
     pub config: Config,
     /// The accounts.
@@ -66,12 +69,20 @@ pub struct Restless(String);
 
 impl Stage {
     /// A stage at the beginning of a history.
-    pub fn new(settings: SandboxSettings, config: Config, acts: Vec<Act>, seed: u64, idle: Idle) -> Result<Self> {
+    pub fn new(
+        settings: SandboxSettings,
+        config: Config,
+        acts: Vec<Act>,
+        seed: u64,
+        idle: Idle,
+        beside: Option<Arc<Beside>>,
+    ) -> Result<Self> {
         let clock = ManualClock::at(BEGINNING);
         let world = World::new(&settings, Signer::new(&settings)?, clock.clone(), REPLICAS, seed);
         Ok(Self {
             world: Arc::new(Mutex::new(world)),
             store: Memory::new(),
+            beside,
             config,
             settings,
             typed: Vec::new(),
@@ -220,7 +231,8 @@ impl Stage {
     }
 
     fn start(&mut self, number: usize) {
-        self.replicas[number].start(number, self.seed, &self.config, &self.store, &self.world);
+        let kept = Kept { memory: self.store.clone(), beside: self.beside.clone() };
+        self.replicas[number].start(number, self.seed, &self.config, &kept, &self.world);
     }
 
     fn trouble(&mut self, trouble: Trouble, seed: u64) {

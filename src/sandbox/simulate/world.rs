@@ -68,9 +68,13 @@ pub enum Look {
     One,
 }
 
+/// A process: the replica, and how often it was started.
+pub type Caller = (usize, u64);
+
 /// A request on its way.
 pub struct Flight {
     request: Request,
+    by: Caller,
     look: Look,
     caller: Option<oneshot::Sender<Answered>>,
 }
@@ -133,6 +137,8 @@ pub struct World {
     pub written: BTreeMap<(String, u32), u32>,
     /// Objects of which the outcome of a write of ours was not heard.
     pub doubtful: BTreeSet<String>,
+    /// Who made the calls, by their numbers; those that came in too late for their callers are left out.
+    pub callers: BTreeMap<u64, Caller>,
     /// What happened, line by line, if it is to be told.
     pub told: Option<Vec<String>>,
     queue: BTreeMap<(Millis, u64), Due>,
@@ -164,6 +170,7 @@ impl World {
             unclear: 0,
             written: BTreeMap::new(),
             doubtful: BTreeSet::new(),
+            callers: BTreeMap::new(),
             told: None,
             queue: BTreeMap::new(),
             numbers: 0,
@@ -242,7 +249,7 @@ impl World {
     }
 
     /// A request leaves a replica.
-    fn send(&mut self, request: Request, caller: oneshot::Sender<Answered>) {
+    fn send(&mut self, request: Request, by: Caller, caller: oneshot::Sender<Answered>) {
         let now = self.clock.now();
         let (at, writes) = (addressee(&request), requests::means_to_write(&request));
         let trouble = at.and_then(|at| self.request_trouble(at, writes));
@@ -258,7 +265,7 @@ impl World {
                 let most = if request.method() == http::Method::POST { LATE_CREATE_MS } else { LATE_WRITE_MS };
                 let late = self.ms(0..most);
                 self.unclear += 1;
-                self.later(now + late, Due::Apply(Box::new(Flight { request, look, caller: None })));
+                self.later(now + late, Due::Apply(Box::new(Flight { request, by, look, caller: None })));
                 let answered = Err(TransportError::NoAnswer("timed out".to_owned()));
                 let lost = Box::new(Reply { answered, look, object: None });
                 self.later(now + PATIENCE, Due::Answer(caller, lost));
@@ -268,9 +275,9 @@ impl World {
                 let retry_after = retry.then(|| self.rng.u64(1..40));
                 let fault = Fault { kind, count: Some(1), only: Only::Any, path: None, delay_ms, retry_after };
                 self.sandbox.faults.add(at, fault);
-                self.later(now + way, Due::Apply(Box::new(Flight { request, look, caller: Some(caller) })));
+                self.later(now + way, Due::Apply(Box::new(Flight { request, by, look, caller: Some(caller) })));
             }
-            _ => self.later(now + way, Due::Apply(Box::new(Flight { request, look, caller: Some(caller) }))),
+            _ => self.later(now + way, Due::Apply(Box::new(Flight { request, by, look, caller: Some(caller) }))),
         }
     }
 
@@ -302,6 +309,9 @@ impl World {
         let object = if writes { requests::object(&flight.request, None).1 } else { None };
         let place = addressee(&flight.request).zip(object.clone());
         let before = place.as_ref().map(|(at, id)| self.values(*at, id)).unwrap_or_default();
+        if flight.caller.is_some() {
+            self.callers.insert(self.sandbox.next_request(), flight.by);
+        }
         let answer = self.sandbox.answer(now, flight.request);
         if let Some((at, id)) = &place {
             for token in self.values(*at, id).difference(&before) {
@@ -451,7 +461,7 @@ pub struct Wire {
     /// The world.
     pub world: Shared,
     /// Whose.
-    pub replica: usize,
+    pub caller: Caller,
 }
 
 #[async_trait]
@@ -459,14 +469,14 @@ impl Transport for Wire {
     async fn send(&self, request: Request) -> Answered {
         let frozen = {
             let world = lock(&self.world);
-            let (now, until) = (world.clock.now(), world.frozen[self.replica]);
+            let (now, until) = (world.clock.now(), world.frozen[self.caller.0]);
             (until > now).then(|| world.clock.sleep(until.since(now)))
         };
         if let Some(frozen) = frozen {
             frozen.await;
         }
         let (caller, answer) = oneshot::channel();
-        lock(&self.world).send(request, caller);
+        lock(&self.world).send(request, self.caller, caller);
         answer.await.unwrap_or_else(|_| Err(TransportError::NoAnswer("nobody answers".to_owned())))
     }
 }
@@ -474,7 +484,7 @@ impl Transport for Wire {
 impl Pace for Wire {
     fn pause(&self) -> Option<Sleep> {
         let mut world = lock(&self.world);
-        let (now, until) = (world.clock.now(), world.frozen[self.replica]);
+        let (now, until) = (world.clock.now(), world.frozen[self.caller.0]);
         if until > now {
             return Some(world.clock.sleep(until.since(now)));
         }

@@ -30,7 +30,7 @@ pub trait Pace: Send + Sync {
 }
 
 /// A store in memory, as one process sees it.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Memory {
     tables: Arc<Mutex<Tables>>,
     pace: Option<Arc<dyn Pace>>,

@@ -102,6 +102,16 @@ impl Db {
         Ok(db)
     }
 
+    /// A SQLite store that nobody else can open and that ends with its one connection.
+    pub async fn in_memory() -> Result<Self> {
+        let options = SqliteConnectOptions::new().in_memory(true).foreign_keys(true);
+        let one = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+        let writer = one.acquire_timeout(ACQUIRE).connect_with(options).await?;
+        let db = Self(Pools::Sqlite { readers: writer.clone(), writer, _lock: None });
+        db.fit(Access::Serve).await?;
+        Ok(db)
+    }
+
     /// Whoever held leases or claims in a SQLite file is dead, for we hold its lock: nobody need wait for them to run out.
     async fn free_leases_of_the_dead(&self) -> Result<()> {
         let Pools::Sqlite { .. } = &self.0 else { return Ok(()) };
