@@ -125,9 +125,9 @@ impl Sandbox {
         state
     }
 
-    /// All that one stand-in holds, by account.
-    pub fn state_of(&self, at: StandIn) -> Value {
-        self.worlds.get(&at).map_or(Value::Null, |world| world.state())
+    /// One object of a stand-in, as in [`Self::state`].
+    pub fn object(&self, at: StandIn, id: &str) -> Option<Value> {
+        self.worlds.get(&at)?.object(id)
     }
 
     /// The logged requests from a number on.

@@ -120,4 +120,6 @@ pub trait World {
     fn edit(&mut self, edit: &Edit, turn: &mut Turn<'_>) -> Result<String, EditRefused>;
     /// All that the world holds, deleted objects left out, for comparing and looking at.
     fn state(&self) -> Value;
+    /// One object, of whatever kind and account, as in `state`.
+    fn object(&self, id: &str) -> Option<Value>;
 }

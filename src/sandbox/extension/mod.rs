@@ -185,6 +185,10 @@ impl World for Extension {
         let accounts = self.accounts.iter().map(|(account, objects)| (account.clone(), objects.state()));
         Value::Object(accounts.collect())
     }
+
+    fn object(&self, id: &str) -> Option<Value> {
+        self.accounts.values().find_map(|objects| objects.object(id))
+    }
 }
 
 impl Objects {

@@ -202,6 +202,11 @@ impl Objects {
         Ok((id.to_owned(), told))
     }
 
+    pub(super) fn object(&self, id: &str) -> Option<Value> {
+        let named = |kind: &Kind| self.held.get(&(*kind, id.to_owned())).filter(|one| !one.deleted);
+        Kind::ALL.iter().find_map(named).map(Held::record)
+    }
+
     pub(super) fn state(&self) -> Value {
         let live = |kind: Kind| -> Vec<_> {
             let of_kind = self.held.iter().filter(|((held, _), one)| *held == kind && !one.deleted);

@@ -136,6 +136,14 @@ impl World for Ghl {
             "notified": self.notified,
         })
     }
+
+    fn object(&self, id: &str) -> Option<Value> {
+        let contact = || self.contacts.get(id).map(contact_fields::read);
+        let task = || self.tasks.get(id).map(attached::read::<tasks::Tasks>);
+        let note = || self.notes.get(id).map(attached::read::<notes::Notes>);
+        let appointment = || self.appointments.get(id).map(appointments::read);
+        contact().or_else(task).or_else(note).or_else(appointment).map(Value::Object)
+    }
 }
 
 /// All objects of a kind in their read model, each with its location.

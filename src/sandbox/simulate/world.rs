@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::story::{Strangeness, Trouble};
@@ -242,7 +242,7 @@ impl World {
     /// The numbers of all edits whose values stand in an object of a stand-in.
     pub fn values(&self, at: StandIn, id: &str) -> BTreeSet<u32> {
         let mut values = BTreeSet::new();
-        if let Some(object) = named(&self.sandbox.state_of(at), id) {
+        if let Some(object) = self.sandbox.object(at, id) {
             tokens::scan(object.to_string().as_bytes(), &mut values);
         }
         values
@@ -431,16 +431,6 @@ impl World {
             let pause = Duration::from_secs(10) * 2_u32.pow(parcel.tries.min(8)) + wait;
             self.later(now + pause, Due::Deliver(number));
         }
-    }
-}
-
-/// The object with this id, wherever it stands.
-fn named<'a>(state: &'a Value, id: &str) -> Option<&'a Value> {
-    match state {
-        Value::Object(map) if map.get("id").is_some_and(|held| held == id) => Some(state),
-        Value::Object(map) => map.values().find_map(|inner| named(inner, id)),
-        Value::Array(list) => list.iter().find_map(|inner| named(inner, id)),
-        _ => None,
     }
 }
 

@@ -324,6 +324,10 @@ impl World for Timerex {
         });
         Value::Object(teams.collect())
     }
+
+    fn object(&self, id: &str) -> Option<Value> {
+        self.bookings.get(id).map(Booking::whole)
+    }
 }
 
 impl Call<'_> {

@@ -222,6 +222,10 @@ impl World for Timify {
         let companies = self.companies.iter().map(|(id, company)| (id.clone(), company.state()));
         Value::Object(companies.collect())
     }
+
+    fn object(&self, id: &str) -> Option<Value> {
+        self.companies.values().find_map(|company| company.object(id))
+    }
 }
 
 impl Company {
@@ -234,6 +238,11 @@ impl Company {
             // The vendor has no tasks, lists of notes or tag writes: they fall here like any unknown path.
             _ => Err(Refusal::missing("path")),
         }
+    }
+
+    fn object(&self, id: &str) -> Option<Value> {
+        let customer = || self.customers.get(id).map(|one| one.with_plain(&self.known, self.switches));
+        customer().or_else(|| self.appointments.get(id).map(|one| self.appointment_record(one)))
     }
 
     fn state(&self) -> Value {
