@@ -14,6 +14,7 @@ mod tally;
 mod tokens;
 mod view;
 mod world;
+mod writes;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;

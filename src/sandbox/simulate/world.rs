@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::story::{Strangeness, Trouble};
 use super::tokens;
+use super::writes::{Change, Writes};
 use crate::clock::{Clock, ManualClock, Millis, Sleep};
 use crate::model::System;
 use crate::sandbox::faults::{Fault, Only};
@@ -40,8 +41,8 @@ pub struct Reply {
     /// The answer, or that there is none.
     answered: Answered,
     look: Look,
-    /// The object that was written, if it was a write.
-    object: Option<String>,
+    /// What was changed, if it was a write.
+    change: Option<Change>,
 }
 
 /// Something that is to come.
@@ -73,6 +74,8 @@ pub struct Flight {
     request: Request,
     look: Look,
     caller: Option<oneshot::Sender<Answered>>,
+    /// Whether its replica stood still before it left: another one may hold the lease by now.
+    stood: bool,
 }
 
 /// A webhook on its way.
@@ -129,10 +132,8 @@ pub struct World {
     pub reconciles: u32,
     /// Writes whose answer was lost or late: they may be made once more.
     pub unclear: u64,
-    /// How often the value of an edit was written by us to an object that did not hold it.
-    pub written: BTreeMap<(String, u32), u32>,
-    /// Objects of which the outcome of a write of ours was not heard.
-    pub doubtful: BTreeSet<String>,
+    /// What our writes did to the values of people's edits.
+    pub written: Writes,
     /// What happened, line by line, if it is to be told.
     pub told: Option<Vec<String>>,
     queue: BTreeMap<(Millis, u64), Due>,
@@ -162,8 +163,7 @@ impl World {
             seen: BTreeSet::new(),
             reconciles: 0,
             unclear: 0,
-            written: BTreeMap::new(),
-            doubtful: BTreeSet::new(),
+            written: Writes::default(),
             told: None,
             queue: BTreeMap::new(),
             numbers: 0,
@@ -242,7 +242,7 @@ impl World {
     }
 
     /// A request leaves a replica.
-    fn send(&mut self, request: Request, caller: oneshot::Sender<Answered>) {
+    fn send(&mut self, request: Request, caller: oneshot::Sender<Answered>, stood: bool) {
         let now = self.clock.now();
         let (at, writes) = (addressee(&request), requests::means_to_write(&request));
         let trouble = at.and_then(|at| self.request_trouble(at, writes));
@@ -251,16 +251,16 @@ impl World {
         match trouble {
             Some(Trouble::Unreachable(..)) => {
                 let answered = Err(TransportError::NotSent("connection refused".to_owned()));
-                let refused = Box::new(Reply { answered, look, object: None });
+                let refused = Box::new(Reply { answered, look, change: None });
                 self.later(now + way, Due::Answer(caller, refused));
             }
             Some(Trouble::LateWrites(..)) => {
                 let most = if request.method() == http::Method::POST { LATE_CREATE_MS } else { LATE_WRITE_MS };
                 let late = self.ms(0..most);
                 self.unclear += 1;
-                self.later(now + late, Due::Apply(Box::new(Flight { request, look, caller: None })));
+                self.later(now + late, Due::Apply(Box::new(Flight { request, look, caller: None, stood })));
                 let answered = Err(TransportError::NoAnswer("timed out".to_owned()));
-                let lost = Box::new(Reply { answered, look, object: None });
+                let lost = Box::new(Reply { answered, look, change: None });
                 self.later(now + PATIENCE, Due::Answer(caller, lost));
             }
             Some(Trouble::Answers(at, kind, _)) => {
@@ -268,9 +268,9 @@ impl World {
                 let retry_after = retry.then(|| self.rng.u64(1..40));
                 let fault = Fault { kind, count: Some(1), only: Only::Any, path: None, delay_ms, retry_after };
                 self.sandbox.faults.add(at, fault);
-                self.later(now + way, Due::Apply(Box::new(Flight { request, look, caller: Some(caller) })));
+                self.later(now + way, Due::Apply(Box::new(Flight { request, look, caller: Some(caller), stood })));
             }
-            _ => self.later(now + way, Due::Apply(Box::new(Flight { request, look, caller: Some(caller) }))),
+            _ => self.later(now + way, Due::Apply(Box::new(Flight { request, look, caller: Some(caller), stood }))),
         }
     }
 
@@ -300,16 +300,16 @@ impl World {
             format!("{method} {uri} {}", String::from_utf8_lossy(flight.request.body()))
         });
         let object = if writes { requests::object(&flight.request, None).1 } else { None };
-        let place = addressee(&flight.request).zip(object.clone());
+        let place = addressee(&flight.request).zip(object);
         let before = place.as_ref().map(|(at, id)| self.values(*at, id)).unwrap_or_default();
         let answer = self.sandbox.answer(now, flight.request);
-        if let Some((at, id)) = &place {
-            for token in self.values(*at, id).difference(&before) {
-                *self.written.entry((id.clone(), *token)).or_default() += 1;
-            }
-            if answer.cut || flight.caller.is_none() {
-                self.doubtful.insert(id.clone());
-            }
+        let mut change = place.map(|(at, object)| {
+            let after = self.values(at, &object);
+            Change::between(object, &before, &after)
+        });
+        change.iter().for_each(|change| self.written.made(change));
+        if answer.cut || flight.caller.is_none() || flight.stood {
+            change.take().iter().for_each(|change| self.written.not_heard(change));
         }
         let status = answer.response.status();
         let (heard, cut) = (flight.caller.is_some(), answer.cut);
@@ -332,10 +332,10 @@ impl World {
         if answer.cut {
             self.unclear += u64::from(writes);
             let answered = Err(TransportError::NoAnswer("connection reset".to_owned()));
-            let lost = Box::new(Reply { answered, look: flight.look, object });
+            let lost = Box::new(Reply { answered, look: flight.look, change });
             return self.later(now + way, Due::Answer(caller, lost));
         }
-        let reply = Reply { answered: Ok(answer.response), look: flight.look, object };
+        let reply = Reply { answered: Ok(answer.response), look: flight.look, change };
         self.later(now + way, Due::Answer(caller, Box::new(reply)));
     }
 
@@ -345,7 +345,7 @@ impl World {
         match (caller.send(reply.answered), said) {
             (Ok(()), Some(body)) if reply.look == Look::All => tokens::scan(&body, &mut self.seen),
             (Ok(()), _) => {}
-            (Err(_), _) => self.doubtful.extend(reply.object),
+            (Err(_), _) => reply.change.iter().for_each(|change| self.written.not_heard(change)),
         }
     }
 
@@ -462,11 +462,12 @@ impl Transport for Wire {
             let (now, until) = (world.clock.now(), world.frozen[self.replica]);
             (until > now).then(|| world.clock.sleep(until.since(now)))
         };
+        let stood = frozen.is_some();
         if let Some(frozen) = frozen {
             frozen.await;
         }
         let (caller, answer) = oneshot::channel();
-        lock(&self.world).send(request, caller);
+        lock(&self.world).send(request, caller, stood);
         answer.await.unwrap_or_else(|_| Err(TransportError::NoAnswer("nobody answers".to_owned())))
     }
 }
