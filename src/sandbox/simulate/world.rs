@@ -23,6 +23,8 @@ use crate::sandbox::{Request, RequestRow, Response, Sandbox, SandboxSettings, St
 use crate::store::memory::Pace;
 use crate::systems::{Transport, TransportError};
 
+/// What a replica sends so soon after it stood still, it had decided to send before.
+const AWAKE: Duration = Duration::from_secs(1);
 /// How long a caller waits for an answer that does not come.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The longest time after which a create without an answer is applied; with the lag of searching, less than `create_settle`.
@@ -124,6 +126,8 @@ pub struct World {
     pub parcels: Vec<Parcel>,
     /// Until when each replica stands still.
     pub frozen: Vec<Millis>,
+    /// Until when each replica stood still at last.
+    stood: Vec<Millis>,
     /// How often everything occurred.
     pub counts: BTreeMap<String, u64>,
     /// The tokens of people's values that the service has seen, in webhooks that it acknowledged or in answers.
@@ -159,6 +163,7 @@ impl World {
             signer,
             parcels: Vec::new(),
             frozen: vec![Millis(0); replicas],
+            stood: vec![Millis(0); replicas],
             counts: BTreeMap::new(),
             seen: BTreeSet::new(),
             reconciles: 0,
@@ -205,6 +210,11 @@ impl World {
         list.extend(std::iter::repeat_n(trouble, count as usize));
     }
 
+    /// A replica stands still until then.
+    pub fn freeze(&mut self, replica: usize, until: Millis) {
+        (self.frozen[replica], self.stood[replica]) = (until, until);
+    }
+
     /// All troubles are over.
     pub fn heal(&mut self) {
         self.plans.clear();
@@ -242,8 +252,9 @@ impl World {
     }
 
     /// A request leaves a replica.
-    fn send(&mut self, request: Request, caller: oneshot::Sender<Answered>, stood: bool) {
+    fn send(&mut self, request: Request, caller: oneshot::Sender<Answered>, replica: usize) {
         let now = self.clock.now();
+        let stood = now.since(self.stood[replica]) < AWAKE;
         let (at, writes) = (addressee(&request), requests::means_to_write(&request));
         let trouble = at.and_then(|at| self.request_trouble(at, writes));
         let look = if self.reconciles == 0 && lists(&request) { Look::One } else { Look::All };
@@ -462,12 +473,11 @@ impl Transport for Wire {
             let (now, until) = (world.clock.now(), world.frozen[self.replica]);
             (until > now).then(|| world.clock.sleep(until.since(now)))
         };
-        let stood = frozen.is_some();
         if let Some(frozen) = frozen {
             frozen.await;
         }
         let (caller, answer) = oneshot::channel();
-        lock(&self.world).send(request, caller, stood);
+        lock(&self.world).send(request, caller, self.replica);
         answer.await.unwrap_or_else(|_| Err(TransportError::NoAnswer("nobody answers".to_owned())))
     }
 }
