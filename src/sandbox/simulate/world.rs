@@ -318,9 +318,11 @@ impl World {
             let after = self.values(at, &object);
             Change::between(object, &before, &after)
         });
-        change.iter().for_each(|change| self.written.made(change));
+        if let Some(change) = &change {
+            self.written.made(change);
+        }
         if answer.cut || flight.caller.is_none() || flight.stood {
-            change.take().iter().for_each(|change| self.written.not_heard(change));
+            self.written.not_heard(change.take());
         }
         let status = answer.response.status();
         let (heard, cut) = (flight.caller.is_some(), answer.cut);
@@ -356,7 +358,7 @@ impl World {
         match (caller.send(reply.answered), said) {
             (Ok(()), Some(body)) if reply.look == Look::All => tokens::scan(&body, &mut self.seen),
             (Ok(()), _) => {}
-            (Err(_), _) => reply.change.iter().for_each(|change| self.written.not_heard(change)),
+            (Err(_), _) => self.written.not_heard(reply.change),
         }
     }
 

@@ -38,9 +38,11 @@ impl Writes {
     }
 
     /// Its outcome was heard by nobody who goes by it: by nobody at all, or by one whose lease was another's by then.
-    pub fn not_heard(&mut self, change: &Change) {
-        add(&mut self.unheard, &change.object, &change.put);
-        add(&mut self.unheard, &change.object, &change.taken);
+    pub fn not_heard(&mut self, change: Option<Change>) {
+        if let Some(Change { object, put, taken }) = &change {
+            add(&mut self.unheard, object, put);
+            add(&mut self.unheard, object, taken);
+        }
     }
 
     /// Values that were put into an object more than once: the object, the edit, how often, and how often a write of which
@@ -73,7 +75,7 @@ mod tests {
         let mut writes = Writes::default();
         write(&mut writes, 1, 2);
         let late = write(&mut writes, 2, 1);
-        writes.not_heard(&late);
+        writes.not_heard(Some(late));
         write(&mut writes, 1, 2);
         assert_eq!(writes.repeated().collect::<Vec<_>>(), [("it", 2, 2, 1)]);
     }
