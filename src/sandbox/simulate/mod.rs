@@ -16,6 +16,7 @@ mod tokens;
 mod twin;
 mod view;
 mod world;
+mod writes;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;

@@ -282,20 +282,19 @@ fn writes_are_bounded(stage: &Stage, conflicts: u64) -> Option<String> {
 }
 
 /// Invariants 3 and 8: no value comes back to where another one took its place, but for a kept loser, an own write of which nobody
-/// heard, or somebody who typed it in again.
+/// heard and that put it there or took it away, or somebody who typed it in again.
 fn nothing_is_written_twice(stage: &Stage, kept: &[Conflict]) -> Vec<String> {
     let world = lock(&stage.world);
     let mut broken = Vec::new();
-    for ((id, token), count) in world.written.iter().filter(|(_, count)| **count > 1) {
+    for (id, token, count, unheard) in world.written.repeated() {
         let says = |value: &Value| {
             let mut tokens = BTreeSet::new();
             tokens::scan(value.as_text().unwrap_or_default().as_bytes(), &mut tokens);
-            tokens.contains(token)
+            tokens.contains(&token)
         };
         let losers = kept.iter().filter(|one| says(&one.lost) || says(&one.won)).count();
-        let typed = stage.typed.iter().filter(|typed| typed.token == *token).count();
-        let unheard = if world.doubtful.contains(id) { 2 } else { 0 };
-        if *count as usize > typed.max(1) + losers + unheard {
+        let typed = stage.typed.iter().filter(|typed| typed.token == token).count();
+        if count > typed.max(1) + losers + unheard {
             broken.push(format!("3: the value of edit {token} was written {count} times to {id}"));
         }
     }

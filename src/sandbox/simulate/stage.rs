@@ -254,7 +254,7 @@ impl Stage {
             }
             Trouble::Freeze(number) => {
                 let lasts = self.config.dispatch.lease + Duration::from_millis(rng.u64(1_000..30_000));
-                lock(&self.world).frozen[number] = now + lasts;
+                lock(&self.world).freeze(number, now + lasts);
             }
             Trouble::Reconcile(workspace) => drop(self.reconcile(workspace, None)),
             Trouble::Strange(workspace, strange) => {

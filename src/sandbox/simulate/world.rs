@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::story::{Strangeness, Trouble};
 use super::tokens;
+use super::writes::{Change, Writes};
 use crate::clock::{Clock, ManualClock, Millis, Sleep};
 use crate::model::System;
 use crate::sandbox::faults::{Fault, Only};
@@ -22,6 +23,8 @@ use crate::sandbox::{Request, RequestRow, Response, Sandbox, SandboxSettings, St
 use crate::store::memory::Pace;
 use crate::systems::{Transport, TransportError};
 
+/// What a replica sends so soon after it stood still, it had decided to send before.
+const AWAKE: Duration = Duration::from_secs(1);
 /// How long a caller waits for an answer that does not come.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The longest time after which a create without an answer is applied; with the lag of searching, less than `create_settle`.
@@ -40,8 +43,8 @@ pub struct Reply {
     /// The answer, or that there is none.
     answered: Answered,
     look: Look,
-    /// The object that was written, if it was a write.
-    object: Option<String>,
+    /// What was changed, if it was a write.
+    change: Option<Change>,
 }
 
 /// Something that is to come.
@@ -77,6 +80,8 @@ pub struct Flight {
     by: Caller,
     look: Look,
     caller: Option<oneshot::Sender<Answered>>,
+    /// Whether its replica stood still before it left: another one may hold the lease by now.
+    stood: bool,
 }
 
 /// A webhook on its way.
@@ -125,6 +130,8 @@ pub struct World {
     pub parcels: Vec<Parcel>,
     /// Until when each replica stands still.
     pub frozen: Vec<Millis>,
+    /// Until when each replica stood still at last.
+    stood: Vec<Millis>,
     /// How often everything occurred.
     pub counts: BTreeMap<String, u64>,
     /// The tokens of people's values that the service has seen, in webhooks that it acknowledged or in answers.
@@ -133,10 +140,8 @@ pub struct World {
     pub reconciles: u32,
     /// Writes whose answer was lost or late: they may be made once more.
     pub unclear: u64,
-    /// How often the value of an edit was written by us to an object that did not hold it.
-    pub written: BTreeMap<(String, u32), u32>,
-    /// Objects of which the outcome of a write of ours was not heard.
-    pub doubtful: BTreeSet<String>,
+    /// What our writes did to the values of people's edits.
+    pub written: Writes,
     /// Who made the calls, by their numbers; those that came in too late for their callers are left out.
     pub callers: BTreeMap<u64, Caller>,
     /// What happened, line by line, if it is to be told.
@@ -164,12 +169,12 @@ impl World {
             signer,
             parcels: Vec::new(),
             frozen: vec![Millis(0); replicas],
+            stood: vec![Millis(0); replicas],
             counts: BTreeMap::new(),
             seen: BTreeSet::new(),
             reconciles: 0,
             unclear: 0,
-            written: BTreeMap::new(),
-            doubtful: BTreeSet::new(),
+            written: Writes::default(),
             callers: BTreeMap::new(),
             told: None,
             queue: BTreeMap::new(),
@@ -212,6 +217,11 @@ impl World {
         list.extend(std::iter::repeat_n(trouble, count as usize));
     }
 
+    /// A replica stands still until then.
+    pub fn freeze(&mut self, replica: usize, until: Millis) {
+        (self.frozen[replica], self.stood[replica]) = (until, until);
+    }
+
     /// All troubles are over.
     pub fn heal(&mut self) {
         self.plans.clear();
@@ -251,6 +261,7 @@ impl World {
     /// A request leaves a replica.
     fn send(&mut self, request: Request, by: Caller, caller: oneshot::Sender<Answered>) {
         let now = self.clock.now();
+        let stood = now.since(self.stood[by.0]) < AWAKE;
         let (at, writes) = (addressee(&request), requests::means_to_write(&request));
         let trouble = at.and_then(|at| self.request_trouble(at, writes));
         let look = if self.reconciles == 0 && lists(&request) { Look::One } else { Look::All };
@@ -258,16 +269,16 @@ impl World {
         match trouble {
             Some(Trouble::Unreachable(..)) => {
                 let answered = Err(TransportError::NotSent("connection refused".to_owned()));
-                let refused = Box::new(Reply { answered, look, object: None });
+                let refused = Box::new(Reply { answered, look, change: None });
                 self.later(now + way, Due::Answer(caller, refused));
             }
             Some(Trouble::LateWrites(..)) => {
                 let most = if request.method() == http::Method::POST { LATE_CREATE_MS } else { LATE_WRITE_MS };
                 let late = self.ms(0..most);
                 self.unclear += 1;
-                self.later(now + late, Due::Apply(Box::new(Flight { request, by, look, caller: None })));
+                self.later(now + late, Due::Apply(Box::new(Flight { request, by, look, caller: None, stood })));
                 let answered = Err(TransportError::NoAnswer("timed out".to_owned()));
-                let lost = Box::new(Reply { answered, look, object: None });
+                let lost = Box::new(Reply { answered, look, change: None });
                 self.later(now + PATIENCE, Due::Answer(caller, lost));
             }
             Some(Trouble::Answers(at, kind, _)) => {
@@ -275,9 +286,10 @@ impl World {
                 let retry_after = retry.then(|| self.rng.u64(1..40));
                 let fault = Fault { kind, count: Some(1), only: Only::Any, path: None, delay_ms, retry_after };
                 self.sandbox.faults.add(at, fault);
-                self.later(now + way, Due::Apply(Box::new(Flight { request, by, look, caller: Some(caller) })));
+                let flight = Flight { request, by, look, caller: Some(caller), stood };
+                self.later(now + way, Due::Apply(Box::new(flight)));
             }
-            _ => self.later(now + way, Due::Apply(Box::new(Flight { request, by, look, caller: Some(caller) }))),
+            _ => self.later(now + way, Due::Apply(Box::new(Flight { request, by, look, caller: Some(caller), stood }))),
         }
     }
 
@@ -307,19 +319,21 @@ impl World {
             format!("{method} {uri} {}", String::from_utf8_lossy(flight.request.body()))
         });
         let object = if writes { requests::object(&flight.request, None).1 } else { None };
-        let place = addressee(&flight.request).zip(object.clone());
+        let place = addressee(&flight.request).zip(object);
         let before = place.as_ref().map(|(at, id)| self.values(*at, id)).unwrap_or_default();
         if flight.caller.is_some() {
             self.callers.insert(self.sandbox.next_request(), flight.by);
         }
         let answer = self.sandbox.answer(now, flight.request);
-        if let Some((at, id)) = &place {
-            for token in self.values(*at, id).difference(&before) {
-                *self.written.entry((id.clone(), *token)).or_default() += 1;
-            }
-            if answer.cut || flight.caller.is_none() {
-                self.doubtful.insert(id.clone());
-            }
+        let mut change = place.map(|(at, object)| {
+            let after = self.values(at, &object);
+            Change::between(object, &before, &after)
+        });
+        if let Some(change) = &change {
+            self.written.made(change);
+        }
+        if answer.cut || flight.caller.is_none() || flight.stood {
+            self.written.not_heard(change.take());
         }
         let status = answer.response.status();
         let (heard, cut) = (flight.caller.is_some(), answer.cut);
@@ -342,10 +356,10 @@ impl World {
         if answer.cut {
             self.unclear += u64::from(writes);
             let answered = Err(TransportError::NoAnswer("connection reset".to_owned()));
-            let lost = Box::new(Reply { answered, look: flight.look, object });
+            let lost = Box::new(Reply { answered, look: flight.look, change });
             return self.later(now + way, Due::Answer(caller, lost));
         }
-        let reply = Reply { answered: Ok(answer.response), look: flight.look, object };
+        let reply = Reply { answered: Ok(answer.response), look: flight.look, change };
         self.later(now + way, Due::Answer(caller, Box::new(reply)));
     }
 
@@ -355,7 +369,7 @@ impl World {
         match (caller.send(reply.answered), said) {
             (Ok(()), Some(body)) if reply.look == Look::All => tokens::scan(&body, &mut self.seen),
             (Ok(()), _) => {}
-            (Err(_), _) => self.doubtful.extend(reply.object),
+            (Err(_), _) => self.written.not_heard(reply.change),
         }
     }
 

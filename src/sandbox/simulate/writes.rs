@@ -1,0 +1,91 @@
+//! What our writes did to the values of people's edits, object by object.
+//!
+//! In: what stood in an object before and after a write. Out: how often each value was put there, and how often that, or that it
+//! was taken away again, was done by a write of which nobody heard.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The value of an edit in an object: the object's id, the number of the edit.
+type Place = (String, u32);
+
+/// What all writes did.
+#[derive(Debug, Default)]
+pub struct Writes {
+    put: BTreeMap<Place, usize>,
+    unheard: BTreeMap<Place, usize>,
+}
+
+/// What one write did.
+#[derive(Debug)]
+pub struct Change {
+    object: String,
+    put: BTreeSet<u32>,
+    taken: BTreeSet<u32>,
+}
+
+impl Change {
+    /// The difference between what stood in an object before a write and after it.
+    pub fn between(object: String, before: &BTreeSet<u32>, after: &BTreeSet<u32>) -> Self {
+        let without = |all: &BTreeSet<u32>, some| all.difference(some).copied().collect();
+        Self { object, put: without(after, before), taken: without(before, after) }
+    }
+}
+
+impl Writes {
+    /// A write was made.
+    pub fn made(&mut self, change: &Change) {
+        add(&mut self.put, &change.object, &change.put);
+    }
+
+    /// Its outcome was heard by nobody who goes by it: by nobody at all, or by one whose lease was another's by then.
+    pub fn not_heard(&mut self, change: Option<Change>) {
+        if let Some(Change { object, put, taken }) = &change {
+            add(&mut self.unheard, object, put);
+            add(&mut self.unheard, object, taken);
+        }
+    }
+
+    /// Values that were put into an object more than once: the object, the edit, how often, and how often a write of which
+    /// nobody heard put it there or took it away.
+    pub fn repeated(&self) -> impl Iterator<Item = (&str, u32, usize, usize)> {
+        let repeated = self.put.iter().filter(|(_, count)| **count > 1);
+        repeated
+            .map(|(place, count)| (place.0.as_str(), place.1, *count, self.unheard.get(place).copied().unwrap_or(0)))
+    }
+}
+
+fn add(counts: &mut BTreeMap<Place, usize>, object: &str, edits: &BTreeSet<u32>) {
+    for edit in edits {
+        *counts.entry((object.to_owned(), *edit)).or_default() += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(writes: &mut Writes, before: u32, after: u32) -> Change {
+        let change = Change::between("it".to_owned(), &BTreeSet::from([before]), &BTreeSet::from([after]));
+        writes.made(&change);
+        change
+    }
+
+    #[test]
+    fn what_an_unheard_write_took_away_may_be_put_there_again() {
+        let mut writes = Writes::default();
+        write(&mut writes, 1, 2);
+        let late = write(&mut writes, 2, 1);
+        writes.not_heard(Some(late));
+        write(&mut writes, 1, 2);
+        assert_eq!(writes.repeated().collect::<Vec<_>>(), [("it", 2, 2, 1)]);
+    }
+
+    #[test]
+    fn what_was_put_there_again_after_all_was_heard_is_not_excused() {
+        let mut writes = Writes::default();
+        for (before, after) in [(1, 2), (2, 1), (1, 2)] {
+            write(&mut writes, before, after);
+        }
+        assert_eq!(writes.repeated().collect::<Vec<_>>(), [("it", 2, 2, 0)]);
+    }
+}
