@@ -324,6 +324,31 @@ async fn a_merge_into_a_contact_that_nobody_knew_is_no_deletion(place: &mut Plac
     world.stop().await;
 }
 
+/// Found by simulation: the one that carries on was taken to hold all that the one held that is gone.
+async fn what_the_one_lacks_that_a_merge_left_is_owed_to_it(place: &mut Place) {
+    let world = reserved(place, false).await;
+    let goes = world.edit(0, "ghl", "create contact", json!({ "fields": contact("ghl", "Ivo") })).await;
+    world.settle().await;
+    let customer = world.edit(0, "timify", "create contact", json!({ "fields": { "email": email("Ivo") } })).await;
+    world.settle().await;
+    let one = entity(&world, System::Ghl, &goes).await;
+    world.control(Method::POST, "lose", json!({ "system": "ghl", "count": 2 })).await;
+    let bare = json!({ "firstName": "Jun", "email": email("Ivo") });
+    let wins = world.edit(0, "ghl", "create contact", json!({ "fields": bare })).await;
+    world.edit(0, "ghl", "delete contact", json!({ "id": goes })).await;
+    let city = json!({ "id": customer, "fields": { "city": "Gifu" } });
+    world.edit(0, "timify", "update contact", city).await;
+    world.settle().await;
+    assert_eq!(entity(&world, System::Ghl, &wins).await, one);
+    for system in ["ghl", "timify"] {
+        let held = world.people(0, system).await;
+        let [held] = &held[..] else { panic!("{held:?}") };
+        let told = ["firstName", "lastName", "city"].map(|field| held.fields[field].as_str());
+        assert_eq!(told, ["Jun", "Sato", "Gifu"], "{system}");
+    }
+    world.stop().await;
+}
+
 async fn a_deletion_that_nobody_carries_on_for_is_a_deletion(place: &mut Place) {
     let world = reserved(place, false).await;
     let mother = world.edit(0, "ghl", "create contact", json!({ "fields": contact("ghl", "Chie") })).await;
@@ -373,6 +398,7 @@ on_both!(
     a_preview_names_what_linking_overwrites_and_what_cannot_be_told,
     a_merge_at_the_vendor_makes_one_of_two,
     a_merge_into_a_contact_that_nobody_knew_is_no_deletion,
+    what_the_one_lacks_that_a_merge_left_is_owed_to_it,
     a_deletion_that_nobody_carries_on_for_is_a_deletion,
     a_merge_at_the_vendor_waits_where_another_system_holds_both,
 );
