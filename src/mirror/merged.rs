@@ -205,6 +205,7 @@ impl Lane<'_> {
         heir.absorb(&mut case, &found, now);
         // What it holds now is what the vendor made of both.
         heir.doubt(self.system, now, now);
+        heir.try_again(now);
         let booked = self.lanes.lookup.is_booked(into).await? || self.lanes.lookup.is_booked(id).await?;
         heir.spread(self.site, booked, now, now);
         case.into_settlement(settlement);
