@@ -8,11 +8,13 @@ use super::lane::{Call, Flow, Lane, RACES, rest_unless_moved};
 use super::spread::{Creation, creation, parent_id};
 use crate::dispatch::retry;
 use crate::model::{
-    Action, Attempt, Class, ExternalId, Intent, Kind, Link, LinkState, MirrorState, Mode, Observation, Sent, Step,
-    Whole,
+    Action, Attempt, Class, EntityId, ExternalId, Intent, Kind, Link, LinkState, MirrorState, Mode, Observation, Sent,
+    Step, Whole,
 };
 use crate::resolve::Case;
 use crate::resolve::decide::{Frame, decide, landed};
+use crate::resolve::identity::is_alike;
+use crate::resolve::keys;
 use crate::store::{Result, Settled, Settlement};
 use crate::systems::{Answer, Reading, SystemError, Wanted, trail};
 
@@ -87,7 +89,17 @@ impl Lane<'_> {
         match (free.as_slice(), taken) {
             // It was looked for, once it could be there: the refusal stands, and would be the same again.
             ([], None) if intent.refused.is_some() => self.give_up(case, intent, attempt).await,
-            ([], None) => self.make(case, step, intent, attempt).await,
+            ([], None) => match self.deleted_here(&case).await? {
+                Some(other) => {
+                    let (id, system) = (self.entity, self.system);
+                    let reason = format!(
+                        "it could be {other}, which was deleted in {system} and stays deleted. If they are one: `lockstep \
+                         match {other} --with {id}`; if they are two: `lockstep apart {id} {other}`"
+                    );
+                    self.park(case, &reason, Some(attempt)).await
+                }
+                None => self.make(case, step, intent, attempt).await,
+            },
             ([], Some(owner)) => {
                 let reason = format!("{} has it already as {owner}, which is another entity here", self.system);
                 self.park(case, &reason, Some(attempt)).await
@@ -99,6 +111,26 @@ impl Lane<'_> {
                 self.park(case, &reason, Some(attempt)).await
             }
         }
+    }
+
+    /// Another contact that this one could be, and that people deleted here: made as this one, it would be there again.
+    async fn deleted_here(&self, case: &Case) -> Result<Option<EntityId>> {
+        let (entity, workspace, lookup) = (&case.whole.entity, &self.site.workspace.name, &self.lanes.lookup);
+        if entity.kind != Kind::Contact {
+            return Ok(None);
+        }
+        let said = entity.fields.iter().map(|(field, stamped)| (field.clone(), stamped.value.clone())).collect();
+        let apart = lookup.apart(workspace, entity.id).await?;
+        let is_tomb = |link: &Link| link.system == self.system && link.state == LinkState::Gone;
+        let is_it = |other: &Whole| {
+            other.entity.id != entity.id
+                && !apart.contains(&other.entity.id)
+                && other.link(self.system).is_none()
+                && other.links.iter().any(is_tomb)
+                && is_alike(entity.kind, self.system, &said, other)
+        };
+        let others = lookup.contacts(workspace, &keys(&said)).await?;
+        Ok(others.iter().find(|other| is_it(other)).map(|other| other.entity.id))
     }
 
     /// What was refused is not there either: it is for a person. An edit makes it due again, as a new intent.

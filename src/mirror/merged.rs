@@ -4,9 +4,11 @@
 //! holds both. What is known here is asked first, then the system itself; more than one that it could be is a deletion like
 //! any other, as is nobody at all. Never guesses.
 
+use std::collections::BTreeSet;
+
 use super::lane::{Call, Flow, Lane, RACES, live};
 use crate::model::{
-    Action, Attempt, ChangeId, EntityId, ExternalId, Fields, Kind, Link, LinkState, MirrorState, Outcome, Shape,
+    Action, Attempt, ChangeId, EntityId, ExternalId, Field, Fields, Kind, Link, LinkState, MirrorState, Outcome, Shape,
     VerdictRow,
 };
 use crate::resolve::merge::{self, Favour};
@@ -19,8 +21,8 @@ use crate::systems::{Reading, Wanted, trail};
 enum Heir {
     /// This entity.
     Known(EntityId),
-    /// An object that nobody knows yet: the same entity, under another id.
-    New(ExternalId),
+    /// An object that nobody knows yet: the same entity, under another id. With the fields that it has.
+    New(ExternalId, BTreeSet<Field>),
 }
 
 impl Lane<'_> {
@@ -94,7 +96,7 @@ impl Lane<'_> {
         let seen = merge::shown(link, readings.iter().map(|reading| &reading.observation));
         let [only] = seen[..] else { return Ok(Ok(None)) };
         let Some(known) = self.lanes.lookup.link(workspace, self.system, link.kind, &only.id).await? else {
-            return Ok(Ok(Some(Heir::New(only.id.clone()))));
+            return Ok(Ok(Some(Heir::New(only.id.clone(), merge::has(only)))));
         };
         let whole = self.lanes.lookup.whole(known.entity).await?;
         let heir = whole.filter(|whole| merge::may_be(link, whole, &apart)).map(|whole| Heir::Known(whole.entity.id));
@@ -152,7 +154,7 @@ impl Lane<'_> {
                 }
                 self.become_one(case, heir, link, doubt, settlement).await.map(Some)
             }
-            Heir::New(id) => {
+            Heir::New(id, has) => {
                 let workspace = &self.site.workspace.name;
                 if self.lanes.lookup.link(workspace, self.system, link.kind, id).await?.is_some() {
                     return Ok(None);
@@ -160,6 +162,7 @@ impl Lane<'_> {
                 let mirror = case.mirror(self.system);
                 (mirror.answered, mirror.tries) = (mirror.answered.max(doubt), 0);
                 case.replace_live(self.target, id);
+                case.forget_but(self.system, has);
                 case.doubt(self.system, now, now);
                 case.into_settlement(settlement);
                 Ok(Some(format!("{} merged {} into {id}, which is the same contact here", self.system, link.id)))
@@ -202,6 +205,7 @@ impl Lane<'_> {
         heir.absorb(&mut case, &found, now);
         // What it holds now is what the vendor made of both.
         heir.doubt(self.system, now, now);
+        heir.try_again(now);
         let booked = self.lanes.lookup.is_booked(into).await? || self.lanes.lookup.is_booked(id).await?;
         heir.spread(self.site, booked, now, now);
         case.into_settlement(settlement);

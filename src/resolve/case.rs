@@ -95,6 +95,14 @@ impl Case {
         self.put_link(fresh);
     }
 
+    /// Nothing is known of an object in a system but what it has: where it is blank, that is no edit of what the one had whose
+    /// place it takes, and it is owed what is true.
+    pub fn forget_but(&mut self, system: System, has: &BTreeSet<Field>) {
+        for link in self.whole.links.iter_mut().filter(|link| link.system == system && link.is_live()) {
+            link.snapshot.retain(|field, _| has.contains(field));
+        }
+    }
+
     /// The mirror for a system, made if there is none.
     pub fn mirror(&mut self, system: System) -> &mut Mirror {
         if self.whole.mirror(system).is_none() {

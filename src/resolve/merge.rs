@@ -141,6 +141,12 @@ pub fn shown<'a>(gone: &Link, seen: impl IntoIterator<Item = &'a Observation>) -
     seen.into_iter().filter(carries_on).collect()
 }
 
+/// The fields that an object shows a value of.
+pub fn has(seen: &Observation) -> BTreeSet<Field> {
+    let held = seen.fields().into_iter().flatten();
+    held.filter(|(_, value)| !value.is_blank()).map(|(field, _)| field.clone()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -37,7 +37,7 @@ use std::time::Duration;
 
 pub use case::{Case, DELETED, EDITED};
 pub(crate) use deletion::unconfirmed;
-pub use lookup::Lookup;
+pub use lookup::{Lookup, keys};
 pub use merge::Found;
 pub(crate) use regroup::questions;
 

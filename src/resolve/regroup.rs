@@ -62,7 +62,7 @@ impl Case {
     }
 
     /// Whatever waits for a person here is tried again.
-    fn try_again(&mut self, now: Millis) {
+    pub(crate) fn try_again(&mut self, now: Millis) {
         for mirror in self.whole.mirrors.iter_mut().filter(|mirror| mirror.state == MirrorState::Parked) {
             make_due(mirror, now, now);
         }

@@ -296,6 +296,31 @@ async fn a_merge_at_the_vendor_makes_one_of_two(place: &mut Place) {
     world.stop().await;
 }
 
+/// Found by simulation: an edit of the double woke what waited for a person, and it was made where the other one was deleted.
+async fn a_double_is_not_made_where_the_other_one_was_deleted(place: &mut Place) {
+    let mut plan = Plan::of(1);
+    plan.settings.ghl.locations.iter_mut().for_each(|location| location.allow_duplicates = true);
+    let world = plan.start(place).await;
+    let (first, second) = doubles(&world, "Uta").await;
+    let [dead] = &world.people(0, "timerex+").await[..] else { panic!("one of them is everywhere") };
+    world.edit(0, "timerex+", "delete contact", json!({ "id": dead.id })).await;
+    world.settle().await;
+    for customer in world.people(0, "timify").await {
+        if entity(&world, System::Timify, &customer.id).await == second {
+            let edit = json!({ "id": customer.id, "fields": { "city": "Gifu" } });
+            world.edit(0, "timify", "update contact", edit).await;
+        }
+    }
+    world.settle().await;
+    assert_eq!(world.people(0, "timerex+").await, [], "deleted stays deleted");
+    assert!(subjects(&world).await.contains(&format!("parked/{second}/timerex")));
+    world.command(&["apart", &second, &first]);
+    world.settle().await;
+    let [made] = &world.people(0, "timerex+").await[..] else { panic!("they are two") };
+    assert_eq!(made.fields["city"], "Gifu");
+    world.stop().await;
+}
+
 async fn a_merge_into_a_contact_that_nobody_knew_is_no_deletion(place: &mut Place) {
     let world = reserved(place, false).await;
     let goes = world.edit(0, "ghl", "create contact", json!({ "fields": contact("ghl", "Gen") })).await;
@@ -321,6 +346,31 @@ async fn a_merge_into_a_contact_that_nobody_knew_is_no_deletion(place: &mut Plac
         (customer.fields["firstName"].as_str(), customer.fields["email"].as_str()),
         ("Hana", email("Hana").as_str())
     );
+    world.stop().await;
+}
+
+/// Found by simulation: the one that carries on was taken to hold all that the one held that is gone.
+async fn what_the_one_lacks_that_a_merge_left_is_owed_to_it(place: &mut Place) {
+    let world = reserved(place, false).await;
+    let goes = world.edit(0, "ghl", "create contact", json!({ "fields": contact("ghl", "Ivo") })).await;
+    world.settle().await;
+    let customer = world.edit(0, "timify", "create contact", json!({ "fields": { "email": email("Ivo") } })).await;
+    world.settle().await;
+    let one = entity(&world, System::Ghl, &goes).await;
+    world.control(Method::POST, "lose", json!({ "system": "ghl", "count": 2 })).await;
+    let bare = json!({ "firstName": "Jun", "email": email("Ivo") });
+    let wins = world.edit(0, "ghl", "create contact", json!({ "fields": bare })).await;
+    world.edit(0, "ghl", "delete contact", json!({ "id": goes })).await;
+    let city = json!({ "id": customer, "fields": { "city": "Gifu" } });
+    world.edit(0, "timify", "update contact", city).await;
+    world.settle().await;
+    assert_eq!(entity(&world, System::Ghl, &wins).await, one);
+    for system in ["ghl", "timify"] {
+        let held = world.people(0, system).await;
+        let [held] = &held[..] else { panic!("{held:?}") };
+        let told = ["firstName", "lastName", "city"].map(|field| held.fields[field].as_str());
+        assert_eq!(told, ["Jun", "Sato", "Gifu"], "{system}");
+    }
     world.stop().await;
 }
 
@@ -373,6 +423,8 @@ on_both!(
     a_preview_names_what_linking_overwrites_and_what_cannot_be_told,
     a_merge_at_the_vendor_makes_one_of_two,
     a_merge_into_a_contact_that_nobody_knew_is_no_deletion,
+    what_the_one_lacks_that_a_merge_left_is_owed_to_it,
+    a_double_is_not_made_where_the_other_one_was_deleted,
     a_deletion_that_nobody_carries_on_for_is_a_deletion,
     a_merge_at_the_vendor_waits_where_another_system_holds_both,
 );
