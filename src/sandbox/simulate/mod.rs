@@ -8,6 +8,7 @@ mod oracle;
 mod people;
 mod replica;
 mod shorten;
+mod sightings;
 mod stage;
 mod story;
 mod tally;
