@@ -2,6 +2,7 @@
 //! a read did not confirm (R8). Pure.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -10,6 +11,9 @@ use crate::model::{
     Author, Change, Class, Conflict, Evidence, Field, Fields, Finding, Link, LinkState, NewChange, Observation, Origin,
     Shape, Snapshot, Stamp, System, Terms, Unreadable, Value,
 };
+
+/// The furthest that a vendor's clock is set at once: from five minutes fast to five minutes slow.
+const CLOCK_SET: Duration = Duration::from_mins(10);
 
 /// How an observation is to be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +82,7 @@ pub fn weigh(terms: &dyn Terms, link: &Link, observation: &Observation) -> Weigh
             Some(known) if version < known && has_been(terms, link, observation) => Weight::Old,
             // Its clock may have been set back.
             Some(known) if version <= known => Weight::Doubt,
+            _ if may_be_overwritten(link, observation) => Weight::Doubt,
             _ => Weight::Proves,
         },
         Class::Claim => Weight::Doubt,
@@ -113,6 +118,16 @@ fn has_been(terms: &dyn Terms, link: &Link, observation: &Observation) -> bool {
     stated(observation, &link.snapshot).iter().all(|(field, value)| {
         let known = link.known(field);
         known.value == *value || known.held.contains(value) || is_final(terms, link, field)
+    })
+}
+
+/// Whether a write of ours may have taken the place of what is said, although its version is newer than all that we know: the
+/// clock may have been set back before we wrote.
+fn may_be_overwritten(link: &Link, observation: &Observation) -> bool {
+    let surely_after = |written: Millis| observation.at.is_some_and(|at| at.since(written) > CLOCK_SET);
+    stated(observation, &link.snapshot).iter().any(|(field, value)| {
+        let known = link.known(field);
+        known.value != *value && known.written.is_some_and(|written| !surely_after(written))
     })
 }
 
