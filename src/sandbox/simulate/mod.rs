@@ -9,6 +9,7 @@ mod people;
 mod rates;
 mod replica;
 mod shorten;
+mod sightings;
 mod stage;
 mod story;
 mod tally;

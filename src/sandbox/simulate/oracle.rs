@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 
 use super::people::{Typed, account as account_of};
+use super::sightings::Sightings;
 use super::stage::Stage;
 use super::view::{self, Held};
 use super::world::{Parcel, lock};
@@ -180,11 +181,11 @@ impl Scene<'_> {
 
     /// Invariants 2, 5, 8, 9: what a person typed in and we have seen is true now, or was replaced where it was typed in, or is
     /// kept as a conflict.
-    fn nothing_typed_is_lost(&self, seen: &BTreeSet<u32>) -> Vec<String> {
+    fn nothing_typed_is_lost(&self, seen: &Sightings) -> Vec<String> {
         let mut broken = Vec::new();
         let values: BTreeSet<&str> =
             self.conflicts.iter().filter_map(|(_, conflict)| conflict.lost.as_text()).collect();
-        for typed in self.typed.iter().filter(|typed| !typed.replaced && seen.contains(&typed.token)) {
+        for typed in self.typed.iter().filter(|typed| !typed.replaced && seen.saw(&typed.id, typed.token)) {
             let Some(whole) = self.entity_of(typed.system, typed.kind, &typed.id) else { continue };
             if self.parked.contains(&whole.entity.id) || !whole.entity.is_live() {
                 continue;

@@ -401,11 +401,14 @@ impl Stage {
         if matches!(deed.verb, Verb::Make(_) | Verb::Twin) || wish.edit.action == "move" {
             self.made.entry((deed.workspace, deed.system, kind)).or_default().push(id.clone());
         }
-        // Who sets what is there already has edited nothing.
-        let new = wish.sets.into_iter().filter(|(_, _, token)| *token == 0 || !before.contains(token));
-        for (field, value, token) in new {
+        for (field, value, token) in wish.sets {
+            let mut world = lock(&self.world);
+            // Who sets what is there already has edited nothing, nor has who sets it back before anybody looked.
+            if token != 0 && (before.contains(&token) || world.seen.shows(&id, token)) {
+                continue;
+            }
             // A value that is set again is another edit: that the service saw the former one tells nothing of it.
-            lock(&self.world).seen.remove(&token);
+            world.seen.forget(&id, token);
             let (workspace, system, id) = (deed.workspace, wish.at.system, id.clone());
             self.typed.push(Typed { token, workspace, system, kind, id, field, value, replaced: false });
         }

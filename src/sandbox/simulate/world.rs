@@ -12,6 +12,7 @@ use bytes::Bytes;
 use serde_json::json;
 use tokio::sync::oneshot;
 
+use super::sightings::Sightings;
 use super::story::{Strangeness, Trouble};
 use super::tokens;
 use super::writes::{Change, Writes};
@@ -134,8 +135,8 @@ pub struct World {
     stood: Vec<Millis>,
     /// How often everything occurred.
     pub counts: BTreeMap<String, u64>,
-    /// The tokens of people's values that the service has seen, in webhooks that it acknowledged or in answers.
-    pub seen: BTreeSet<u32>,
+    /// What the service was shown, in webhooks that it acknowledged or in answers.
+    pub seen: Sightings,
     /// How many reconciles are under way: only they look at all that is listed.
     pub reconciles: u32,
     /// Writes whose answer was lost or late: they may be made once more.
@@ -171,7 +172,7 @@ impl World {
             frozen: vec![Millis(0); replicas],
             stood: vec![Millis(0); replicas],
             counts: BTreeMap::new(),
-            seen: BTreeSet::new(),
+            seen: Sightings::default(),
             reconciles: 0,
             unclear: 0,
             written: Writes::default(),
@@ -367,7 +368,7 @@ impl World {
     pub fn answer(&mut self, caller: oneshot::Sender<Answered>, reply: Reply) {
         let said = reply.answered.as_ref().ok().map(|response| response.body().clone());
         match (caller.send(reply.answered), said) {
-            (Ok(()), Some(body)) if reply.look == Look::All => tokens::scan(&body, &mut self.seen),
+            (Ok(()), Some(body)) if reply.look == Look::All => self.seen.look(&body, true),
             (Ok(()), _) => {}
             (Err(_), _) => self.written.not_heard(reply.change),
         }
@@ -427,9 +428,9 @@ impl World {
             parcel.acknowledged = true;
             // TIMIFY's are hints to us, whatever they carry.
             let tells = parcel.from.extension || parcel.from.system != System::Timify;
-            let body = parcel.body.clone();
+            // Only an extension's carry versions of what people type in.
             if tells {
-                tokens::scan(&body, &mut self.seen);
+                self.seen.look(&parcel.body, parcel.from.extension);
             }
             let parcel = &mut self.parcels[number];
             parcel.over = parcel.copies == 0;

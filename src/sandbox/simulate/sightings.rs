@@ -1,0 +1,93 @@
+//! What the service was shown of people's values, object by object.
+//!
+//! In: the bodies that it took in, of answers and of webhooks. Out: whether it saw a value in an object, and whether the last
+//! look at that object showed it. A value may be in two objects, as one phone may be two people's: it counts where it stood.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::tokens;
+
+/// All that was shown.
+#[derive(Debug, Default)]
+pub struct Sightings {
+    ever: BTreeSet<(String, u32)>,
+    last: BTreeMap<String, BTreeSet<u32>>,
+}
+
+impl Sightings {
+    /// Takes in a body. `proves`: it shows how an object stands, and does not merely hint at it.
+    pub fn look(&mut self, body: &[u8], proves: bool) {
+        if let Ok(body) = serde_json::from_slice(body) {
+            self.object(&body, proves);
+        }
+    }
+
+    /// Gives the values in some JSON; they are shown of every object that they stand in.
+    fn object(&mut self, json: &Value, proves: bool) -> BTreeSet<u32> {
+        let mut values = BTreeSet::new();
+        match json {
+            Value::String(text) => tokens::scan(text.as_bytes(), &mut values),
+            Value::Array(list) => list.iter().for_each(|one| values.extend(self.object(one, proves))),
+            Value::Object(map) => map.values().for_each(|one| values.extend(self.object(one, proves))),
+            _ => {}
+        }
+        if let Some(id) = json["id"].as_str() {
+            self.ever.extend(values.iter().map(|token| (id.to_owned(), *token)));
+            // An extension keeps the tags of a vendor's object by the same id, and none of its names.
+            if proves && !values.is_empty() {
+                self.last.insert(id.to_owned(), values.clone());
+            }
+        }
+        values
+    }
+
+    /// Whether the value of an edit was seen in an object since it was set there.
+    pub fn saw(&self, id: &str, token: u32) -> bool {
+        self.ever.contains(&(id.to_owned(), token))
+    }
+
+    /// Whether the last look at an object showed the value: to set it again is no edit, whatever was there for a moment.
+    pub fn shows(&self, id: &str, token: u32) -> bool {
+        self.last.get(id).is_some_and(|values| values.contains(&token))
+    }
+
+    /// The value is set anew: that the former edit was seen tells nothing of this one.
+    pub fn forget(&mut self, id: &str, token: u32) {
+        self.ever.remove(&(id.to_owned(), token));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(sightings: &mut Sightings, body: &Value, proves: bool) {
+        sightings.look(body.to_string().as_bytes(), proves);
+    }
+
+    #[test]
+    fn a_value_is_seen_in_the_object_that_it_stands_in_and_in_no_other() {
+        let mut seen = Sightings::default();
+        let within = serde_json::json!({ "id": "1", "fields": [{ "id": "f", "value": tokens::phone(7) }] });
+        look(&mut seen, &serde_json::json!({ "data": [within, { "id": "2", "name": "none" }] }), true);
+        assert_eq!(["1", "f", "2"].map(|id| seen.saw(id, 7)), [true, true, false]);
+        seen.forget("1", 7);
+        assert_eq!(["1", "f"].map(|id| seen.saw(id, 7)), [false, true]);
+    }
+
+    #[test]
+    fn the_last_look_that_proves_something_tells_what_an_object_shows() {
+        let mut seen = Sightings::default();
+        let named = |token| serde_json::json!({ "id": "1", "name": tokens::text(token) });
+        look(&mut seen, &named(1), true);
+        look(&mut seen, &named(2), false);
+        assert_eq!((seen.shows("1", 1), seen.shows("1", 2), seen.saw("1", 2)), (true, false, true));
+        look(&mut seen, &named(3), true);
+        assert_eq!((seen.shows("1", 1), seen.shows("1", 3), seen.shows("2", 3)), (false, true, false));
+        look(&mut seen, &serde_json::json!({ "id": "1", "tags": ["vip"] }), true);
+        assert!(seen.shows("1", 3), "tags tell nothing of names");
+        seen.look(b"{ no JSON v4q", true);
+    }
+}
