@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::{Result, anyhow};
 use clap::Args;
 
+use crate::model::ReadBeforeWrite;
 use crate::sandbox::simulate::{self, Short};
 
 /// Plays random histories.
@@ -62,9 +63,16 @@ impl Simulate {
             tally.played as f64 / took
         );
         let count = |what: &str| tally.counts.get(what).copied().unwrap_or(0) as f64;
-        let edits = count("calls/deeds").max(1.0);
-        let (writes, reads) = (count("calls/writes") / edits, count("calls/reads") / edits);
-        println!("{writes:.2} writes and {reads:.2} reads for each edit, reconciling included");
+        for mode in ReadBeforeWrite::ALL {
+            let each =
+                |what: &str| count(&format!("calls/{mode}/{what}")) / count(&format!("calls/{mode}/deeds")).max(1.0);
+            println!(
+                "read_before_write = {mode}: for each edit {:.2} writes, {:.2} reads, and {:.2} reads while reconciling",
+                each("writes"),
+                each("reads"),
+                each("reconciling")
+            );
+        }
         let Some((seed, _)) = tally.broken.iter().min() else { return Ok(ExitCode::SUCCESS) };
         if let Some(Short { acts, broken, .. }) = simulate::shorten(*seed)? {
             println!(

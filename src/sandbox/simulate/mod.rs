@@ -3,6 +3,7 @@
 //!
 //! In: seeds. Out: for each, what was broken, if anything, and how often everything occurred.
 
+mod calls;
 mod idle;
 mod oracle;
 mod people;
@@ -16,6 +17,7 @@ mod tally;
 mod tokens;
 mod twin;
 mod view;
+mod wire;
 mod world;
 mod writes;
 

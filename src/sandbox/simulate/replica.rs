@@ -7,7 +7,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::twin::Kept;
-use super::world::{Shared, Wire, lock};
+use super::wire::Wire;
+use super::world::{Shared, lock};
 use crate::app::Ground;
 use crate::app::assembly::{Assembly, assemble};
 use crate::app::roster::Served;

@@ -47,8 +47,8 @@ pub struct Stage {
     pub settings: SandboxSettings,
     /// What people set.
     pub typed: Vec<Typed>,
-    /// Deeds that were done.
-    pub deeds: u64,
+    /// How many deeds were done in each workspace.
+    pub deeds: BTreeMap<usize, usize>,
     /// What the last round of reconciling reported, one a workspace.
     pub reports: Vec<Report>,
     clock: ManualClock,
@@ -86,7 +86,7 @@ impl Stage {
             config,
             settings,
             typed: Vec::new(),
-            deeds: 0,
+            deeds: BTreeMap::new(),
             reports: Vec::new(),
             clock,
             idle,
@@ -393,7 +393,7 @@ impl Stage {
         let after = world.values(wish.at, wish.edit.id.as_deref().unwrap_or(""));
         world.tell(|| format!("{:?} {:?} -> {id}", deed, wish.edit));
         drop(world);
-        self.deeds += 1;
+        *self.deeds.entry(deed.workspace).or_default() += 1;
         // Who sets a value has seen the one that was there, whoever typed that in.
         let gone = |typed: &&mut Typed| before.contains(&typed.token) && !after.contains(&typed.token);
         self.typed.iter_mut().filter(gone).for_each(|typed| typed.replaced = true);

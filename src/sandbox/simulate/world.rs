@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::json;
 use tokio::sync::oneshot;
@@ -16,13 +15,12 @@ use super::sightings::Sightings;
 use super::story::{Strangeness, Trouble};
 use super::tokens;
 use super::writes::{Change, Writes};
-use crate::clock::{Clock, ManualClock, Millis, Sleep};
+use crate::clock::{Clock, ManualClock, Millis};
 use crate::model::System;
 use crate::sandbox::faults::{Fault, Only};
 use crate::sandbox::signing::Signer;
 use crate::sandbox::{Request, RequestRow, Response, Sandbox, SandboxSettings, StandIn, Webhook, core, requests};
-use crate::store::memory::Pace;
-use crate::systems::{Transport, TransportError};
+use crate::systems::TransportError;
 
 /// What a replica sends so soon after it stood still, it had decided to send before.
 const AWAKE: Duration = Duration::from_secs(1);
@@ -145,6 +143,8 @@ pub struct World {
     pub written: Writes,
     /// Who made the calls, by their numbers; those that came in too late for their callers are left out.
     pub callers: BTreeMap<u64, Caller>,
+    /// The numbers of the calls that were made while a reconcile was under way.
+    pub reconciling: BTreeSet<u64>,
     /// What happened, line by line, if it is to be told.
     pub told: Option<Vec<String>>,
     queue: BTreeMap<(Millis, u64), Due>,
@@ -177,6 +177,7 @@ impl World {
             unclear: 0,
             written: Writes::default(),
             callers: BTreeMap::new(),
+            reconciling: BTreeSet::new(),
             told: None,
             queue: BTreeMap::new(),
             numbers: 0,
@@ -237,11 +238,13 @@ impl World {
         }
     }
 
-    fn chance(&mut self, percent: u32) -> bool {
+    /// Chance, in percent.
+    pub fn chance(&mut self, percent: u32) -> bool {
         self.rng.u32(..100) < percent
     }
 
-    fn ms(&mut self, range: std::ops::Range<u64>) -> Duration {
+    /// Some time.
+    pub fn ms(&mut self, range: std::ops::Range<u64>) -> Duration {
         Duration::from_millis(self.rng.u64(range))
     }
 
@@ -260,7 +263,7 @@ impl World {
     }
 
     /// A request leaves a replica.
-    fn send(&mut self, request: Request, by: Caller, caller: oneshot::Sender<Answered>) {
+    pub fn send(&mut self, request: Request, by: Caller, caller: oneshot::Sender<Answered>) {
         let now = self.clock.now();
         let stood = now.since(self.stood[by.0]) < AWAKE;
         let (at, writes) = (addressee(&request), requests::means_to_write(&request));
@@ -324,6 +327,9 @@ impl World {
         let before = place.as_ref().map(|(at, id)| self.values(*at, id)).unwrap_or_default();
         if flight.caller.is_some() {
             self.callers.insert(self.sandbox.next_request(), flight.by);
+        }
+        if self.reconciles > 0 {
+            self.reconciling.insert(self.sandbox.next_request());
         }
         let answer = self.sandbox.answer(now, flight.request);
         let mut change = place.map(|(at, object)| {
@@ -458,45 +464,4 @@ fn lists(request: &Request) -> bool {
 /// Whom a request is for.
 fn addressee(request: &Request) -> Option<StandIn> {
     core::addressee(request.uri().path()).map(|(at, _)| at)
-}
-
-/// A replica's way out, and how long its store takes.
-#[derive(Clone)]
-pub struct Wire {
-    /// The world.
-    pub world: Shared,
-    /// Whose.
-    pub caller: Caller,
-}
-
-#[async_trait]
-impl Transport for Wire {
-    async fn send(&self, request: Request) -> Answered {
-        let frozen = {
-            let world = lock(&self.world);
-            let (now, until) = (world.clock.now(), world.frozen[self.caller.0]);
-            (until > now).then(|| world.clock.sleep(until.since(now)))
-        };
-        if let Some(frozen) = frozen {
-            frozen.await;
-        }
-        let (caller, answer) = oneshot::channel();
-        lock(&self.world).send(request, self.caller, caller);
-        answer.await.unwrap_or_else(|_| Err(TransportError::NoAnswer("nobody answers".to_owned())))
-    }
-}
-
-impl Pace for Wire {
-    fn pause(&self) -> Option<Sleep> {
-        let mut world = lock(&self.world);
-        let (now, until) = (world.clock.now(), world.frozen[self.caller.0]);
-        if until > now {
-            return Some(world.clock.sleep(until.since(now)));
-        }
-        let waits = world.chance(12);
-        waits.then(|| {
-            let time = world.ms(1..25);
-            world.clock.sleep(time)
-        })
-    }
 }
