@@ -182,3 +182,6 @@ pub fn unconfirmed(terms: &dyn Terms, link: &Link, claim: &Observation) -> (BTre
     }
     (findings, conflicts)
 }
+
+#[cfg(test)]
+mod tests;
