@@ -68,6 +68,17 @@ fn said_again_it_changes_nothing() {
     assert_eq!((again, findings.len(), lost), (entity(), 0, 0));
 }
 #[test]
+fn who_says_the_same_later_makes_it_later_and_once_is_enough() {
+    let (mut entity, findings, lost) = city("Osaka", 120_000, None);
+    assert_eq!((findings, lost), ([(Field::CITY, Finding::Agreed)].into(), 0));
+    assert_eq!(entity.stamp(&Field::CITY), stamp(120_000, Author::Operator));
+    let made = Made { t: Millis(120_000), author: Author::Operator, of: System::Ghl };
+    let again = Correction { saw: BTreeMap::new(), ..lives(entity.id, "Osaka") };
+    let (findings, conflicts) = apply(&mut entity, &again, &made, &Policy::default());
+    assert_eq!((findings.len(), conflicts.len()), (0, 0));
+}
+
+#[test]
 fn under_every_rule_an_operator_who_saw_what_is_true_replaces_it() {
     for rule in FieldRule::ALL {
         let saw = Some(stamp(100_000, Author::Ghl));
