@@ -137,7 +137,6 @@ fn a_claim_that_we_may_have_written_over_is_kept(
     #[case] expected: Option<Finding>,
 ) {
     let mut link = Link { snapshot: Snapshot::new(), ..link("", LinkState::Live) };
-    // `held` tells nothing here: the snapshot held none of them.
     let stamp = Stamp::new(Millis(3), author);
     let (ours, written) = (true, Some(Millis(5)));
     let known = Known { value: text("ours"), stamp, wrote: true, ours, written, ..Known::default() };

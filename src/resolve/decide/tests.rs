@@ -17,7 +17,7 @@ fn by(second: i64, author: Author) -> Stamp {
     Stamp::new(Millis(second * 1_000), author)
 }
 
-/// A task; one who never heard of a field is not blank but silent.
+/// A task of which this is true.
 fn task<const N: usize>(fields: [(Field, Value, Stamp); N]) -> Entity {
     let mut entity = Entity::new(EntityId(uuid::Uuid::nil()), "w", Kind::Task, Millis(0));
     for (field, value, stamp) in fields {
