@@ -43,6 +43,13 @@ mod tests {
     }
 
     #[test]
+    fn a_wait_is_longer_by_at_most_half_of_it() {
+        let (ids, longest) = (Ids::seeded(3), Duration::from_millis(2));
+        let waits: Vec<Duration> = (0..40).map(|_| delay(1, None, longest, &ids)).collect();
+        assert_eq!([waits.iter().min(), waits.iter().max()], [Some(&longest), Some(&Duration::from_millis(3))]);
+    }
+
+    #[test]
     fn two_lanes_that_fail_together_do_not_come_back_together() {
         let ids = Ids::seeded(2);
         let longest = Duration::from_mins(1);

@@ -196,3 +196,6 @@ pub fn unconfirmed(terms: &dyn Terms, link: &Link, claim: &Observation) -> (BTre
     }
     (findings, conflicts)
 }
+
+#[cfg(test)]
+mod tests;

@@ -311,3 +311,6 @@ pub fn landed(link: &mut Link, sent: &Sent, shown: Option<&Fields>, now: Millis)
         link.snapshot.entry(field.clone()).or_default().write(answered.clone(), *stamp, now);
     }
 }
+
+#[cfg(test)]
+mod tests;

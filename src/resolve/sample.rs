@@ -1,8 +1,38 @@
 //! Terms for tests: a system that holds everything as it is, with single traits changed by the test that needs it.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
 use crate::model::{
-    Action, Change, Entity, Expressed, Field, Home, Kind, Observation, System, Terms, Unreadable, Value,
+    Action, Change, Entity, Expressed, Field, Home, Kind, Observation, System, Terms, Unreadable, Value, Workspace,
 };
+use crate::systems::Site;
+use crate::systems::ghl::{Ghl, GhlSettings};
+use crate::systems::testing::caller;
+
+/// The workspace `w`, which has an account in GHL alone.
+pub fn site() -> Site {
+    let settings = GhlSettings {
+        location: "L".to_owned(),
+        contacts_version: "2021-07-28".to_owned(),
+        calendars_version: "2021-04-15".to_owned(),
+        locations_version: "2021-07-28".to_owned(),
+        businesses_version: "2021-07-28".to_owned(),
+        custom_fields: BTreeMap::new(),
+        notify: false,
+    };
+    let ghl = Ghl::new(settings, Vec::new(), None, caller(System::Ghl, []).0);
+    let accounts = [(System::Ghl, "L".to_owned())].into();
+    let workspace = Workspace { name: "w".to_owned(), accounts, ..Workspace::default() };
+    Site {
+        workspace,
+        targets: [(System::Ghl, Arc::new(ghl) as _)].into(),
+        inquiries: [].into(),
+        inviting: [].into(),
+        quiet: Duration::ZERO,
+    }
+}
 
 pub struct Sample {
     pub system: System,

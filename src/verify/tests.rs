@@ -341,6 +341,15 @@ fn a_push_is_proven_by_the_token_in_its_body_which_is_then_taken_out() {
     assert!(!kept.contains("my-channel-token") && kept.contains("7777eeee8888ffff9999"), "{kept}");
 }
 
+#[test]
+fn a_token_that_is_listed_twice_proves_a_push_all_the_same() {
+    let tokens = [(); 2].map(|()| TokenDigest::of(&Secret::new("my-channel-token")));
+    let twice = Check { header: None, ..check("push", Keys::BodyToken(tokens.to_vec())) };
+    let (headers, body) = (HeaderMap::new(), Bytes::from_static(PUSH.as_bytes()));
+    let raw = RawWebhook { system: System::Timerex, workspace: None, headers, body, received: NOW };
+    assert!(verify(&[twice], raw, NOW).is_ok());
+}
+
 #[rstest]
 #[case::wrong(&PUSH.replace("my-channel-token", "my-channel-tokem"), Refusal::Bad)]
 #[case::empty(&PUSH.replace("my-channel-token", ""), Refusal::Missing)]
@@ -348,6 +357,8 @@ fn a_push_is_proven_by_the_token_in_its_body_which_is_then_taken_out() {
 #[case::a_key_too_many_of_its_link(&PUSH.replace("\"url\"", "\"more\": \"x\", \"url\""), Refusal::Missing)]
 #[case::another_body(r#"{"token": "my-channel-token", "webhook_type": "event_confirmed"}"#, Refusal::Missing)]
 #[case::no_text(&PUSH.replace("\"my-channel-token\"", "[\"my-channel-token\"]"), Refusal::Missing)]
+#[case::no_text_in_its_link(&PUSH.replace("\"7777eeee8888ffff9999\"", "7777"), Refusal::Missing)]
+#[case::no_text_of_what_became_of_it(&PUSH.replace("\"confirmed\"", "1"), Refusal::Missing)]
 #[case::not_json("my-channel-token", Refusal::Missing)]
 fn a_body_that_is_no_push_of_ours_is_refused(#[case] body: &str, #[case] refusal: Refusal) {
     assert_eq!(push(&[], body).unwrap_err(), refusal);

@@ -114,6 +114,15 @@ fn what_the_system_made_of_the_same_edit_stands_alone_and_in_the_whole() {
 }
 
 #[test]
+fn a_held_field_is_not_written_and_its_stamp_moves_once_it_says_what_is_true() {
+    let mut link = link([(Field::TITLE, text("Write"))]);
+    link.snapshot.get_mut(&Field::TITLE).unwrap().hold = Some(LATER);
+    let planned = |title: &str| plan(&entity([(Field::TITLE, text(title))]), Some(&link), None, &ghl());
+    assert_eq!(planned("Call"), Plan::Settled { moves: Vec::new(), stuck: Vec::new() });
+    assert_eq!(planned("Write"), Plan::Settled { moves: vec![(Field::TITLE, LATER)], stuck: Vec::new() });
+}
+
+#[test]
 fn a_field_that_no_call_can_carry_is_stuck_and_holds_nothing_else_back() {
     let link = link([]);
     let stuck = entity([(Field::STATUS, text("done"))]);

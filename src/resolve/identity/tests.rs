@@ -126,6 +126,8 @@ fn two_equal_tasks_of_one_system_are_two_and_find_their_counterparts_one_each() 
 #[case::booking_elsewhere(Kind::Appointment, told([(Field::START, "9"), (Field::CALENDAR, "second")]), false)]
 #[case::booking_at_another_time(Kind::Appointment, told([(Field::START, "10"), (Field::CALENDAR, "first")]), false)]
 #[case::task_on_another_day(Kind::Task, told([(Field::TITLE, "Call"), (Field::DUE, "2")]), false)]
+#[case::task_on_that_day(Kind::Task, told([(Field::TITLE, "Call"), (Field::DUE, "1")]), true)]
+#[case::another_task(Kind::Task, told([(Field::TITLE, "Write"), (Field::DUE, "1")]), false)]
 fn tasks_notes_and_bookings_are_known_by_what_they_are(
     #[case] kind: Kind,
     #[case] fields: Fields,
@@ -139,6 +141,15 @@ fn tasks_notes_and_bookings_are_known_by_what_they_are(
         (Field::CALENDAR, "first"),
     ]);
     assert_eq!(is_alike(kind, System::Ghl, &fields, &whole(1, kind, held)), matches);
+}
+
+#[test]
+fn what_is_blank_on_both_sides_tells_nothing_and_what_is_blank_on_one_is_no_difference() {
+    let blank = |field: Field| Fields::from([(field, Value::Blank)]);
+    assert!(!is_alike(Kind::Contact, System::Ghl, &blank(MAIL), &contact(1, told([(PHONE, "+491")]))));
+    assert!(!is_alike(Kind::Task, System::Ghl, &blank(Field::TITLE), &whole(1, Kind::Task, told([]))));
+    let dated = told([(Field::TITLE, "Call"), (Field::DUE, "2")]);
+    assert!(is_alike(Kind::Task, System::Ghl, &dated, &whole(1, Kind::Task, told([(Field::TITLE, "Call")]))));
 }
 
 #[test]
@@ -162,6 +173,7 @@ fn an_object_is_what_an_open_create_carried_whatever_was_edited_since() {
     mirror.intent = Some(Intent { id: uuid::Uuid::nil(), since, sent: Some(open), refused: None });
     assert_eq!(found(&task, System::Timify), Match::New);
     task.mirrors.push(mirror);
+    assert!(!is_alike(Kind::Task, System::Timify, &told([(Field::TITLE, "Write")]), &task), "nor carried");
     assert_eq!((found(&task, System::Timify), found(&task, System::Timerex)), (same(&task), Match::New));
     if let Some(intent) = &mut task.mirrors[0].intent {
         intent.sent = None;
