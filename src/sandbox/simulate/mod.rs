@@ -79,7 +79,7 @@ pub fn play_acts(seed: u64, acts: Vec<Act>, telling: bool) -> Result<Run> {
         if telling {
             told.extend(stage.store.left().await);
         }
-        broken.extend(stage.beside.iter().flat_map(|beside| beside.differences()));
+        broken.extend(stage.beside.iter().filter_map(|beside| beside.difference()));
         Ok(Run { broken, counts, told })
     });
     // What the stage ran goes first: what is beside it has a runtime of its own, which must not end within another.

@@ -24,11 +24,11 @@ use crate::store::{
     Review, Settled, Settlement, Settling, Sought, Store, Whole, Workspaces,
 };
 
-/// A SQLite store beside the one in memory, and what they disagreed about.
+/// A SQLite store beside the one in memory, and the first thing that they disagreed about; more would follow from it.
 pub struct Beside {
     sqlite: Db,
     runtime: Runtime,
-    differences: Mutex<Vec<String>>,
+    difference: Mutex<Option<String>>,
 }
 
 impl Beside {
@@ -36,12 +36,12 @@ impl Beside {
     pub fn new() -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let sqlite = runtime.block_on(Db::in_memory())?;
-        Ok(Self { sqlite, runtime, differences: Mutex::default() })
+        Ok(Self { sqlite, runtime, difference: Mutex::default() })
     }
 
     /// What they disagreed about.
-    pub fn differences(&self) -> Vec<String> {
-        self.differences.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn difference(&self) -> Option<String> {
+        self.difference.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Runs an operation to its end. On a thread of its own: the one that we are on has a runtime already.
@@ -88,8 +88,8 @@ impl Twin {
         let other = self.beside.end(sqlite);
         let (told, others) = (told(&answer), told(&other));
         if told != others {
-            let line = format!("0: {name} gives {told} in memory and {others} in SQLite");
-            self.beside.differences.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            let line = || format!("0: {name} gives {told} in memory and {others} in SQLite");
+            self.beside.difference.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(line);
         }
         // Who is dropped here never learns that it was committed.
         self.pause().await;
@@ -230,10 +230,11 @@ mod tests {
         let names = ["acme".to_owned()];
         runtime.block_on(twin.register(&names, Mode::Live, Millis(1))).unwrap();
         assert_eq!(runtime.block_on(twin.mode("acme")).unwrap(), Some(Mode::Live));
-        assert_eq!(beside.differences(), [""; 0]);
+        assert_eq!(beside.difference(), None);
 
         beside.end(beside.sqlite.set_mode("acme", Mode::Shadow, Millis(2))).unwrap();
         runtime.block_on(twin.mode("acme")).unwrap();
-        assert_eq!(beside.differences(), ["0: mode gives Some(Live) in memory and Some(Shadow) in SQLite"]);
+        let told = "0: mode gives Some(Live) in memory and Some(Shadow) in SQLite";
+        assert_eq!(beside.difference().as_deref(), Some(told));
     }
 }

@@ -16,7 +16,7 @@ impl Tables {
     /// Those that are to be looked at, longest due first.
     fn due_invitations(&self, now: Millis) -> Vec<&Invitation> {
         let told = |one: &Invitation| {
-            self.log.iter().any(|said| {
+            self.log.values().any(|said| {
                 said.system == System::Timerex
                     && TOLD.contains(&said.label.as_str())
                     && said.object.is_some()

@@ -1,6 +1,7 @@
 //! The change log and its inbox.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use async_trait::async_trait;
 
@@ -12,13 +13,14 @@ use crate::model::{
 use crate::store::{ChangeLog, Result};
 
 impl Tables {
-    /// Inserts a change, unless its key is there.
+    /// Inserts a change, unless its key is there. As in SQL, one that is not inserted uses up a number all the same.
     pub(super) fn insert(&mut self, change: &NewChange) -> Appended {
+        self.numbers += 1;
         if let Some(id) = self.dedup.get(&change.dedup) {
             return Appended::Duplicate(*id);
         }
-        self.log.push(change.clone());
-        let id = ChangeId(self.log.len() as i64);
+        let id = ChangeId(self.numbers);
+        self.log.insert(id, change.clone());
         self.dedup.insert(change.dedup.clone(), id);
         Appended::New(id)
     }
@@ -46,7 +48,7 @@ impl Tables {
     }
 
     pub(super) fn said(&self, id: ChangeId) -> Option<&NewChange> {
-        self.log.get(usize::try_from(id.0 - 1).ok()?)
+        self.log.get(&id)
     }
 
     fn change(&self, id: ChangeId) -> Option<Change> {
@@ -98,7 +100,7 @@ impl Memory {
     /// The senders' ids of all webhooks that are kept.
     pub async fn said_by_webhooks(&self) -> std::collections::BTreeSet<String> {
         let tables = self.tables().await;
-        let said = tables.log.iter().filter(|said| said.origin == Origin::Webhook);
+        let said = tables.log.values().filter(|said| said.origin == Origin::Webhook);
         said.filter_map(|said| said.dedup.rsplit('/').next().map(str::to_owned)).collect()
     }
 }
@@ -136,13 +138,14 @@ impl ChangeLog for Memory {
                 && matches!(said.label.as_str(), "INSTALL" | "UNINSTALL")
                 && said.standing == Standing::NotMirrored
         };
-        let later = (after.0.max(0) + 1..).map(ChangeId).map_while(|id| tables.change(id));
+        let later = tables.log.range((Bound::Excluded(after), Bound::Unbounded));
+        let later = later.filter_map(|(id, _)| tables.change(*id));
         Ok(later.filter(|change| tells(&change.said)).take(limit as usize).collect())
     }
 
     async fn by_standing(&self, standing: Standing, limit: u32) -> Result<Vec<Change>> {
         let tables = self.tables().await;
-        let newest = (1..=tables.log.len() as i64).rev().filter_map(|id| tables.change(ChangeId(id)));
+        let newest = tables.log.keys().rev().filter_map(|id| tables.change(*id));
         Ok(newest.filter(|change| change.said.standing == standing).take(limit as usize).collect())
     }
 }

@@ -90,7 +90,9 @@ type Claim = (String, Millis);
 
 #[derive(Debug, Default)]
 struct Tables {
-    log: Vec<NewChange>,
+    log: BTreeMap<ChangeId, NewChange>,
+    /// The last number that a change got, or would have got had it been new.
+    numbers: i64,
     dedup: HashMap<String, ChangeId>,
     inbox: BTreeMap<ChangeId, Undecided>,
     verdicts: BTreeMap<ChangeId, (Option<String>, VerdictRow)>,

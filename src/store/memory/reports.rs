@@ -84,7 +84,7 @@ impl Reports for Memory {
 
     async fn origins(&self, workspace: &str) -> Result<BTreeMap<Origin, u64>> {
         let tables = self.tables().await;
-        let own = tables.log.iter().filter(|said| said.workspace.as_deref() == Some(workspace));
+        let own = tables.log.values().filter(|said| said.workspace.as_deref() == Some(workspace));
         Ok(counted(own.map(|said| said.origin)))
     }
 

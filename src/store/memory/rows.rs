@@ -221,7 +221,7 @@ impl Workspaces for Memory {
     async fn last_webhooks(&self, workspace: &str) -> Result<BTreeMap<System, Millis>> {
         let tables = self.tables().await;
         let mut last = BTreeMap::new();
-        let own = tables.log.iter().filter(|said| said.workspace.as_deref() == Some(workspace));
+        let own = tables.log.values().filter(|said| said.workspace.as_deref() == Some(workspace));
         for said in own.filter(|said| said.origin == Origin::Webhook) {
             let at = last.entry(said.system).or_insert(said.received);
             *at = said.received.max(*at);
