@@ -4,6 +4,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 /// How the phone numbers begin.
 const PHONE: &str = "4915110";
 
@@ -17,15 +19,29 @@ pub fn phone(number: u32) -> String {
     format!("+{PHONE}{number:06}")
 }
 
-/// Adds the numbers of all edits whose values stand in some bytes.
+/// Adds the numbers of all edits whose values stand in some JSON.
+pub fn within(json: &Value, into: &mut BTreeSet<u32>) {
+    match json {
+        Value::String(text) => scan(text.as_bytes(), into),
+        Value::Array(list) => list.iter().for_each(|one| within(one, into)),
+        Value::Object(map) => map.values().for_each(|one| within(one, into)),
+        _ => {}
+    }
+}
+
+/// Adds the numbers of all edits whose values stand in a text. A text of an edit is a word of its own: ids are drawn, and may hold
+/// any letters.
 pub fn scan(bytes: &[u8], into: &mut BTreeSet<u32>) {
     let mut at = 0;
     while at < bytes.len() {
         let rest = &bytes[at + 1..];
+        let begins = at == 0 || !bytes[at - 1].is_ascii_alphanumeric();
         match bytes[at] {
-            b'v' => {
+            b'v' if begins => {
                 let digits = digits(rest);
-                if !digits.is_empty() && rest.get(digits.len()) == Some(&b'q') {
+                let after = rest.get(digits.len()..).unwrap_or_default();
+                let ends = !after.get(1).is_some_and(u8::is_ascii_alphanumeric);
+                if !digits.is_empty() && after.first() == Some(&b'q') && ends {
                     into.extend(number(digits));
                 }
             }
@@ -62,5 +78,13 @@ mod tests {
             &mut found,
         );
         assert_eq!(found, BTreeSet::from([17, 23]));
+    }
+
+    #[test]
+    fn what_an_id_happens_to_hold_is_no_edit() {
+        let mut found = BTreeSet::new();
+        let body = serde_json::json!({ "id": "Mo4La5tTaMI3Ydv1qDBT", "list": [{ "id": "v2qDBT", "of": "Ydv3q", "text": "a\nv4q" }] });
+        within(&body, &mut found);
+        assert_eq!(found, BTreeSet::from([4]));
     }
 }

@@ -257,7 +257,7 @@ impl World {
     pub fn values(&self, at: StandIn, id: &str) -> BTreeSet<u32> {
         let mut values = BTreeSet::new();
         if let Some(object) = self.sandbox.object(at, id) {
-            tokens::scan(object.to_string().as_bytes(), &mut values);
+            tokens::within(&object, &mut values);
         }
         values
     }
@@ -455,10 +455,11 @@ impl World {
     }
 }
 
-/// Whether a request asks for a page of all objects.
+/// Whether a request asks for all objects: page by page, or all that a contact has.
 fn lists(request: &Request) -> bool {
-    let query = request.uri().query().unwrap_or_default();
-    request.method() == http::Method::GET && query.split('&').any(|part| part.starts_with("limit="))
+    let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
+    let pages = query.split('&').any(|part| part.starts_with("limit="));
+    request.method() == http::Method::GET && (pages || path.ends_with("/tasks") || path.ends_with("/notes"))
 }
 
 /// Whom a request is for.
