@@ -2,7 +2,6 @@
 //! a read did not confirm (R8). Pure.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -11,9 +10,6 @@ use crate::model::{
     Author, Change, Class, Conflict, Evidence, Field, Fields, Finding, Link, LinkState, NewChange, Observation, Origin,
     Shape, Snapshot, Stamp, System, Terms, Unreadable, Value,
 };
-
-/// How far a vendor's clock may be set back.
-const SET_BACK: Duration = Duration::from_mins(10);
 
 /// How an observation is to be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +77,7 @@ pub fn weigh(terms: &dyn Terms, link: &Link, observation: &Observation) -> Weigh
         Class::Versioned(version) => match link.version {
             Some(known) if version < known && has_been(terms, link, observation) => Weight::Old,
             // Its clock may have been set back.
-            Some(known) if version <= known || may_be_overwritten(terms, link, observation) => Weight::Doubt,
+            Some(known) if version <= known => Weight::Doubt,
             _ => Weight::Proves,
         },
         Class::Claim => Weight::Doubt,
@@ -117,16 +113,6 @@ fn has_been(terms: &dyn Terms, link: &Link, observation: &Observation) -> bool {
     stated(observation, &link.snapshot).iter().all(|(field, value)| {
         let known = link.known(field);
         known.value == *value || known.held.contains(value) || is_final(terms, link, field)
-    })
-}
-
-/// Whether what it says anew may have been there before a write of ours took its place. That a newer version came after our write
-/// is true of a clock that was not set back between the two.
-fn may_be_overwritten(terms: &dyn Terms, link: &Link, observation: &Observation) -> bool {
-    stated(observation, &link.snapshot).iter().any(|(field, value)| {
-        let known = link.known(field);
-        let soon = |written| observation.at.is_none_or(|at| at <= written + SET_BACK);
-        known.value != *value && known.written.is_some_and(soon) && !is_final(terms, link, field)
     })
 }
 

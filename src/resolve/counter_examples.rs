@@ -672,28 +672,6 @@ fn an_edit_by_a_clock_that_was_set_back_is_read() {
     assert_eq!(claim::weigh(&plain(&link), &link, &edit), Weight::Doubt);
 }
 
-/// Found by simulation: an edit was made, the vendor's clock was set back, our write took the place of the edit, and its answer
-/// carried an older version than the edit's webhook. That was taken as what the system holds, the next read flipped it back,
-/// and the edit was neither true nor kept.
-#[rstest]
-#[case::its_version_may_be_of_before_our_write(Some(second(50)), Some(second(90)), Weight::Doubt)]
-#[case::no_clock_is_set_so_far(Some(second(50)), Some(second(651)), Weight::Proves)]
-#[case::nobody_knows_when_it_was(Some(second(50)), None, Weight::Doubt)]
-#[case::we_never_wrote_there(None, Some(second(90)), Weight::Proves)]
-fn a_newer_version_of_what_we_wrote_over_is_read(
-    #[case] written: Option<Millis>,
-    #[case] at: Option<Millis>,
-    #[case] expected: Weight,
-) {
-    let (_, mut link) = both(X);
-    link.version = Some(second(10));
-    link.snapshot.entry(NAME).or_default().written = written;
-    let edit = Observation { class: Class::Versioned(second(50)), ..seen("n1", at) };
-    assert_eq!(claim::weigh(&plain(&link), &link, &edit), expected);
-    let echo = Observation { class: Class::Versioned(second(50)), ..seen("base", at) };
-    assert_eq!(claim::weigh(&plain(&link), &link, &echo), Weight::Echo);
-}
-
 /// Found by simulation: we wrote over an edit that nobody had read, people there then edited the field again, and last of all
 /// came the webhook of the first edit. Their later edit was taken for the one that replaced it.
 #[rstest]

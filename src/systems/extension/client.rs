@@ -231,7 +231,9 @@ impl Terms for ExtensionClient {
     }
 
     fn observe(&self, change: &Change) -> Result<Vec<Observation>, Unreadable> {
-        door::observe(&change.said.body, self.region.as_deref(), |instant| self.caller.offset().to_ours(instant))
+        let offset = self.caller.offset();
+        let seen = door::observe(&change.said.body, self.region.as_deref(), |instant| offset.to_ours(instant))?;
+        Ok(seen.into_iter().map(|one| offset.weighed(one)).collect())
     }
 }
 

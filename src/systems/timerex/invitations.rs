@@ -53,7 +53,8 @@ impl Timerex {
         }
         event["status"] = json!(state.word());
         let seen = bookings::read(&event, &self.team, |at| self.caller.offset().to_ours(at))?;
-        Some(Observation { class: seen.version.map_or(Class::Claim, Class::Versioned), ..seen })
+        let class = seen.version.map_or(Class::Claim, Class::Versioned);
+        Some(self.caller.offset().weighed(Observation { class, ..seen }))
     }
 
     fn unreadable(&self, status: u16, reason: &str) -> SystemError {
