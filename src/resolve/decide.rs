@@ -87,9 +87,7 @@ pub fn decide(entity: &Entity, link: &Link, observation: &Observation, frame: &F
         deleted: false,
         at: frame.now,
     };
-    // What a read shows may have come about at any time since the last one; a payload tells when its version was made.
-    let since = if observation.class == Class::Current { link.seen } else { observation.at.unwrap_or(frame.now) };
-    let sighting = Sighting { observation, linking: !link.is_known(), since, frame };
+    let sighting = Sighting { observation, linking: !link.is_known(), since: link.seen, frame };
     if observation.shape == Shape::Gone {
         gone(&mut verdict, observation, frame);
     } else {
@@ -115,7 +113,8 @@ struct Sighting<'a> {
     observation: &'a Observation,
     /// Whether the object is linked by it.
     linking: bool,
-    /// From when on what it shows may have come about.
+    /// The last look: what is shown may have come about at any time since. A payload tells when its version was made, and not
+    /// since when each of its fields is so.
     since: Millis,
     frame: &'a Frame<'a>,
 }

@@ -2,16 +2,19 @@
 //!
 //! In: a `Date` and the instants between which it was written. Out: vendor times on our clock. Each answer bounds the
 //! difference from both sides, and the bounds of many answers narrow it down; as long as no difference at all fits the
-//! bounds, there is none. So a right clock is never "corrected" by the noise of measuring. A clock that was set back tells
-//! versions a second time: what it may have told before proves nothing any more.
+//! bounds, there is none. So a right clock is never "corrected" by the noise of measuring.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::clock::{Clock, Millis};
 use crate::model::{Class, Observation};
 
 /// What a `Date` may lag behind: it tells whole seconds, and servers render it once a second.
 const RESOLUTION_MS: i64 = 2_000;
+
+/// How old the version of an object may be when it is told. A webhook comes within seconds.
+const FRESH: Duration = Duration::from_mins(1);
 
 /// Clocks drift apart by less than one part in this many; old bounds widen by it.
 const DRIFT: i64 = 10_000;
@@ -20,15 +23,7 @@ const DRIFT: i64 = 10_000;
 #[derive(Debug)]
 pub struct ClockOffset {
     clock: Arc<dyn Clock>,
-    known: Mutex<Known>,
-}
-
-/// What is known of a vendor's clock.
-#[derive(Debug, Clone, Copy, Default)]
-struct Known {
-    bounds: Option<Bounds>,
-    /// What it told at most before it was set back.
-    told: Option<Millis>,
+    bounds: Mutex<Option<Bounds>>,
 }
 
 /// Vendor time minus our time lies between `low` and `high`, as known at `at`.
@@ -42,7 +37,7 @@ struct Bounds {
 impl ClockOffset {
     /// Nothing measured yet: no difference.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, known: Mutex::default() }
+        Self { clock, bounds: Mutex::new(None) }
     }
 
     /// The present instant on our clock.
@@ -53,24 +48,14 @@ impl ClockOffset {
     /// Takes in the `Date` of an answer to a request that was `sent`, and its answer `received`, on our clock.
     pub fn measure(&self, date: Millis, sent: Millis, received: Millis) {
         let new = Bounds { low: date.0 - received.0, high: date.0 + RESOLUTION_MS - sent.0, at: received };
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(old) = known.bounds
-            && new.high < old.low
-        {
-            known.told = known.told.max(Some(Millis(received.0.saturating_add(old.high))));
-        }
-        known.bounds = Some(known.bounds.map_or(new, |old| old.narrowed(new)));
-    }
-
-    fn known(&self) -> Known {
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut bounds = self.bounds.lock().unwrap_or_else(PoisonError::into_inner);
+        *bounds = Some(bounds.map_or(new, |old| old.narrowed(new)));
     }
 
     /// Vendor time minus our time, in milliseconds.
     pub fn ms(&self) -> i64 {
-        self.known()
-            .bounds
-            .map_or(0, |Bounds { low, high, .. }| if low <= 0 && high >= 0 { 0 } else { low.midpoint(high) })
+        let bounds = *self.bounds.lock().unwrap_or_else(PoisonError::into_inner);
+        bounds.map_or(0, |Bounds { low, high, .. }| if low <= 0 && high >= 0 { 0 } else { low.midpoint(high) })
     }
 
     /// A vendor's time on our clock.
@@ -78,15 +63,13 @@ impl ClockOffset {
         Millis(theirs.0.saturating_sub(self.ms()))
     }
 
-    /// An observation as it is to be taken: of a version that may be of before the clock was set back, nobody knows whether it is
-    /// newer than another one.
-    pub fn weighed(&self, seen: Observation) -> Observation {
-        match seen.class {
-            Class::Versioned(version) if self.known().told.is_some_and(|told| version <= told) => {
-                Observation { class: Class::Claim, ..seen }
-            }
-            _ => seen,
-        }
+    /// An observation as it is to be taken that came in then. A clock may be set back: a version that was told late, or is still to
+    /// come, may be of before that, and nobody knows whether it is newer than another one.
+    pub fn weighed(&self, seen: Observation, received: Millis) -> Observation {
+        let Class::Versioned(version) = seen.class else { return seen };
+        let at = self.to_ours(version);
+        let to_come = at.0 > received.0.saturating_add(RESOLUTION_MS);
+        if to_come || received.since(at) > FRESH { Observation { class: Class::Claim, ..seen } } else { seen }
     }
 
     /// A time of ours on the vendor's clock.
@@ -109,7 +92,6 @@ mod tests {
     use super::*;
     use crate::clock::ManualClock;
     use crate::model::{ExternalId, Kind, Shape};
-    use std::time::Duration;
 
     /// Asks a vendor whose clock is `skew` off, `times` times, with answers that take 80 ms.
     fn measured(skew: i64, times: u64) -> ClockOffset {
@@ -153,28 +135,20 @@ mod tests {
     }
 
     #[test]
-    fn a_version_of_before_the_clock_was_set_back_proves_nothing() {
-        let offset = measured(0, 20);
-        let (now, back) = (offset.now(), Duration::from_mins(3));
-        let class = |version| {
-            let versioned = Class::Versioned(version);
-            offset.weighed(Observation::new(Kind::Contact, ExternalId::new("c"), versioned, Shape::Hint)).class
-        };
-        let soon = now + Duration::from_secs(5);
-        assert_eq!([class(now), class(soon)], [Class::Versioned(now), Class::Versioned(soon)]);
-        offset.measure(now - back, now, now);
-        assert_eq!([class(now - back), class(now), class(soon)], [Class::Claim, Class::Claim, Class::Versioned(soon)]);
-        // Set on again, it tells nothing a second time.
-        offset.measure(soon, soon, soon);
-        assert_eq!([class(now), class(soon)], [Class::Claim, Class::Versioned(soon)]);
-    }
-
-    #[test]
-    fn a_clock_that_is_set_on_tells_nothing_twice() {
-        let offset = measured(-300_000, 20);
-        let now = offset.now();
-        offset.measure(now, now, now);
-        let seen = Observation::new(Kind::Contact, ExternalId::new("c"), Class::Versioned(Millis(7)), Shape::Hint);
-        assert_eq!(offset.weighed(seen.clone()), seen);
+    fn a_version_proves_something_if_it_is_told_at_once() {
+        for skew in [0, -300_000] {
+            let offset = measured(skew, 20);
+            let received = offset.now();
+            let theirs = offset.to_theirs(received);
+            let class = |version| {
+                let seen =
+                    Observation::new(Kind::Contact, ExternalId::new("c"), Class::Versioned(version), Shape::Hint);
+                offset.weighed(seen, received).class
+            };
+            let [minute, soon, late] = [60_000, 2_000, 4_000].map(Duration::from_millis);
+            let fresh = [theirs - minute, theirs, theirs + soon];
+            assert_eq!(fresh.map(class), fresh.map(Class::Versioned));
+            assert_eq!([theirs - minute - late, theirs + late].map(class), [Class::Claim; 2]);
+        }
     }
 }

@@ -233,7 +233,7 @@ impl Terms for ExtensionClient {
     fn observe(&self, change: &Change) -> Result<Vec<Observation>, Unreadable> {
         let offset = self.caller.offset();
         let seen = door::observe(&change.said.body, self.region.as_deref(), |instant| offset.to_ours(instant))?;
-        Ok(seen.into_iter().map(|one| offset.weighed(one)).collect())
+        Ok(seen.into_iter().map(|one| offset.weighed(one, change.said.received)).collect())
     }
 }
 

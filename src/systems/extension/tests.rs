@@ -535,7 +535,14 @@ fn the_extension_speaks_only_of_tags_where_the_vendor_has_the_contact() {
     let (bare, _) = self::timify(vec![], None);
     assert!(bare.observe(&from("contact.updated")).is_err());
     let (whole, _) = timerex(Some(vec![]));
-    assert!(matches!(whole.observe(&from("contact.updated")).unwrap()[0].class, Class::Versioned(_)));
+    let mut told = from("contact.updated");
+    let version = Millis::parse(UPDATED).unwrap();
+    for (received, class) in
+        [(version, Class::Versioned(version)), (version + std::time::Duration::from_mins(2), Class::Claim)]
+    {
+        told.said.received = received;
+        assert_eq!(whole.observe(&told).unwrap()[0].class, class, "{received}");
+    }
 }
 
 #[tokio::test]

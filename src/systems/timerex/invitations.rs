@@ -53,8 +53,7 @@ impl Timerex {
         }
         event["status"] = json!(state.word());
         let seen = bookings::read(&event, &self.team, |at| self.caller.offset().to_ours(at))?;
-        let class = seen.version.map_or(Class::Claim, Class::Versioned);
-        Some(self.caller.offset().weighed(Observation { class, ..seen }))
+        Some(Observation { class: seen.version.map_or(Class::Claim, Class::Versioned), ..seen })
     }
 
     fn unreadable(&self, status: u16, reason: &str) -> SystemError {
