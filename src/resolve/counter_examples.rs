@@ -10,8 +10,8 @@ use super::sample::Sample;
 use super::world::{Ending, START, World};
 use crate::clock::Millis;
 use crate::model::{
-    Author, Class, Entity, EntityId, Evidence, Expressed, ExternalId, Field, FieldRules, Fields, Finding, Kind, Known,
-    Link, LinkState, Observation, Order, Policy, Sent, Shape, Stamp, System, Value,
+    Author, Class, Entity, EntityId, Evidence, Expressed, ExternalId, Field, FieldRule, FieldRules, Fields, Finding,
+    Kind, Known, Link, LinkState, Observation, Order, Policy, Sent, Shape, Stamp, System, Value,
 };
 
 const G: System = System::Ghl;
@@ -469,6 +469,52 @@ fn an_own_write_that_landed_late_is_no_edit_however_late_it_is_seen() {
     link.seen = second(20) + Duration::from_mins(11);
     let verdict = judged(&entity, &link, &seen("a", Some(days)), days, &Evidence::new());
     assert_eq!((verdict.findings[&NAME], verdict.entity.value(&NAME)), (Finding::Taken, &text("a")));
+}
+
+/// A write of ours that may land late.
+fn open(value: &str, at: Millis) -> Sent {
+    let stamps = [(NAME, Stamp::new(at, Author::Timify))].into();
+    Sent { fields: Fields::from([(NAME, text(value))]), stamps, at, deletes: false, unclear: true }
+}
+
+/// Found by simulation (seed 308672): TimeRex applied our write late and its webhook was lost. Hours later somebody typed in
+/// another field, and what all others held was replaced by our old value, and kept nowhere.
+#[test]
+fn a_newer_version_does_not_tell_when_each_of_its_fields_changed() {
+    let (entity, mut link) = both(X);
+    link.ledger.push(open("a", second(20)));
+    let hours = second(9_000);
+    let version = Observation { class: Class::Versioned(hours), ..seen("a", Some(hours)) };
+    let verdict = judged(&entity, &link, &version, hours, &Evidence::new());
+    let kept: Vec<_> = verdict.conflicts.iter().map(|conflict| &conflict.lost).collect();
+    assert_eq!((verdict.findings[&NAME], kept), (Finding::Taken, vec![&text("base")]));
+}
+
+/// Found by simulation (seed 309940): GHL applied our write of an old value late, and somebody changed that one before anybody
+/// looked. The newer value that we had written meanwhile was taken for what he had seen.
+#[rstest]
+#[case::may_have_landed("a", 2, FieldRule::Newest, true)]
+#[case::says_what_is_known("base", 2, FieldRule::Newest, false)]
+#[case::was_looked_for("a", 700, FieldRule::Newest, false)]
+#[case::under_another_rule("a", 2, FieldRule::Append, true)]
+fn who_may_have_seen_a_late_write_of_ours_has_not_replaced_what_is_known(
+    #[case] late: &str,
+    #[case] looked: i64,
+    #[case] rule: FieldRule,
+    #[case] kept: bool,
+) {
+    let (entity, mut link) = both(G);
+    link.seen = second(looked);
+    link.ledger.push(open(late, second(20)));
+    let (order, mut rules, terms, now) = (Order::default(), FieldRules::new(), Sample::plain(G), second(900));
+    rules.set(Kind::Contact, NAME.name(), rule);
+    let (late_write, evidence) = (Duration::from_mins(10), Evidence::new());
+    let (order, rules, evidence) = (&order, &rules, &evidence);
+    let frame = Frame { order, rules, terms: &terms, now, late_write, evidence, orphaned: false, supposed: false };
+    let verdict = decide(&entity, &link, &seen("typed", Some(second(710))), &frame);
+    assert_eq!(verdict.entity.value(&NAME), &text("typed"));
+    let lost: Vec<_> = verdict.conflicts.iter().map(|conflict| conflict.lost.clone()).collect();
+    assert_eq!(lost, if kept { vec![text("base")] } else { Vec::new() });
 }
 
 /// Found by simulation (seed 42): TIMIFY did not say when a name was typed in; a guest's took its place and it was not kept.

@@ -87,7 +87,7 @@ pub fn decide(entity: &Entity, link: &Link, observation: &Observation, frame: &F
         deleted: false,
         at: frame.now,
     };
-    let sighting = Sighting { observation, linking: !link.is_known(), since: link.seen, frame };
+    let sighting = Sighting { observation, linking: !link.is_known(), frame };
     if observation.shape == Shape::Gone {
         gone(&mut verdict, observation, frame);
     } else {
@@ -113,9 +113,6 @@ struct Sighting<'a> {
     observation: &'a Observation,
     /// Whether the object is linked by it.
     linking: bool,
-    /// The last look: what is shown may have come about at any time since. A payload tells when its version was made, and not
-    /// since when each of its fields is so.
-    since: Millis,
     frame: &'a Frame<'a>,
 }
 
@@ -129,7 +126,7 @@ fn decide_field(verdict: &mut Verdict, field: &Field, value: Value, seen: &Sight
         return Finding::Unchanged;
     }
     let t = claim::edit_time(field, &value, observation.at, link.seen, frame.evidence);
-    let ours = own_write(link, field, &value, seen);
+    let ours = own_write(link, field, &value, frame);
     if let Some(sent) = ours.filter(|sent| sent.unclear.is_none_or(|until| t <= until)) {
         link.snapshot.entry(field.clone()).or_default().write(value, sent.stamp, frame.now);
         return Finding::Own;
@@ -169,8 +166,9 @@ fn decide_field(verdict: &mut Verdict, field: &Field, value: Value, seen: &Sight
     if nothing {
         return Finding::Stale;
     }
-    // It may be a late write of ours, or an edit: what it takes the place of is kept, as if its author had not seen it.
-    let unsure = ours.is_some() || frame.supposed;
+    // It may be a late write of ours, or an edit of what one left there: what it takes the place of is kept, as if its author
+    // had not seen it.
+    let unsure = frame.supposed || may_have_been_changed(link, field, &known.value, frame);
     let known = if unsure { Known { stamp: Stamp::NEVER, ..known } } else { known };
     contend(verdict, field, &contest, &former, &known, Stamped { value, stamp }, linking)
 }
@@ -220,6 +218,8 @@ fn contend(
             Finding::Lost
         }
         Winner::Both(both) => {
+            // Of what it was made upon nothing is put together with it; and that may not be what its author saw.
+            conflicts.extend((known.value == former.value).then(|| conflict(former, &both)));
             if contest.is_same(&both.value, &made.value) {
                 link.snapshot.entry(field.clone()).or_default().restamp(both.stamp);
             }
@@ -254,16 +254,27 @@ struct Ours {
     unclear: Option<Millis>,
 }
 
+/// Writes without an answer that may have landed since the last look, the latest first. A read is a look, and nothing else is:
+/// the version of a payload tells when something in the object changed, not when each of its fields did.
+fn late<'a>(link: &'a Link, frame: &Frame<'_>) -> impl Iterator<Item = (&'a Sent, Millis)> {
+    let until = link.ledger.iter().rev().map(|sent| (sent, sent.at + frame.late_write));
+    until.filter(|(_, until)| link.seen <= *until)
+}
+
 /// R5: our own write, if the value is one that we sent and that may have landed since the last look.
-fn own_write(link: &Link, field: &Field, value: &Value, seen: &Sighting<'_>) -> Option<Ours> {
-    let until = |sent: &Sent| sent.at + seen.frame.late_write;
-    let carries = |sent: &&Sent| sent.fields.get(field) == Some(value);
+fn own_write(link: &Link, field: &Field, value: &Value, frame: &Frame<'_>) -> Option<Ours> {
+    let carries = |sent: &Sent| sent.fields.get(field) == Some(value);
     let stamp = |sent: &Sent| sent.stamps.get(field).copied();
-    if let Some(sent) = link.sent.as_ref().filter(carries) {
+    if let Some(sent) = link.sent.as_ref().filter(|sent| carries(sent)) {
         return Some(Ours { stamp: stamp(sent)?, unclear: None });
     }
-    let sent = link.ledger.iter().rev().filter(|sent| seen.since <= until(sent)).find(carries)?;
-    Some(Ours { stamp: stamp(sent)?, unclear: Some(until(sent)) })
+    let (sent, until) = late(link, frame).find(|(sent, _)| carries(sent))?;
+    Some(Ours { stamp: stamp(sent)?, unclear: Some(until) })
+}
+
+/// Whether a late write of ours may have changed the field since the last look.
+fn may_have_been_changed(link: &Link, field: &Field, known: &Value, frame: &Frame<'_>) -> bool {
+    late(link, frame).any(|(sent, _)| sent.fields.get(field).is_some_and(|value| value != known))
 }
 
 /// The object is gone: by us, or as a value of a field, or for good.

@@ -20,7 +20,7 @@ impl World {
         match finding {
             Finding::Taken => {
                 let knew = self.ancestors(edit).any(|one| one == true_edit || *self.value_of(one, field) == was);
-                assert!(knew || unclear || keeps(&was), "{what}, and what it beat is not kept");
+                assert!(knew || keeps(&was), "{what}, and what it beat is not kept");
                 let saw = self.ancestors(edit).any(|one| one == true_edit);
                 assert!(
                     !saw || unclear || !by_time || verdict.conflicts.is_empty() || !keeps(&was),

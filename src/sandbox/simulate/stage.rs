@@ -15,6 +15,7 @@ use super::people::{Desk, Typed, Wish, account};
 use super::replica::{Door, Replica};
 use super::story::{Act, Deed, REPLICAS, Trouble, Verb, What};
 use super::twin::{Beside, Kept};
+use super::wire;
 use super::world::{Due, Shared, World, lock};
 use crate::clock::{Clock, ManualClock, Millis};
 use crate::config::Config;
@@ -279,7 +280,8 @@ impl Stage {
             let (site, world) = (served.sites[name].clone(), self.world.clone());
             let under_way = Reconciling::new(&world);
             replica.tasks.spawn(async move {
-                let report = stages.reconciler.run(&site, Scope { full: true, dry_run: false }).await;
+                let run = stages.reconciler.run(&site, Scope { full: true, dry_run: false });
+                let report = wire::reconciling(run).await;
                 served.wake();
                 drop(under_way);
                 match report {

@@ -3,11 +3,33 @@
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
-use super::world::{Answered, Caller, Shared, lock};
+use super::world::{Answered, Caller, Look, Shared, lock};
 use crate::clock::{Clock, Sleep};
 use crate::sandbox::Request;
 use crate::store::memory::Pace;
 use crate::systems::{Transport, TransportError};
+
+tokio::task_local! {
+    static RECONCILING: ();
+}
+
+/// Runs what reconciles: it looks at all that it is shown.
+pub async fn reconciling<T>(run: impl Future<Output = T>) -> T {
+    RECONCILING.scope((), run).await
+}
+
+/// What who asks now looks at: a lane that looks for one object while somebody else reconciles still looks at that one.
+fn look(request: &Request) -> Look {
+    let reconciles = RECONCILING.try_with(|()| ()).is_ok();
+    if lists(request) && !reconciles { Look::One } else { Look::All }
+}
+
+/// Whether a request asks for all objects: page by page, or all that a contact has.
+fn lists(request: &Request) -> bool {
+    let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
+    let pages = query.split('&').any(|part| part.starts_with("limit="));
+    request.method() == http::Method::GET && (pages || path.ends_with("/tasks") || path.ends_with("/notes"))
+}
 
 /// A replica's way out, and how long its store takes.
 #[derive(Clone)]
@@ -30,7 +52,8 @@ impl Transport for Wire {
             frozen.await;
         }
         let (caller, answer) = oneshot::channel();
-        lock(&self.world).send(request, self.caller, caller);
+        let look = look(&request);
+        lock(&self.world).send(request, self.caller, look, caller);
         answer.await.unwrap_or_else(|_| Err(TransportError::NoAnswer("nobody answers".to_owned())))
     }
 }
@@ -47,5 +70,27 @@ impl Pace for Wire {
             let time = world.ms(1..25);
             world.clock.sleep(time)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asks(path: &str) -> Request {
+        let request = http::Request::get(format!("http://sandbox{path}"));
+        request.body(bytes::Bytes::new()).unwrap()
+    }
+
+    /// Found by simulation (seed 314300): a lane listed the contacts of an extension to look for one, while a reconcile was
+    /// under way elsewhere. That it looked at all of them was not true.
+    #[tokio::test]
+    async fn only_who_reconciles_looks_at_all_that_is_listed() {
+        let list = || look(&asks("/extension/timerex/contacts?limit=100"));
+        let read = || look(&asks("/extension/timerex/contacts/contact_1"));
+        assert_eq!((list(), read()), (Look::One, Look::All));
+        let beside = tokio::spawn(async move { list() });
+        let within = reconciling(async { (list(), beside.await.unwrap()) }).await;
+        assert_eq!(within, (Look::All, Look::One), "what runs beside a reconcile is none");
     }
 }

@@ -135,7 +135,7 @@ pub struct World {
     pub counts: BTreeMap<String, u64>,
     /// What the service was shown, in webhooks that it acknowledged or in answers.
     pub seen: Sightings,
-    /// How many reconciles are under way: only they look at all that is listed.
+    /// How many reconciles are under way.
     pub reconciles: u32,
     /// Writes whose answer was lost or late: they may be made once more.
     pub unclear: u64,
@@ -263,12 +263,11 @@ impl World {
     }
 
     /// A request leaves a replica.
-    pub fn send(&mut self, request: Request, by: Caller, caller: oneshot::Sender<Answered>) {
+    pub fn send(&mut self, request: Request, by: Caller, look: Look, caller: oneshot::Sender<Answered>) {
         let now = self.clock.now();
         let stood = now.since(self.stood[by.0]) < AWAKE;
         let (at, writes) = (addressee(&request), requests::means_to_write(&request));
         let trouble = at.and_then(|at| self.request_trouble(at, writes));
-        let look = if self.reconciles == 0 && lists(&request) { Look::One } else { Look::All };
         let way = self.ms(5..120);
         match trouble {
             Some(Trouble::Unreachable(..)) => {
@@ -453,13 +452,6 @@ impl World {
             self.later(now + pause, Due::Deliver(number));
         }
     }
-}
-
-/// Whether a request asks for all objects: page by page, or all that a contact has.
-fn lists(request: &Request) -> bool {
-    let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
-    let pages = query.split('&').any(|part| part.starts_with("limit="));
-    request.method() == http::Method::GET && (pages || path.ends_with("/tasks") || path.ends_with("/notes"))
 }
 
 /// Whom a request is for.
