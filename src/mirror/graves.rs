@@ -102,6 +102,8 @@ impl Lane<'_> {
             }
             if is_nowhere(&child.whole) {
                 child.bury(stamp);
+            } else if is_nowhere(&contact.whole) {
+                self.take_along(&mut child, stamp);
             } else if policy == OnDelete::Mirror {
                 child.doubt_all(self.site, now);
             }
@@ -142,12 +144,17 @@ impl Lane<'_> {
                 continue;
             }
             let mut child = Case::of(child);
-            child.whole.entity.life = Life::Deleted(stamp);
-            child.doubt_all(self.site, now);
+            self.take_along(&mut child, stamp);
             child.spread(self.site, false, now, now);
             child.into_settlement(settlement);
         }
         Ok(())
+    }
+
+    /// A contact that is nowhere takes what belongs to it along: it is deleted where it still is, once it was read there.
+    fn take_along(&self, child: &mut Case, stamp: Stamp) {
+        child.whole.entity.life = Life::Deleted(stamp);
+        child.doubt_all(self.site, self.lanes.clock.now());
     }
 
     /// A contact that is to be deleted waits for what its tasks and notes show.

@@ -307,7 +307,8 @@ impl Case {
         let id = whole.entity.id;
         let nothing = Whole { entity: whole.entity.clone(), links: Vec::new(), mirrors: Vec::new() };
         let stored = before.as_ref().unwrap_or(&nothing);
-        if before.is_none() || stored.entity != whole.entity {
+        // Where it stands is written with it: who decides about it meanwhile by where it stood finds it moved.
+        if before.is_none() || stored.entity != whole.entity || places(stored) != places(&whole) {
             settlement.entities.push(whole.entity.clone());
         }
         let recovered = |mirror: &&Mirror| {
@@ -325,6 +326,12 @@ impl Case {
         let known: BTreeSet<String> = settlement.reviews.iter().map(|review| review.subject.clone()).collect();
         settlement.reviews.extend(reviews.into_iter().filter(|review| !known.contains(&review.subject)));
     }
+}
+
+/// Where an entity stands, and where it was deleted.
+fn places(whole: &Whole) -> Vec<(System, &ExternalId, LinkState)> {
+    let counts = whole.links.iter().filter(|link| link.state != LinkState::Retired);
+    counts.map(|link| (link.system, &link.id, link.state)).collect()
 }
 
 /// The fields of which some system keeps its own value until a person decides.

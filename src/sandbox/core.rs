@@ -105,9 +105,9 @@ impl Sandbox {
 
     /// Makes a person's edit; gives the object's id and the webhooks.
     pub fn edit(&mut self, now: Millis, at: StandIn, edit: &Edit) -> Result<(String, Vec<Webhook>), EditRefused> {
-        let now = self.faults.clock(at, now);
+        let (now, real) = (self.faults.clock(at, now), now);
         let world = self.worlds.get_mut(&at).ok_or_else(|| EditRefused("no such stand-in".into()))?;
-        let mut turn = Turn { now, rng: &mut self.rng, webhooks: Vec::new() };
+        let mut turn = Turn { now, real, rng: &mut self.rng, webhooks: Vec::new() };
         let id = world.edit(edit, &mut turn)?;
         Ok((id, turn.webhooks))
     }
@@ -146,8 +146,8 @@ impl Sandbox {
     }
 
     fn applied(&mut self, at: StandIn, now: Millis, request: &Request) -> (Response, Vec<Webhook>) {
-        let now = self.faults.clock(at, now);
-        let mut turn = Turn { now, rng: &mut self.rng, webhooks: Vec::new() };
+        let (now, real) = (self.faults.clock(at, now), now);
+        let mut turn = Turn { now, real, rng: &mut self.rng, webhooks: Vec::new() };
         let answer = self.worlds.get_mut(&at).map(|world| world.answer(request, &mut turn));
         (answer.unwrap_or_else(|| web::problem(404, "no such stand-in", json!({}))), turn.webhooks)
     }

@@ -65,6 +65,8 @@ pub type Response = http::Response<Bytes>;
 pub struct Turn<'a> {
     /// The present instant, on the vendor's own clock.
     pub now: Millis,
+    /// The present instant whatever that clock is set to: how long something takes is measured on this.
+    pub real: Millis,
     /// The sandbox's randomness: ids of new objects come from here.
     pub rng: &'a mut fastrand::Rng,
     /// The webhooks that this turn causes, in order.

@@ -78,6 +78,28 @@ fn a_fault_strikes_once_and_only_a_late_cut_has_applied_the_write(
 }
 
 #[test]
+fn a_clock_that_is_set_back_makes_no_search_lag_longer() {
+    let mut settings = SandboxSettings::example();
+    settings.ghl.search_lag_ms = 4_000;
+    let ghl = StandIn::vendor(System::Ghl);
+    let (mut sandbox, account) = (Sandbox::new(&settings), &settings.workspaces[0]);
+    sandbox.faults.skew(ghl, 207_000);
+    let (action, kind, fields) = ("create".to_owned(), "contact".to_owned(), json!({ "email": "a@example.com" }));
+    let edit = Edit { action, kind, account: account.ghl_location.clone(), id: None, parent: None, fields };
+    sandbox.edit(NOW, ghl, &edit).unwrap();
+    sandbox.faults.skew(ghl, -211_000);
+    let mut found = |after: u64| {
+        let request = http::Request::post("/ghl/contacts/search").header("version", "2021-07-28");
+        let request = request.header("content-type", "application/json");
+        let request = request.header("authorization", format!("Bearer {}", account.ghl_token));
+        let body = json!({ "locationId": account.ghl_location, "pageLimit": 10 }).to_string();
+        let answer = sandbox.answer(NOW + Duration::from_millis(after), request.body(body.into()).unwrap());
+        serde_json::from_slice::<Value>(answer.response.body()).unwrap()["total"].clone()
+    };
+    assert_eq!([found(3_999), found(4_000)], [0, 1]);
+}
+
+#[test]
 fn a_wrong_clock_shows_in_the_date_and_refuses_our_timestamps() {
     let mut sandbox = Sandbox::new(&SandboxSettings::example());
     sandbox.faults.skew(StandIn::extension(System::Timerex), 400_000);

@@ -5,6 +5,8 @@ use uuid::Uuid;
 use super::*;
 use crate::model::{Author, Finding, Intent, Lease, Sent};
 use crate::resolve::sample::{Sample, site};
+use crate::store::memory::Memory;
+use crate::store::{Entities, Leases, Settled, Settling};
 
 const NOW: Millis = Millis(9_000);
 
@@ -271,6 +273,38 @@ fn only_what_is_there_and_can_be_read_is_doubted() {
         case.whole.mirrors.iter().map(|mirror| (mirror.system, mirror.doubt)).collect::<Vec<_>>(),
         [(System::Ghl, 1)]
     );
+}
+
+/// The create's answer was settled between the read's look at the entity and its settlement: the deletion knew nothing of the
+/// new link, doubted nobody, and the object stood there for ever.
+#[tokio::test]
+async fn a_deletion_that_did_not_know_where_the_entity_stands_is_worked_out_again() {
+    let store = Memory::new();
+    let lease = store.lease(&["w".to_owned()], "us", NOW, Millis(i64::MAX)).await.unwrap().remove(0);
+    let settle = async |case: Case| {
+        let mut settlement = Settlement::new(lease.clone(), NOW);
+        case.into_settlement(&mut settlement);
+        store.settle(&settlement).await.unwrap()
+    };
+    let mut told = Case::new(entity(Kind::Contact));
+    told.put_link(link(System::Timify, "t", LinkState::Live));
+    assert_eq!(settle(told).await, Settled::Done);
+    let load = async || store.whole(entity(Kind::Contact).id).await.unwrap().unwrap();
+    let found_gone = |whole: Whole| {
+        let tomb = Link { state: LinkState::Gone, ..whole.link(System::Timify).cloned().unwrap() };
+        let mut case = Case::of(whole);
+        case.put_link(tomb);
+        case.deleted(&site(), System::Timify, stamp(7, Author::Timify), OnDelete::Mirror, NOW);
+        case
+    };
+    let before = load().await;
+    let mut made = Case::of(before.clone());
+    made.put_link(link(System::Ghl, "g", LinkState::Live));
+    assert_eq!(settle(made).await, Settled::Done);
+    assert_eq!(settle(found_gone(before)).await, Settled::Moved);
+    let again = found_gone(load().await);
+    assert!(again.whole.mirror(System::Ghl).is_some_and(Mirror::doubts), "it is read, and then deleted there");
+    assert_eq!(settle(again).await, Settled::Done);
 }
 
 #[test]

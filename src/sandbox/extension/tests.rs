@@ -31,7 +31,7 @@ impl Bench {
     }
 
     fn raw(&mut self, request: Request) -> (u16, Value) {
-        let mut turn = Turn { now: self.now, rng: &mut self.rng, webhooks: Vec::new() };
+        let mut turn = Turn { now: self.now, real: self.now, rng: &mut self.rng, webhooks: Vec::new() };
         let response = self.world.answer(&request, &mut turn);
         self.webhooks.append(&mut turn.webhooks);
         (response.status().as_u16(), serde_json::from_slice(response.body()).unwrap_or_default())
@@ -52,7 +52,7 @@ impl Bench {
         let account = self.world.settings.accounts[0].account.clone();
         let (action, kind, text) = (action.to_owned(), kind.to_owned(), |id: &str| id.to_owned());
         let edit = Edit { action, kind, account, id: id.map(text), parent: parent.map(text), fields };
-        let mut turn = Turn { now: self.now, rng: &mut self.rng, webhooks: Vec::new() };
+        let mut turn = Turn { now: self.now, real: self.now, rng: &mut self.rng, webhooks: Vec::new() };
         let id = self.world.edit(&edit, &mut turn).unwrap();
         self.webhooks.append(&mut turn.webhooks);
         id

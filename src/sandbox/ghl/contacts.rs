@@ -142,7 +142,7 @@ impl Ghl {
 
     /// Stores a contact and lets search learn of it.
     pub(super) fn keep_contact(&mut self, contact: Fields, turn: &Turn<'_>) {
-        self.index.learn(read(&contact), turn.now, self.settings.search_lag_ms);
+        self.index.learn(read(&contact), turn.real, self.settings.search_lag_ms);
         self.contacts.insert(text(&contact, "id").to_owned(), contact);
     }
 

@@ -36,7 +36,7 @@ impl Ghl {
         let mut contact = self.contact(id)?.clone();
         self.contacts.remove(id);
         webhooks::contact(self, "ContactDelete", &contact, turn);
-        self.index.forget(id, turn.now, self.settings.search_lag_ms);
+        self.index.forget(id, turn.real, self.settings.search_lag_ms);
         contact.insert("deleted".to_owned(), json!(true));
         let taken = |shelf: &mut Shelf| shelf.extract_if(.., |_, object| text(object, "contactId") == id).collect();
         let beside = self.beside().map(taken);

@@ -1,6 +1,7 @@
 //! `POST /contacts/search`: filters, groups, sort, pages and cursors over an index that may lag behind the writes.
 //!
-//! In: a search body. Out: contacts as they stood `search_lag_ms` ago, each with the `searchAfter` that continues after it.
+//! In: a search body. Out: contacts as they stood `search_lag_ms` ago, whatever the clock was set to since, each with the
+//! `searchAfter` that continues after it.
 //! Facts: GHL dossier 3.3 (search). Time zones are not in the answer (vendor issue #185).
 
 use std::cmp::Ordering;
@@ -51,7 +52,7 @@ impl Index {
 }
 
 pub(super) fn post(ghl: &mut Ghl, call: &Call, turn: &mut Turn<'_>) -> Answer {
-    ghl.index.settle(turn.now);
+    ghl.index.settle(turn.real);
     let page = Page::read(&call.body)?;
     let (location, words) = (text(&call.body, "locationId"), text(&call.body, "query").to_lowercase());
     let filters = call.body.get("filters").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();

@@ -26,7 +26,7 @@ impl Bench {
     fn sent(&mut self, method: &str, path: &str, key: &str, body: &str) -> Response {
         let request = http::Request::builder().method(method).uri(format!("/api/beta{path}"));
         let request = request.header("x-api-key", key).body(body.to_owned().into()).unwrap();
-        let mut turn = Turn { now: self.now, rng: &mut self.rng, webhooks: Vec::new() };
+        let mut turn = Turn { now: self.now, real: self.now, rng: &mut self.rng, webhooks: Vec::new() };
         let response = self.world.answer(&request, &mut turn);
         self.webhooks.append(&mut turn.webhooks);
         response
@@ -66,7 +66,7 @@ impl Bench {
     fn edit(&mut self, action: &str, id: Option<&str>, fields: Value) -> Result<String, EditRefused> {
         let (action, kind, account) = (action.to_owned(), "appointment".to_owned(), self.team().url_path.clone());
         let edit = Edit { action, kind, account, id: id.map(str::to_owned), parent: None, fields };
-        let mut turn = Turn { now: self.now, rng: &mut self.rng, webhooks: Vec::new() };
+        let mut turn = Turn { now: self.now, real: self.now, rng: &mut self.rng, webhooks: Vec::new() };
         let done = self.world.edit(&edit, &mut turn);
         self.webhooks.append(&mut turn.webhooks);
         done

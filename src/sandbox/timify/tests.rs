@@ -32,7 +32,7 @@ impl Bench {
     }
 
     fn send(&mut self, request: &Request) -> (StatusCode, Value) {
-        let mut turn = Turn { now: self.now, rng: &mut self.rng, webhooks: Vec::new() };
+        let mut turn = Turn { now: self.now, real: self.now, rng: &mut self.rng, webhooks: Vec::new() };
         let response = self.world.answer(request, &mut turn);
         self.webhooks.append(&mut turn.webhooks);
         (response.status(), serde_json::from_slice(response.body()).unwrap_or_default())
@@ -49,7 +49,7 @@ impl Bench {
     fn edit(&mut self, action: &str, kind: &str, id: Option<&str>, fields: Value) -> Result<String, EditRefused> {
         let (action, kind, account) = (action.to_owned(), kind.to_owned(), self.company.clone());
         let edit = Edit { action, kind, account, id: id.map(str::to_owned), parent: None, fields };
-        let mut turn = Turn { now: self.now, rng: &mut self.rng, webhooks: Vec::new() };
+        let mut turn = Turn { now: self.now, real: self.now, rng: &mut self.rng, webhooks: Vec::new() };
         let done = self.world.edit(&edit, &mut turn);
         self.webhooks.append(&mut turn.webhooks);
         done

@@ -50,7 +50,7 @@ impl Transport for Desk {
 impl Desk {
     fn turn<T>(&self, what: impl FnOnce(&mut Extension, &mut Turn<'_>) -> T) -> T {
         let (world, rng) = &mut *self.world.lock().unwrap();
-        let mut turn = Turn { now: self.clock.now(), rng, webhooks: Vec::new() };
+        let mut turn = Turn { now: self.clock.now(), real: self.clock.now(), rng, webhooks: Vec::new() };
         let answer = what(world, &mut turn);
         self.webhooks.lock().unwrap().append(&mut turn.webhooks);
         answer

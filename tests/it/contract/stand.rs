@@ -71,7 +71,7 @@ impl Stand {
 
     /// Sends a request as it is; whatever comes back.
     pub fn pass(&mut self, request: &Request) -> Response {
-        let mut turn = Turn { now: self.now, rng: &mut self.rng, webhooks: Vec::new() };
+        let mut turn = Turn { now: self.now, real: self.now, rng: &mut self.rng, webhooks: Vec::new() };
         let response = self.ghl.answer(request, &mut turn);
         self.sent = turn.webhooks;
         response
@@ -135,7 +135,7 @@ impl Stand {
             parent: parent.map(str::to_owned),
             fields,
         };
-        let mut turn = Turn { now: self.now, rng: &mut self.rng, webhooks: Vec::new() };
+        let mut turn = Turn { now: self.now, real: self.now, rng: &mut self.rng, webhooks: Vec::new() };
         let made = self.ghl.edit(&edit, &mut turn);
         self.sent = turn.webhooks;
         made

@@ -83,7 +83,7 @@ impl Bench {
             request = request.header(name, value);
         }
         let request = request.header("content-type", with.kind).body(Bytes::from(with.body.to_owned())).unwrap();
-        let mut turn = Turn { now: self.now, rng: &mut self.rng, webhooks: Vec::new() };
+        let mut turn = Turn { now: self.now, real: self.now, rng: &mut self.rng, webhooks: Vec::new() };
         let reply = Reply::of(&self.ghl.answer(&request, &mut turn));
         self.sent = turn.webhooks;
         reply
@@ -104,7 +104,7 @@ impl Bench {
             parent: None,
             fields: json!({}),
         };
-        let mut turn = Turn { now: self.now, rng: &mut self.rng, webhooks: Vec::new() };
+        let mut turn = Turn { now: self.now, real: self.now, rng: &mut self.rng, webhooks: Vec::new() };
         let done = self.ghl.edit(&edit, &mut turn);
         self.sent = turn.webhooks;
         done

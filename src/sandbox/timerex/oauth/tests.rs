@@ -38,7 +38,7 @@ impl Bench {
         let request =
             if bearer.is_empty() { request } else { request.header("authorization", format!("Bearer {bearer}")) };
         let request = request.body(body.to_owned().into()).unwrap();
-        let mut turn = Turn { now: self.now, rng: &mut self.rng, webhooks: Vec::new() };
+        let mut turn = Turn { now: self.now, real: self.now, rng: &mut self.rng, webhooks: Vec::new() };
         self.world.answer(&request, &mut turn)
     }
 
@@ -78,7 +78,7 @@ impl Bench {
     fn edit(&mut self, action: &str, kind: &str, account: &str, fields: Value) -> Result<String, EditRefused> {
         let [action, kind, account] = [action, kind, account].map(ToOwned::to_owned);
         let edit = Edit { action, kind, account, id: None, parent: None, fields };
-        let mut turn = Turn { now: self.now, rng: &mut self.rng, webhooks: Vec::new() };
+        let mut turn = Turn { now: self.now, real: self.now, rng: &mut self.rng, webhooks: Vec::new() };
         self.world.edit(&edit, &mut turn)
     }
 }
@@ -125,7 +125,7 @@ fn the_answer_with_tokens_has_the_documented_keys() {
     assert!(fixture.as_object().unwrap().keys().all(|key| me[key].is_string()), "{me}");
     let key = bench.world.settings.teams[0].api_key.clone();
     let request = http::Request::get("/api/beta/user/me").header("x-api-key", key).body(bytes::Bytes::new()).unwrap();
-    let mut turn = Turn { now: START, rng: &mut bench.rng, webhooks: Vec::new() };
+    let mut turn = Turn { now: START, real: START, rng: &mut bench.rng, webhooks: Vec::new() };
     assert_eq!(bench.world.answer(&request, &mut turn).status(), 400, "with a key it still does not work");
 }
 
