@@ -272,9 +272,10 @@ fn own_write(link: &Link, field: &Field, value: &Value, frame: &Frame<'_>) -> Op
     Some(Ours { stamp: stamp(sent)?, unclear: Some(until) })
 }
 
-/// Whether a late write of ours may have changed the field since the last look.
+/// Whether a write of ours of which nobody knows whether it landed may have changed the field since the last look.
 fn may_have_been_changed(link: &Link, field: &Field, known: &Value, frame: &Frame<'_>) -> bool {
-    late(link, frame).any(|(sent, _)| sent.fields.get(field).is_some_and(|value| value != known))
+    let mut unclear = late(link, frame).map(|(sent, _)| sent).chain(&link.sent);
+    unclear.any(|sent| sent.fields.get(field).is_some_and(|value| value != known))
 }
 
 /// The object is gone: by us, or as a value of a field, or for good.

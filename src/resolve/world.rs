@@ -25,6 +25,9 @@ use crate::model::{
 /// The hub's clock as a world begins.
 pub const START: Millis = Millis(1_700_000_000_000);
 
+/// How old a version may be when it is told.
+const FRESH: Duration = Duration::from_mins(1);
+
 /// Which edit each field's value comes from; 0 is what was there in the beginning.
 pub type Lineage = BTreeMap<Field, usize>;
 
@@ -273,7 +276,11 @@ impl World {
 
     /// A webhook reaches the hub.
     pub fn deliver(&mut self, at: usize) {
-        let Delivery { system, seen, lineage } = self.queue.remove(at);
+        let Delivery { system, mut seen, lineage } = self.queue.remove(at);
+        // A version that is told late proves nothing (see `systems::offset`).
+        if seen.at.is_none_or(|at| self.now.since(at) > FRESH) {
+            seen.class = Class::Claim;
+        }
         let link = &self.hub.links[&system];
         let terms = Sample::plain(system);
         match claim::weigh(&terms, link, &seen) {
