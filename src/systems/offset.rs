@@ -63,8 +63,8 @@ impl ClockOffset {
         Millis(theirs.0.saturating_sub(self.ms()))
     }
 
-    /// An observation as it is to be taken that came in then. A clock may be set back: a version that was told late, or is still to
-    /// come, may be of before that, and nobody knows whether it is newer than another one.
+    /// An observation as it is to be taken that came in then, from somebody's own server: its clock may be set back. A version that
+    /// was told late, or is still to come, may be of before that, and nobody knows whether it is newer than another one.
     pub fn weighed(&self, seen: Observation, received: Millis) -> Observation {
         let Class::Versioned(version) = seen.class else { return seen };
         let at = self.to_ours(version);

@@ -170,7 +170,7 @@ pub(super) fn observe(
     // No documented or captured body of a contact names its business, also where it has one.
     observation.silent.extend((kind == Kind::Contact).then_some(Field::BUSINESS));
     observation.at = edited.map(|at: Millis| offset.to_ours(at));
-    Ok(vec![offset.weighed(observation, said.received)])
+    Ok(vec![observation])
 }
 
 fn told_of(mapping: &Mapping, kind: Kind, told: Told, object: &Value) -> (Class, Shape) {

@@ -78,9 +78,8 @@ impl Terms for Timerex {
     }
 
     fn observe(&self, change: &Change) -> Result<Vec<Observation>, Unreadable> {
-        let offset = self.caller.offset();
-        let seen = door::observe(&change.said.body, &self.team, |at| offset.to_ours(at))?;
-        Ok(vec![offset.weighed(seen, change.said.received)])
+        let ours = |at| self.caller.offset().to_ours(at);
+        door::observe(&change.said.body, &self.team, ours).map(|one| vec![one])
     }
 }
 

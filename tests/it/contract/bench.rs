@@ -235,7 +235,8 @@ pub fn delivered(webhook: &Webhook) -> Change {
         standing: Standing::Routed,
         reason: None,
         at: None,
-        received: Millis(0),
+        // At once; extensions say when.
+        received: webhook.body["timestamp"].as_str().and_then(Millis::parse).unwrap_or_default(),
         headers: BTreeMap::new(),
         body: webhook.body.to_string().into(),
     };
