@@ -138,14 +138,13 @@ impl ChangeLog for Memory {
                 && matches!(said.label.as_str(), "INSTALL" | "UNINSTALL")
                 && said.standing == Standing::NotMirrored
         };
-        let later = tables.log.range((Bound::Excluded(after), Bound::Unbounded));
-        let later = later.filter_map(|(id, _)| tables.change(*id));
-        Ok(later.filter(|change| tells(&change.said)).take(limit as usize).collect())
+        let later = tables.log.range((Bound::Excluded(after), Bound::Unbounded)).filter(|(_, said)| tells(said));
+        Ok(later.take(limit as usize).filter_map(|(id, _)| tables.change(*id)).collect())
     }
 
     async fn by_standing(&self, standing: Standing, limit: u32) -> Result<Vec<Change>> {
         let tables = self.tables().await;
-        let newest = tables.log.keys().rev().filter_map(|id| tables.change(*id));
-        Ok(newest.filter(|change| change.said.standing == standing).take(limit as usize).collect())
+        let newest = tables.log.iter().rev().filter(|(_, said)| said.standing == standing);
+        Ok(newest.take(limit as usize).filter_map(|(id, _)| tables.change(*id)).collect())
     }
 }
