@@ -7,13 +7,14 @@
 mod oracle;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::claim::{self, Weight};
 use super::contest::Contest;
 use super::decide::{Frame, Verdict, decide, landed};
 use super::sample::Sample;
-use crate::clock::Millis;
+use crate::clock::{ManualClock, Millis};
 use crate::mirror::deletion::{Doomed, Next};
 use crate::mirror::plan::{Plan, plan};
 use crate::model::{
@@ -21,12 +22,10 @@ use crate::model::{
     Finding, Kind, Known, Life, Link, LinkState, Mirror, Observation, Order, Sent, Shape, Stamp, Step, System, TAGS,
     Terms, Value, Whole,
 };
+use crate::systems::offset::ClockOffset;
 
 /// The hub's clock as a world begins.
 pub const START: Millis = Millis(1_700_000_000_000);
-
-/// How old a version may be when it is told.
-const FRESH: Duration = Duration::from_mins(1);
 
 /// Which edit each field's value comes from; 0 is what was there in the beginning.
 pub type Lineage = BTreeMap<Field, usize>;
@@ -276,11 +275,8 @@ impl World {
 
     /// A webhook reaches the hub.
     pub fn deliver(&mut self, at: usize) {
-        let Delivery { system, mut seen, lineage } = self.queue.remove(at);
-        // A version that is told late proves nothing (see `systems::offset`).
-        if seen.at.is_none_or(|at| self.now.since(at) > FRESH) {
-            seen.class = Class::Claim;
-        }
+        let Delivery { system, seen, lineage } = self.queue.remove(at);
+        let seen = ClockOffset::new(Arc::new(ManualClock::at(self.now))).weighed(seen, self.now);
         let link = &self.hub.links[&system];
         let terms = Sample::plain(system);
         match claim::weigh(&terms, link, &seen) {
