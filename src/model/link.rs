@@ -219,7 +219,7 @@ impl Link {
         self.state == LinkState::Live
     }
 
-    /// Whether a delete of ours is under way or may still be applied.
+    /// Whether a delete of ours was sent, is under way, or may still be applied.
     pub fn was_deleted_by_us(&self) -> bool {
         self.sent.iter().chain(&self.ledger).any(|sent| sent.deletes)
     }

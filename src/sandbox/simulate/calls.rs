@@ -1,9 +1,9 @@
 //! How many calls an edit costs: writes, reads, and reads while the workspace was reconciled, by `read_before_write`.
 
-use super::people::account;
+use super::people::owns;
 use super::stage::Stage;
 use super::world::lock;
-use crate::model::{Mode, System};
+use crate::model::Mode;
 use crate::sandbox::RequestRow;
 
 /// Counts them for each workspace that is live.
@@ -13,9 +13,7 @@ pub fn count(stage: &Stage) {
         if entry.mode == Some(Mode::Shadow) {
             continue;
         }
-        let ours = |row: &&RequestRow| {
-            System::ALL.iter().any(|system| row.account.as_deref() == Some(account(accounts, *system)))
-        };
+        let ours = |row: &&RequestRow| owns(accounts, row.account.as_deref());
         let rows: Vec<_> = world.sandbox.requests(0).into_iter().filter(ours).collect();
         let writes = rows.iter().filter(|row| row.write).count();
         let reconciling = |row: &&&RequestRow| !row.write && world.reconciling.contains(&row.number);

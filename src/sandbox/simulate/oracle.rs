@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
-use super::people::{Typed, account as account_of};
+use super::people::{Typed, owns};
 use super::sightings::Sightings;
 use super::stage::Stage;
 use super::view::{self, Held};
@@ -76,8 +76,8 @@ async fn scene<'a>(stage: &'a Stage, workspace: usize, state: &serde_json::Value
         }
     }
     let held = |link: &Link| link.snapshot.values().any(|known| known.hold.is_some());
-    let rests = |whole: &&Whole| waits(whole) || whole.links.iter().any(held);
-    let mut parked: BTreeSet<EntityId> = wholes.values().filter(rests).map(|whole| whole.entity.id).collect();
+    let undecided = |whole: &&Whole| waits(whole) || whole.links.iter().any(held);
+    let mut parked: BTreeSet<EntityId> = wholes.values().filter(undecided).map(|whole| whole.entity.id).collect();
     let hangs = |whole: &&Whole| whole.entity.parent.is_some_and(|parent| parked.contains(&parent));
     let hanging: Vec<EntityId> = wholes.values().filter(hangs).map(|whole| whole.entity.id).collect();
     parked.extend(hanging);
@@ -260,10 +260,7 @@ fn shadow_writes_nothing(stage: &Stage) -> Vec<String> {
             continue;
         }
         let world = lock(&stage.world);
-        let ours = |row: &&RequestRow| {
-            let named = row.account.as_deref();
-            System::ALL.iter().any(|system| named == Some(account_of(account, *system)))
-        };
+        let ours = |row: &&RequestRow| owns(account, row.account.as_deref());
         broken.extend(world.writes().filter(ours).map(|row| format!("14: {row:?}")));
     }
     broken

@@ -69,6 +69,11 @@ pub fn account(account: &Workspace, system: System) -> &str {
     }
 }
 
+/// Whether an account is one of these.
+pub fn owns(accounts: &Workspace, named: Option<&str>) -> bool {
+    System::ALL.iter().any(|system| named == Some(account(accounts, *system)))
+}
+
 const HALF_HOUR: i64 = 1_800_000;
 
 /// The fields of a contact that people change.

@@ -209,6 +209,7 @@ both! { Reports:
     fn origins(workspace: &str) -> BTreeMap<Origin, u64>;
     fn findings(workspace: &str) -> BTreeMap<Finding, u64>;
 }
+
 #[cfg(test)]
 mod tests {
     use super::*;
