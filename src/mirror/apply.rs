@@ -22,7 +22,7 @@ impl Lane<'_> {
             Settled::Done => {}
             moved => return Ok(moved.into()),
         }
-        let (result, trail) = trail::follow(self.target.apply(step)).await;
+        let (result, trail) = trail::carry_out(at, self.target.apply(step)).await;
         let call = Call { action: step.action, object: Some(&link.id), fields: step.fields.keys().cloned().collect() };
         let mut attempt = self.attempt(call, at, &result.as_ref().map(|answer| answer.status), trail);
         match result {

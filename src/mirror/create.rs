@@ -208,7 +208,7 @@ impl Lane<'_> {
             Settled::Done => {}
             moved => return Ok(moved.into()),
         }
-        let (result, trail) = trail::follow(self.target.apply(step)).await;
+        let (result, trail) = trail::carry_out(at, self.target.apply(step)).await;
         let object = result.as_ref().ok().map(|answer| answer.id.clone());
         let call =
             Call { action: Action::Create, object: object.as_ref(), fields: step.fields.keys().cloned().collect() };

@@ -98,7 +98,7 @@ impl Lane<'_> {
         for child in self.family(contact).await? {
             let mut child = Case::of(child);
             if let Some(link) = child.whole.link(self.system).cloned() {
-                child.put_link(Link { state: LinkState::Gone, ..link });
+                child.put_link(link.gone());
             }
             if is_nowhere(&child.whole) {
                 child.bury(stamp);
@@ -239,7 +239,7 @@ impl Lane<'_> {
             let of = |link: &Link| said.iter().find(|seen| seen.kind == link.kind && seen.id == link.id);
             let (mut findings, mut conflicts) = Default::default();
             if let Some((link, seen)) = tombs.iter().find_map(|link| Some((link, of(link)?))) {
-                (findings, conflicts) = unconfirmed(self.target, link, seen);
+                (findings, conflicts) = unconfirmed(self.target, link, seen, change.said.received);
             }
             let outcome = if conflicts.is_empty() { Outcome::Superseded } else { Outcome::Conflict };
             case.keep(conflicts, Some(change.id));

@@ -61,6 +61,9 @@ impl Lane<'_> {
                 // Moved to another id, or found gone meanwhile: this reading says nothing any more.
                 return Ok(self.settle(case, Some(attempt.clone())).await?.into());
             };
+            if claim::is_overtaken(asked, &link, &reading.observation) {
+                return Ok(self.settle(case, Some(attempt.clone())).await?.into());
+            }
             let finds_out_who = case.whole.entity.is_placeholder() || reading.observation.guest.is_some();
             let _matching =
                 if finds_out_who { Some(self.lanes.lookup.matching(&self.site.workspace.name).await) } else { None };
@@ -223,7 +226,8 @@ impl Lane<'_> {
         for Waiting { change, observation } in waiting {
             let row = match observation {
                 Some(claim) if claim.fields().is_some() => {
-                    let (mut findings, conflicts) = unconfirmed(self.target, &verdict.link, claim);
+                    let (mut findings, conflicts) =
+                        unconfirmed(self.target, &verdict.link, claim, change.said.received);
                     let lost = !conflicts.is_empty();
                     case.keep(conflicts, Some(change.id));
                     let confirmed =

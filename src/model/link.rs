@@ -219,6 +219,18 @@ impl Link {
         self.state == LinkState::Live
     }
 
+    /// The tombstone of an object that went with another one: nobody waits for the answer to what is under way to it.
+    #[must_use]
+    pub fn gone(mut self) -> Self {
+        self.ledger.extend(self.sent.take().map(|sent| Sent { unclear: true, ..sent }));
+        Self { state: LinkState::Gone, ..self }
+    }
+
+    /// Whether a write of ours to it is on its way.
+    pub fn is_in_flight(&self) -> bool {
+        self.is_live() && self.sent.as_ref().is_some_and(|sent| !sent.unclear)
+    }
+
     /// Whether a delete of ours was sent, is under way, or may still be applied.
     pub fn was_deleted_by_us(&self) -> bool {
         self.sent.iter().chain(&self.ledger).any(|sent| sent.deletes)

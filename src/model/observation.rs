@@ -1,11 +1,15 @@
 //! Observations: a change, or an answer, read into canonical form.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::{ExternalId, Field, Fields, Kind, Value};
 use crate::clock::Millis;
+
+/// How old what is told may be.
+const FRESH: Duration = Duration::from_mins(1);
 
 /// How much an observation proves (R3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +90,11 @@ impl Observation {
         }
     }
 
+    /// Whether its time is so long before it was told that the clock it was read from may have been set meanwhile.
+    pub fn is_told_late(&self, told: Millis) -> bool {
+        self.at.is_some_and(|at| is_told_late(at, told))
+    }
+
     /// The newest version of the object that it shows.
     pub fn version(&self) -> Option<Millis> {
         if let Class::Versioned(version) = self.class { Some(version) } else { self.version }
@@ -103,6 +112,11 @@ impl Observation {
     pub fn tells_only_tags(&self) -> bool {
         matches!(&self.shape, Shape::Partial(fields) if self.all_tags && fields.keys().all(|field| field.as_tag().is_some()))
     }
+}
+
+/// Whether something of that time was told so late that a clock may have been set meanwhile. A webhook comes within seconds.
+pub fn is_told_late(at: Millis, told: Millis) -> bool {
+    told.since(at) > FRESH
 }
 
 /// One half of a move that arrives as two deliveries (TimeRex).

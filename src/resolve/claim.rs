@@ -2,6 +2,7 @@
 //! a read did not confirm (R8). Pure.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -10,6 +11,10 @@ use crate::model::{
     Author, Change, Class, Conflict, Evidence, Field, Fields, Finding, Link, LinkState, NewChange, Observation, Origin,
     Shape, Snapshot, Stamp, System, Terms, Unreadable, Value,
 };
+
+/// By how much a vendor's clock may have been set between an edit and its telling, if that took long: five minutes wrong
+/// one way, and then the other.
+const CLOCK_SET: Duration = Duration::from_mins(10);
 
 /// How an observation is to be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +89,12 @@ pub fn weigh(terms: &dyn Terms, link: &Link, observation: &Observation) -> Weigh
     }
 }
 
+/// Whether a reading was overtaken on its way (R4): a payload told meanwhile of a newer version than it shows. `asked`: the link
+/// when it was sent.
+pub fn is_overtaken(asked: &Link, link: &Link, seen: &Observation) -> bool {
+    link.version > asked.version && seen.version() < link.version
+}
+
 /// Whether another object stands now where a former one is gone from: an id within another object is only a place.
 pub fn is_another(former: &Link, observation: &Observation) -> bool {
     let shown = observation.class == Class::Claim && observation.fields().is_some();
@@ -148,11 +159,18 @@ pub fn edit_time(field: &Field, value: &Value, at: Option<Millis>, seen: Millis,
 }
 
 /// R8: what becomes of a claim's values now that a read (or a newer version) has told what the system holds. Only values
-/// that differ from the snapshot are judged; a value that we may have overwritten unseen is kept as a conflict.
-pub fn unconfirmed(terms: &dyn Terms, link: &Link, claim: &Observation) -> (BTreeMap<Field, Finding>, Vec<Conflict>) {
+/// that differ from the snapshot are judged; a value that we may have overwritten unseen is kept as a conflict. `told`: when
+/// the claim came in.
+pub fn unconfirmed(
+    terms: &dyn Terms,
+    link: &Link,
+    claim: &Observation,
+    told: Millis,
+) -> (BTreeMap<Field, Finding>, Vec<Conflict>) {
     let mut findings = BTreeMap::new();
     let mut conflicts = Vec::new();
     let author = Author::from(link.system);
+    let amiss = if claim.is_told_late(told) { CLOCK_SET } else { Duration::ZERO };
     for (field, value) in claim.fields().into_iter().flatten() {
         let known = link.known(field);
         if known.value == *value {
@@ -164,7 +182,8 @@ pub fn unconfirmed(terms: &dyn Terms, link: &Link, claim: &Observation) -> (BTre
         }
         let absent_tag = field.as_tag().is_some() && value.is_blank();
         // What its own users say now replaced it; what we wrote may have, also where it was theirs before, or is theirs again.
-        let overwritten = known.ours || known.written.is_some_and(|until| claim.at.is_none_or(|at| at <= until));
+        let unseen = |until| claim.at.is_none_or(|at| at.since(until) <= amiss);
+        let overwritten = known.ours || known.written.is_some_and(unseen);
         let replaced = known.stamp.author == author && !overwritten;
         let stale = !known.wrote || known.held.contains(value) || replaced || absent_tag;
         findings.insert(field.clone(), if stale { Finding::Stale } else { Finding::Lost });

@@ -600,7 +600,7 @@ fn a_claim_that_the_read_did_not_confirm(
     let known = Known { value: text("now"), stamp: Stamp::new(second(50), author), held, wrote, ..Known::default() };
     link.snapshot.insert(field.clone(), known);
     let claim = Observation { class: Class::Claim, ..seen("claimed", Some(second(40))) };
-    let (findings, conflicts) = claim::unconfirmed(&plain(&link), &link, &claim);
+    let (findings, conflicts) = claim::unconfirmed(&plain(&link), &link, &claim, second(80));
     assert_eq!(findings[&field], expected);
     let kept: Vec<_> = conflicts.iter().map(|c| (c.lost.clone(), c.won.clone(), c.rule.as_str())).collect();
     let lost = [(text("claimed"), text("now"), "overwritten_unseen")];
@@ -615,7 +615,7 @@ fn a_claim_that_lacks_a_tag_of_ours_is_stale() {
     link.snapshot.insert(vip.clone(), Known { value: Value::Flag(true), stamp, wrote: true, ..Known::default() });
     let fields = Fields::from([(vip.clone(), Value::Blank)]);
     let claim = Observation::new(Kind::Contact, ExternalId::new("1"), Class::Claim, Shape::Partial(fields));
-    let (findings, conflicts) = claim::unconfirmed(&plain(&link), &link, &claim);
+    let (findings, conflicts) = claim::unconfirmed(&plain(&link), &link, &claim, second(80));
     assert_eq!((findings[&vip], conflicts.len()), (Finding::Stale, 0));
 }
 
@@ -721,11 +721,15 @@ fn an_edit_by_a_clock_that_was_set_back_is_read() {
 /// Found by simulation: we wrote over an edit that nobody had read, people there then edited the field again, and last of all
 /// came the webhook of the first edit. Their later edit was taken for the one that replaced it.
 #[rstest]
-#[case::it_was_there_before_our_write(Some(second(40)), Finding::Lost)]
-#[case::nobody_knows_when_it_was(None, Finding::Lost)]
-#[case::it_came_after_our_write(Some(second(61)), Finding::Stale)]
+#[case::it_was_there_before_our_write(Some(40), 80, Finding::Lost)]
+#[case::nobody_knows_when_it_was(None, 80, Finding::Lost)]
+#[case::it_came_after_our_write(Some(61), 80, Finding::Stale)]
+// Its clock may have been set before it was told, and told it as later than it was.
+#[case::it_was_told_late(Some(61), 9_000, Finding::Lost)]
+#[case::it_was_told_late_and_came_long_after(Some(651), 9_000, Finding::Stale)]
 fn what_we_wrote_over_unseen_is_kept_also_where_it_was_edited_again(
-    #[case] at: Option<Millis>,
+    #[case] at: Option<i64>,
+    #[case] told: i64,
     #[case] expected: Finding,
 ) {
     let (_, mut link) = both(X);
@@ -733,9 +737,40 @@ fn what_we_wrote_over_unseen_is_kept_also_where_it_was_edited_again(
     let known = link.snapshot.entry(NAME).or_default();
     known.write(text("ours"), by(45, Author::Ghl), second(50));
     known.move_to(text("again"), by(70, Author::Timerex));
-    let claim = Observation { class: Class::Claim, ..seen("unseen", at) };
-    let (findings, conflicts) = claim::unconfirmed(&plain(&link), &link, &claim);
+    let claim = Observation { class: Class::Claim, ..seen("unseen", at.map(second)) };
+    let (findings, conflicts) = claim::unconfirmed(&plain(&link), &link, &claim, second(told));
     assert_eq!((findings[&NAME], conflicts.len()), (expected, usize::from(expected == Finding::Lost)));
+}
+
+/// Found by simulation: a slow read was answered after a payload had told of a newer version. What it showed was taken for an edit,
+/// and the old value was written everywhere until the next read.
+#[rstest]
+#[case::an_older_version(Some(7), Some(9), Some(8), true)]
+#[case::no_version(None, Some(9), None, true)]
+#[case::the_newer_version(Some(7), Some(9), Some(9), false)]
+#[case::nothing_was_told_meanwhile(Some(9), Some(9), Some(8), false)]
+fn a_reading_that_a_newer_version_overtook_says_nothing(
+    #[case] asked: Option<i64>,
+    #[case] known: Option<i64>,
+    #[case] shown: Option<i64>,
+    #[case] overtaken: bool,
+) {
+    let of = |version: Option<i64>| Link { version: version.map(second), ..both(X).1 };
+    let reading = Observation { version: shown.map(second), ..seen("old", None) };
+    assert_eq!(claim::is_overtaken(&of(asked), &of(known), &reading), overtaken);
+}
+
+/// Found by simulation: a contact was found gone while a note of it was written, and the note's webhook then waited for the
+/// answer to that write for ever: nobody settles it where the note is gone.
+#[test]
+fn what_goes_with_its_contact_is_waited_for_no_longer() {
+    let (_, mut link) = both(T);
+    let (fields, stamps) = (Fields::from([(NAME, text("ours"))]), [(NAME, Stamp::NEVER)].into());
+    link.sent = Some(Sent { fields, stamps, at: second(3), deletes: false, unclear: false });
+    assert!(link.is_in_flight());
+    let gone = link.gone();
+    assert!(!gone.is_in_flight());
+    assert_eq!((gone.state, gone.ledger.iter().map(|sent| sent.unclear).collect()), (LinkState::Gone, vec![true]));
 }
 
 /// Found by simulation: a create of ours got no answer, and before it came through a person made the same contact by another

@@ -31,9 +31,10 @@ pub(crate) fn unconfirmed(
     terms: &dyn Terms,
     link: &Link,
     claim: &Observation,
+    told: Millis,
 ) -> (BTreeMap<Field, Finding>, Vec<Conflict>) {
     if !by_us(link) {
-        return claim::unconfirmed(terms, link, claim);
+        return claim::unconfirmed(terms, link, claim, told);
     }
     let kept = deleted_unseen(link, claim).into_iter();
     kept.map(|(field, finding, conflict)| ((field, finding), conflict)).unzip()

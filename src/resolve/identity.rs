@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{EntityId, Field, Fields, Kind, System, Value, Whole};
+use crate::model::{EntityId, Field, Fields, Kind, Sent, System, Value, Whole};
 
 /// What an unknown object turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,11 +42,15 @@ pub fn choose(kind: Kind, system: System, fields: &Fields, candidates: &[Whole],
 /// was edited since.
 pub fn is_alike(kind: Kind, system: System, fields: &Fields, whole: &Whole) -> bool {
     let entity = &whole.entity;
-    let sent = whole.mirror(system).and_then(|mirror| mirror.intent.as_ref()).and_then(|intent| intent.sent.as_ref());
-    let carried = |field: &Field| sent.and_then(|sent| sent.fields.get(field)).unwrap_or(&Value::Blank);
-    entity.is_live()
-        && (says_alike(kind, fields, |field| entity.value(field))
-            || (sent.is_some() && says_alike(kind, fields, carried)))
+    let says = |field: &Field| entity.value(field);
+    entity.is_live() && (says_alike(kind, fields, says) || was_sent(kind, system, fields, whole))
+}
+
+/// Whether a create that is open in `system` carried this, also where the entity was deleted meanwhile.
+pub fn was_sent(kind: Kind, system: System, fields: &Fields, whole: &Whole) -> bool {
+    let intent = whole.mirror(system).and_then(|mirror| mirror.intent.as_ref());
+    let carried = |sent: &Sent| says_alike(kind, fields, |field| sent.fields.get(field).unwrap_or(&Value::Blank));
+    intent.and_then(|intent| intent.sent.as_ref()).is_some_and(carried)
 }
 
 /// Whether values tell of the same thing.

@@ -7,6 +7,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::Case;
 use super::identity::{self, Match};
+use crate::clock::Millis;
 use crate::model::{EntityId, ExternalId, Field, Fields, Kind, Link, System, Value, Whole};
 use crate::store::{self, Entities, Keys, Result, Settlement};
 use crate::systems::Site;
@@ -119,17 +120,25 @@ impl Lookup {
         self.entities.apart(workspace, entity).await
     }
 
-    /// Whether an object could be the one that a create under way is about to make (R11): only the lane can tell.
-    pub async fn may_be_our_create(
+    /// When a create was last sent, or is about to be, that could make this object (R11): only its lane can tell.
+    pub async fn our_open_create(
         &self,
         workspace: &str,
         system: System,
         kind: Kind,
         said: Option<&Fields>,
-    ) -> Result<bool> {
+    ) -> Result<Option<Millis>> {
+        let ours = |whole: &&Whole| {
+            said.is_none_or(|said| {
+                identity::is_alike(kind, system, said, whole) || identity::was_sent(kind, system, said, whole)
+            })
+        };
+        let sent = |whole: &Whole| {
+            let intent = whole.mirror(system)?.intent.as_ref()?;
+            Some(intent.sent.as_ref().map_or(intent.since, |sent| sent.at))
+        };
         let open = self.entities.open_intents(workspace, system, kind).await?;
-        let Some(said) = said else { return Ok(!open.is_empty()) };
-        Ok(self.wholes(open).await?.iter().any(|whole| identity::is_alike(kind, system, said, whole)))
+        Ok(self.wholes(open).await?.iter().filter(ours).filter_map(sent).max())
     }
 
     async fn wholes(&self, ids: impl IntoIterator<Item = EntityId>) -> Result<Vec<Whole>> {
@@ -150,4 +159,43 @@ impl Lookup {
 /// The keys in some values.
 pub fn keys(fields: &Fields) -> Keys {
     Keys::of(|field: &Field| fields.get(field).unwrap_or(&Value::Blank))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Author, Entity, Intent, Mirror, Sent, Stamp};
+    use crate::store::memory::Memory;
+    use crate::store::{Leases, Settling};
+
+    /// Found by simulation: a create was sent twice without an answer, and what the first one had made was taken for somebody's own
+    /// when the time was over that a first one needs. It was made everywhere once more.
+    #[tokio::test]
+    async fn what_a_create_may_have_made_waits_from_when_it_was_last_sent() {
+        let (store, kind, system) = (Memory::new(), Kind::Note, System::Timify);
+        let mut entity = Entity::new(EntityId(uuid::Uuid::from_u128(1)), "w", kind, Millis(0));
+        entity.set(Field::BODY, Value::text("tea"), Stamp::new(Millis(1), Author::Ghl));
+        let lease = store.lease(&["w".to_owned()], "us", Millis(0), Millis(i64::MAX)).await.unwrap().remove(0);
+        let lookup = Lookup::new(Arc::new(store.clone()));
+        let said = |text| Fields::from([(Field::BODY, Value::text(text))]);
+        let open = async |text| lookup.our_open_create("w", system, kind, Some(&said(text))).await.unwrap();
+        assert_eq!(open("tea").await, None);
+
+        let mut case = Case::new(entity);
+        let id = uuid::Uuid::from_u128(2);
+        case.mirror(system).intent = Some(Intent { id, since: Millis(3), sent: None, refused: None });
+        let intend = async |case: Case| {
+            let mut settlement = Settlement::new(lease.clone(), Millis(9));
+            case.into_settlement(&mut settlement);
+            store.settle(&settlement).await.unwrap();
+            Case::of(store.whole(EntityId(uuid::Uuid::from_u128(1))).await.unwrap().unwrap())
+        };
+        let mut case = intend(case).await;
+        assert_eq!((open("tea").await, open("milk").await), (Some(Millis(3)), None));
+        let sent = Sent { fields: said("milk"), stamps: BTreeMap::new(), at: Millis(7), deletes: false, unclear: true };
+        let mirror: &mut Mirror = case.mirror(system);
+        mirror.intent = mirror.intent.take().map(|intent| Intent { sent: Some(sent), ..intent });
+        intend(case).await;
+        assert_eq!((open("tea").await, open("milk").await, open("no").await), (Some(Millis(7)), Some(Millis(7)), None));
+    }
 }

@@ -217,7 +217,7 @@ impl Resolver {
         let Some(whole) = self.lookup.whole(link.entity).await? else {
             return Ok(Ruling::ended(None, Outcome::Superseded, "its entity is no longer kept"));
         };
-        if link.sent.as_ref().is_some_and(|sent| !sent.unclear) {
+        if link.is_in_flight() {
             return Ok(Ruling::Later(turn.now + IN_FLIGHT));
         }
         if let Some(Moved::To(new)) = &observation.moved {
@@ -247,7 +247,7 @@ impl Resolver {
                 Ruling::Waits { entity, doubt: case.doubt(turn.system, turn.due(), turn.now) }
             }
             Weight::Old => {
-                let (findings, conflicts) = deletion::unconfirmed(turn.terms, &link, seen);
+                let (findings, conflicts) = deletion::unconfirmed(turn.terms, &link, seen, turn.change.said.received);
                 let outcome = if conflicts.is_empty() { Outcome::Superseded } else { Outcome::Conflict };
                 case.keep(conflicts, Some(turn.change.id));
                 Ruling::Ended { entity: Some(entity), outcome, findings, why: "a newer version is known".to_owned() }

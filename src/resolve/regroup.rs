@@ -58,7 +58,7 @@ impl Case {
 
     /// Whether a write of ours is on its way to one of its objects.
     pub(crate) fn is_in_flight(&self) -> bool {
-        self.whole.links.iter().any(|link| link.is_live() && link.sent.as_ref().is_some_and(|sent| !sent.unclear))
+        self.whole.links.iter().any(Link::is_in_flight)
     }
 
     /// Whatever waits for a person here is tried again.

@@ -34,8 +34,9 @@ impl Resolver {
             return Ok(Ruling::ended(None, Outcome::Superseded, "an object that we never had is gone"));
         }
         let settle = turn.site.workspace.policy.create_settle * 2;
-        let ours = self.lookup.may_be_our_create(turn.workspace(), turn.system, seen.kind, seen.fields()).await?;
-        if ours && turn.now < turn.change.said.received + settle {
+        let sent = self.lookup.our_open_create(turn.workspace(), turn.system, seen.kind, seen.fields()).await?;
+        // Each time that it is sent again, its lane needs as long again to tell.
+        if sent.is_some_and(|sent| turn.now < turn.change.said.received.max(sent) + settle) {
             return Ok(Ruling::Later(turn.now + super::IN_FLIGHT));
         }
         let parent = match self.contact_of(turn, seen, None).await? {

@@ -281,7 +281,7 @@ impl World {
         let terms = Sample::plain(system);
         match claim::weigh(&terms, link, &seen) {
             Weight::Echo => {}
-            Weight::Old => self.keep(claim::unconfirmed(&terms, link, &seen).1),
+            Weight::Old => self.keep(claim::unconfirmed(&terms, link, &seen, self.now).1),
             Weight::Doubt => {
                 self.hub.doubts.insert(system, true);
                 self.hub.waiting.entry(system).or_default().push(seen);
@@ -354,8 +354,10 @@ impl World {
             link.ledger.extend(open);
         });
         let link = link.or_insert_with(|| unreachable!("all systems are linked"));
-        let lost: Vec<_> =
-            waiting.iter().flat_map(|claim| claim::unconfirmed(&Sample::plain(system), link, claim).1).collect();
+        let lost: Vec<_> = waiting
+            .iter()
+            .flat_map(|claim| claim::unconfirmed(&Sample::plain(system), link, claim, self.now).1)
+            .collect();
         self.keep(lost);
     }
 

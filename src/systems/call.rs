@@ -152,6 +152,9 @@ impl Caller {
         };
         let leave = self.allowance.pass(errand).await.map_err(spent)?;
         let sent = self.offset.now();
+        if writes && trail::is_overdue(sent) {
+            return Err(self.unavailable(None, "it was decided too long ago: this process stood still".to_owned()));
+        }
         trail::note(|trail| *trail = trail::Trail { sent: Some(sent), ..Default::default() });
         let answer = self.transport.send(request).await.map_err(|error| match error {
             TransportError::NotSent(reason) => self.unavailable(None, reason),

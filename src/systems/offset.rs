@@ -5,16 +5,12 @@
 //! bounds, there is none. So a right clock is never "corrected" by the noise of measuring.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use crate::clock::{Clock, Millis};
-use crate::model::{Class, Observation};
+use crate::model::{Class, Observation, is_told_late};
 
 /// What a `Date` may lag behind: it tells whole seconds, and servers render it once a second.
 const RESOLUTION_MS: i64 = 2_000;
-
-/// How old the version of an object may be when it is told. A webhook comes within seconds.
-const FRESH: Duration = Duration::from_mins(1);
 
 /// Clocks drift apart by less than one part in this many; old bounds widen by it.
 const DRIFT: i64 = 10_000;
@@ -69,7 +65,7 @@ impl ClockOffset {
         let Class::Versioned(version) = seen.class else { return seen };
         let at = self.to_ours(version);
         let to_come = at.0 > received.0.saturating_add(RESOLUTION_MS);
-        if to_come || received.since(at) > FRESH { Observation { class: Class::Claim, ..seen } } else { seen }
+        if to_come || is_told_late(at, received) { Observation { class: Class::Claim, ..seen } } else { seen }
     }
 
     /// A time of ours on the vendor's clock.
@@ -89,6 +85,8 @@ impl Bounds {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::clock::ManualClock;
     use crate::model::{ExternalId, Kind, Shape};

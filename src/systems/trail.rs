@@ -4,13 +4,20 @@
 //! trail of the last call. So no connector has to pass it on.
 
 use std::cell::RefCell;
+use std::time::Duration;
 
 use super::allowance::RateSeen;
 use crate::clock::Millis;
 
 tokio::task_local! {
     static TRAIL: RefCell<Trail>;
+    /// When what runs now was decided, and stored.
+    static DECIDED: Millis;
 }
+
+/// A write leaves so soon after its intent was stored, or not at all: later, another replica may have taken it for one whose answer
+/// was lost.
+pub const PROMPT: Duration = Duration::from_secs(5);
 
 /// What is known of the last call that left.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,6 +46,16 @@ pub async fn follow<T>(calls: impl Future<Output = T>) -> (T, Trail) {
         (output, TRAIL.with(RefCell::take))
     };
     TRAIL.scope(RefCell::default(), followed).await
+}
+
+/// Follows the calls of an intent that was stored then.
+pub async fn carry_out<T>(decided: Millis, calls: impl Future<Output = T>) -> (T, Trail) {
+    DECIDED.scope(decided, follow(calls)).await
+}
+
+/// Whether what runs now was decided too long ago to be written.
+pub(super) fn is_overdue(now: Millis) -> bool {
+    DECIDED.try_with(|decided| now.since(*decided) > PROMPT).unwrap_or(false)
 }
 
 /// Changes the trail of what runs now, if it is followed.

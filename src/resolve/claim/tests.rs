@@ -141,7 +141,8 @@ fn a_claim_that_we_may_have_written_over_is_kept(
     let (ours, written) = (true, Some(Millis(5)));
     let known = Known { value: text("ours"), stamp, wrote: true, ours, written, ..Known::default() };
     link.snapshot.insert(field.clone(), known);
-    let (findings, conflicts) = unconfirmed(&terms(), &link, &claim(Shape::Partial([(field.clone(), value)].into())));
+    let (findings, conflicts) =
+        unconfirmed(&terms(), &link, &claim(Shape::Partial([(field.clone(), value)].into())), Millis(9));
     assert_eq!(findings.get(&field).copied(), expected);
     assert_eq!(conflicts.len(), usize::from(expected.is_some()));
 }
@@ -150,6 +151,6 @@ fn a_claim_that_we_may_have_written_over_is_kept(
 fn a_claim_against_what_is_final_is_stale() {
     let mut link = link("final", LinkState::Live);
     link.snapshot.entry(Field::CITY).or_default().write(text("final"), Stamp::NEVER, Millis(9));
-    let (findings, conflicts) = unconfirmed(&terms(), &link, &claim(city("Kobe")));
+    let (findings, conflicts) = unconfirmed(&terms(), &link, &claim(city("Kobe")), Millis(9));
     assert_eq!((findings[&Field::CITY], conflicts.len()), (Finding::Stale, 0));
 }

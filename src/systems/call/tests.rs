@@ -259,3 +259,19 @@ async fn the_trail_keeps_what_the_last_answer_said_whether_it_did_what_was_asked
     let ((), nothing) = trail::follow(async {}).await;
     assert_eq!(nothing, trail::Trail::default());
 }
+
+/// Found by simulation: a replica stored the intent of a create and stood still; it woke when another one had looked, found nothing
+/// and made the contact, and made it once more.
+#[tokio::test]
+async fn what_was_decided_too_long_ago_is_not_written() {
+    let (caller, script) = asking([told(200, json!({})), told(200, json!({}))], Arc::new(Counted::new(9)));
+    let now = caller.offset().now();
+    let ask = |writes| caller.call(Method::POST, "/x", &[], None, writes);
+    let long_ago = Millis(now.0 - trail::PROMPT.as_millis() as i64 - 1);
+    let (result, trail) = trail::carry_out(long_ago, ask(true)).await;
+    assert!(matches!(result, Err(SystemError::Unavailable { .. })));
+    assert_eq!((script.asked().len(), trail.sent), (0, None));
+    trail::carry_out(long_ago, ask(false)).await.0.unwrap();
+    trail::carry_out(now, ask(true)).await.0.unwrap();
+    assert_eq!(script.asked().len(), 2);
+}
