@@ -9,7 +9,7 @@ const JOBS: usize = 2;
 
 #[test]
 fn no_history_of_edits_and_faults_breaks_what_must_hold() {
-    let tally = simulate::seeds(1, SEEDS, JOBS, 1).unwrap();
+    let tally = simulate::seeds(1, SEEDS, JOBS, 1, |_, _| ()).unwrap();
     assert!(tally.is_whole(), "{tally}");
     assert_eq!(tally.played, SEEDS);
     assert_eq!(tally.missing(), [""; 0], "{tally}");

@@ -49,7 +49,8 @@ impl Simulate {
     fn judge(&self) -> Result<ExitCode> {
         let begun = Instant::now();
         let jobs = self.jobs.unwrap_or_else(|| thread::available_parallelism().map_or(1, Into::into));
-        let tally = simulate::seeds(self.from, self.seeds.get(), jobs, self.broken)?;
+        let tell = |seed, broken: &[String]| eprintln!("seed {seed} broke: {}", broken.join("; "));
+        let tally = simulate::seeds(self.from, self.seeds.get(), jobs, self.broken, tell)?;
         let took = begun.elapsed().as_secs_f64();
         print!("{tally}");
         let missing = tally.missing();

@@ -35,7 +35,7 @@ use idle::Idle;
 pub use shorten::{Short, shorten};
 use stage::Stage;
 pub use story::{Act, history};
-pub use tally::{Tally, seeds};
+pub use tally::{Tally, Tell, seeds};
 use twin::Beside;
 use world::lock;
 

@@ -288,8 +288,8 @@ fn nothing_is_written_twice(stage: &Stage, kept: &[Conflict]) -> Vec<String> {
             tokens.contains(&token)
         };
         let losers = kept.iter().filter(|one| says(&one.lost) || says(&one.won)).count();
-        let typed = stage.typed.iter().filter(|typed| typed.token == token).count();
-        if count > typed.max(1) + losers + unheard {
+        let set = stage.set.get(&token).copied().unwrap_or_default();
+        if count > set.max(1) + losers + unheard {
             broken.push(format!("3: the value of edit {token} was written {count} times to {id}"));
         }
     }

@@ -9,34 +9,48 @@ use serde_json::Value;
 
 use super::tokens;
 
+/// By what something was shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum By {
+    /// A webhook that hints at it.
+    Claim,
+    /// A webhook with a version of the object.
+    Version,
+    /// An answer.
+    Answer,
+}
+
 /// All that was shown.
 #[derive(Debug, Default)]
 pub struct Sightings {
     ever: BTreeSet<(String, u32)>,
     last: BTreeMap<String, BTreeSet<u32>>,
+    /// Values that were set back to. Of these a webhook tells nothing: its value is one that was there before.
+    again: BTreeSet<(String, u32)>,
 }
 
 impl Sightings {
-    /// Takes in a body. `proves`: it shows how an object stands, and does not merely hint at it.
-    pub fn look(&mut self, body: &[u8], proves: bool) {
+    /// Takes in a body.
+    pub fn look(&mut self, body: &[u8], by: By) {
         if let Ok(body) = serde_json::from_slice(body) {
-            self.object(&body, proves);
+            self.object(&body, by);
         }
     }
 
     /// Gives the values in some JSON; they are shown of every object that they stand in.
-    fn object(&mut self, json: &Value, proves: bool) -> BTreeSet<u32> {
+    fn object(&mut self, json: &Value, by: By) -> BTreeSet<u32> {
         let mut values = BTreeSet::new();
         match json {
             Value::String(text) => tokens::scan(text.as_bytes(), &mut values),
-            Value::Array(list) => list.iter().for_each(|one| values.extend(self.object(one, proves))),
-            Value::Object(map) => map.values().for_each(|one| values.extend(self.object(one, proves))),
+            Value::Array(list) => list.iter().for_each(|one| values.extend(self.object(one, by))),
+            Value::Object(map) => map.values().for_each(|one| values.extend(self.object(one, by))),
             _ => {}
         }
         if let Some(id) = json["id"].as_str() {
-            self.ever.extend(values.iter().map(|token| (id.to_owned(), *token)));
+            let seen = values.iter().map(|token| (id.to_owned(), *token));
+            self.ever.extend(seen.filter(|value| by == By::Answer || !self.again.contains(value)));
             // An extension keeps the tags of a vendor's object by the same id, and none of its names.
-            if proves && !values.is_empty() {
+            if by > By::Claim && !values.is_empty() {
                 self.last.insert(id.to_owned(), values.clone());
             }
         }
@@ -53,9 +67,12 @@ impl Sightings {
         self.last.get(id).is_some_and(|values| values.contains(&token))
     }
 
-    /// The value is set anew: that the former edit was seen tells nothing of this one.
-    pub fn forget(&mut self, id: &str, token: u32) {
-        self.ever.remove(&(id.to_owned(), token));
+    /// The value is set in an object. That it was seen there before tells nothing of this edit.
+    pub fn set(&mut self, id: &str, token: u32) {
+        let value = (id.to_owned(), token);
+        if self.ever.remove(&value) {
+            self.again.insert(value);
+        }
     }
 }
 
@@ -63,17 +80,17 @@ impl Sightings {
 mod tests {
     use super::*;
 
-    fn look(sightings: &mut Sightings, body: &Value, proves: bool) {
-        sightings.look(body.to_string().as_bytes(), proves);
+    fn look(sightings: &mut Sightings, body: &Value, by: By) {
+        sightings.look(body.to_string().as_bytes(), by);
     }
 
     #[test]
     fn a_value_is_seen_in_the_object_that_it_stands_in_and_in_no_other() {
         let mut seen = Sightings::default();
         let within = serde_json::json!({ "id": "1", "fields": [{ "id": "f", "value": tokens::phone(7) }] });
-        look(&mut seen, &serde_json::json!({ "data": [within, { "id": "2", "name": "none" }] }), true);
+        look(&mut seen, &serde_json::json!({ "data": [within, { "id": "2", "name": "none" }] }), By::Answer);
         assert_eq!(["1", "f", "2"].map(|id| seen.saw(id, 7)), [true, true, false]);
-        seen.forget("1", 7);
+        seen.set("1", 7);
         assert_eq!(["1", "f"].map(|id| seen.saw(id, 7)), [false, true]);
     }
 
@@ -81,13 +98,27 @@ mod tests {
     fn the_last_look_that_proves_something_tells_what_an_object_shows() {
         let mut seen = Sightings::default();
         let named = |token| serde_json::json!({ "id": "1", "name": tokens::text(token) });
-        look(&mut seen, &named(1), true);
-        look(&mut seen, &named(2), false);
+        look(&mut seen, &named(1), By::Answer);
+        look(&mut seen, &named(2), By::Claim);
         assert_eq!((seen.shows("1", 1), seen.shows("1", 2), seen.saw("1", 2)), (true, false, true));
-        look(&mut seen, &named(3), true);
+        look(&mut seen, &named(3), By::Version);
         assert_eq!((seen.shows("1", 1), seen.shows("1", 3), seen.shows("2", 3)), (false, true, false));
-        look(&mut seen, &serde_json::json!({ "id": "1", "tags": ["vip"] }), true);
+        look(&mut seen, &serde_json::json!({ "id": "1", "tags": ["vip"] }), By::Version);
         assert!(seen.shows("1", 3), "tags tell nothing of names");
-        seen.look(b"{ no JSON v4q", true);
+        seen.look(b"{ no JSON v4q", By::Answer);
+    }
+
+    #[test]
+    fn only_an_answer_shows_that_a_value_was_set_back() {
+        let mut seen = Sightings::default();
+        let named = serde_json::json!({ "id": "1", "name": tokens::text(1) });
+        seen.set("1", 1);
+        look(&mut seen, &named, By::Claim);
+        assert!(seen.saw("1", 1));
+        seen.set("1", 1);
+        look(&mut seen, &named, By::Version);
+        assert!(!seen.saw("1", 1));
+        look(&mut seen, &named, By::Answer);
+        assert!(seen.saw("1", 1));
     }
 }

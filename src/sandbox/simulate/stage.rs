@@ -50,6 +50,8 @@ pub struct Stage {
     pub typed: Vec<Typed>,
     /// How many deeds were done in each workspace.
     pub deeds: BTreeMap<usize, usize>,
+    /// How often each value was set by people, where something else stood.
+    pub set: BTreeMap<u32, usize>,
     /// What the last round of reconciling reported, one a workspace.
     pub reports: Vec<Report>,
     clock: ManualClock,
@@ -88,6 +90,7 @@ impl Stage {
             settings,
             typed: Vec::new(),
             deeds: BTreeMap::new(),
+            set: BTreeMap::new(),
             reports: Vec::new(),
             clock,
             idle,
@@ -405,12 +408,17 @@ impl Stage {
         }
         for (field, value, token) in wish.sets {
             let mut world = lock(&self.world);
-            // Who sets what is there already has edited nothing, nor has who sets it back before anybody looked.
-            if token != 0 && (before.contains(&token) || world.seen.shows(&id, token)) {
+            // Who sets what is there already has edited nothing.
+            if token != 0 && before.contains(&token) {
+                continue;
+            }
+            *self.set.entry(token).or_default() += 1;
+            // Nor is there anything to be seen where it was set back before anybody looked.
+            if token != 0 && world.seen.shows(&id, token) {
                 continue;
             }
             // A value that is set again is another edit: that the service saw the former one tells nothing of it.
-            world.seen.forget(&id, token);
+            world.seen.set(&id, token);
             let (workspace, system, id) = (deed.workspace, wish.at.system, id.clone());
             self.typed.push(Typed { token, workspace, system, kind, id, field, value, replaced: false });
         }

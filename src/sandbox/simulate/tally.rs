@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
+use std::{panic, thread};
 
-use anyhow::Result;
+use anyhow::{Context, Result, anyhow};
 
 use super::story::Trouble;
 use super::{Run, play};
@@ -68,8 +68,11 @@ impl Tally {
     }
 }
 
-/// Plays some seeds, so many side by side, until one is broken.
-pub fn seeds(from: u64, count: u64, jobs: usize, most_broken: usize) -> Result<Tally> {
+/// Hears of a broken seed at once: many take hours.
+pub type Tell = fn(seed: u64, broken: &[String]);
+
+/// Plays some seeds, so many side by side, until some are broken.
+pub fn seeds(from: u64, count: u64, jobs: usize, most_broken: usize, tell: Tell) -> Result<Tally> {
     let (next, stop) = (AtomicU64::new(from), AtomicBool::new(false));
     let job = || -> Result<Tally> {
         let mut tally = Tally::default();
@@ -78,7 +81,12 @@ pub fn seeds(from: u64, count: u64, jobs: usize, most_broken: usize) -> Result<T
             if seed >= from + count {
                 break;
             }
-            tally.join(Tally::of(seed, play(seed)?));
+            let run = panic::catch_unwind(|| play(seed)).map_err(|_| anyhow!("seed {seed} panicked"))?;
+            let run = run.with_context(|| format!("seed {seed}"))?;
+            if !run.broken.is_empty() {
+                tell(seed, &run.broken);
+            }
+            tally.join(Tally::of(seed, run));
             if tally.broken.len() >= most_broken {
                 stop.store(true, Ordering::Relaxed);
             }
@@ -89,7 +97,7 @@ pub fn seeds(from: u64, count: u64, jobs: usize, most_broken: usize) -> Result<T
     thread::scope(|scope| {
         let running: Vec<_> = (0..jobs.max(1)).map(|_| scope.spawn(job)).collect();
         for one in running {
-            let ended = one.join().map_err(|_| anyhow::anyhow!("a history panicked"))?;
+            let ended = one.join().map_err(|_| anyhow!("a history panicked"))?;
             all.join(ended?);
         }
         Ok(())

@@ -21,7 +21,17 @@ pub async fn reconciling<T>(run: impl Future<Output = T>) -> T {
 /// What who asks now looks at: a lane that looks for one object while somebody else reconciles still looks at that one.
 fn look(request: &Request) -> Look {
     let reconciles = RECONCILING.try_with(|()| ()).is_ok();
-    if lists(request) && !reconciles { Look::One } else { Look::All }
+    if lists(request) && !reconciles {
+        return Look::One;
+    }
+    let path = request.uri().path();
+    let half = |before: &str, after: &str| {
+        let id = path.strip_prefix(before)?.strip_suffix(after)?;
+        (request.method() == http::Method::GET && !id.contains('/')).then(|| id.to_owned())
+    };
+    let customer = || half("/timify/v1/customers/", "").filter(|id| id != "customfields").map(Look::Customer);
+    let tags = || half("/extension/timify/contacts/", "/tags").map(Look::Tags);
+    customer().or_else(tags).unwrap_or(Look::All)
 }
 
 /// Whether a request asks for all objects: page by page, or all that a contact has.
@@ -50,6 +60,10 @@ impl Transport for Wire {
         };
         if let Some(frozen) = frozen {
             frozen.await;
+            // It would be late by more than a create may be, and its connection is closed by now.
+            if request.method() == http::Method::POST {
+                return Err(TransportError::NotSent("the connection was closed meanwhile".to_owned()));
+            }
         }
         let (caller, answer) = oneshot::channel();
         let look = look(&request);
@@ -92,5 +106,14 @@ mod tests {
         let beside = tokio::spawn(async move { list() });
         let within = reconciling(async { (list(), beside.await.unwrap()) }).await;
         assert_eq!(within, (Look::All, Look::One), "what runs beside a reconcile is none");
+    }
+
+    #[test]
+    fn a_customer_is_read_in_two_halves() {
+        let of = |path| look(&asks(path));
+        assert_eq!(of("/timify/v1/customers/c1"), Look::Customer("c1".to_owned()));
+        assert_eq!(of("/extension/timify/contacts/c1/tags"), Look::Tags("c1".to_owned()));
+        assert_eq!(of("/timify/v1/customers/customfields"), Look::All);
+        assert_eq!(of("/extension/timify/contacts/c1/notes/n1"), Look::All);
     }
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use super::sightings::Sightings;
+use super::sightings::{By, Sightings};
 use super::story::{Strangeness, Trouble};
 use super::tokens;
 use super::writes::{Change, Writes};
@@ -61,13 +61,17 @@ pub enum Due {
 }
 
 /// What a request looks at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Look {
     /// All that it is answered.
     All,
     /// One object among those that are listed: where there is no search, all are listed to look for one of them, and nobody
     /// looks at the others.
     One,
+    /// A customer of TIMIFY, whose tags are its extension's: nothing is looked at before these are told.
+    Customer(String),
+    /// The tags of one.
+    Tags(String),
 }
 
 /// A process: the replica, and how often it was started.
@@ -135,6 +139,8 @@ pub struct World {
     pub counts: BTreeMap<String, u64>,
     /// What the service was shown, in webhooks that it acknowledged or in answers.
     pub seen: Sightings,
+    /// Customers that were shown, and whose tags were not yet.
+    customers: BTreeMap<String, Vec<u8>>,
     /// How many reconciles are under way.
     pub reconciles: u32,
     /// Writes whose answer was lost or late: they may be made once more.
@@ -173,6 +179,7 @@ impl World {
             stood: vec![Millis(0); replicas],
             counts: BTreeMap::new(),
             seen: Sightings::default(),
+            customers: BTreeMap::new(),
             reconciles: 0,
             unclear: 0,
             written: Writes::default(),
@@ -279,7 +286,8 @@ impl World {
                 let most = if request.method() == http::Method::POST { LATE_CREATE_MS } else { LATE_WRITE_MS };
                 let late = self.ms(0..most);
                 self.unclear += 1;
-                self.later(now + late, Due::Apply(Box::new(Flight { request, by, look, caller: None, stood })));
+                let flight = Flight { request, by, look: look.clone(), caller: None, stood };
+                self.later(now + late, Due::Apply(Box::new(flight)));
                 let answered = Err(TransportError::NoAnswer("timed out".to_owned()));
                 let lost = Box::new(Reply { answered, look, change: None });
                 self.later(now + PATIENCE, Due::Answer(caller, lost));
@@ -371,10 +379,10 @@ impl World {
 
     /// An answer reaches its caller, unless that is no more.
     pub fn answer(&mut self, caller: oneshot::Sender<Answered>, reply: Reply) {
-        let said = reply.answered.as_ref().ok().map(|response| response.body().clone());
+        let succeeded = reply.answered.as_ref().ok().filter(|response| response.status().is_success());
+        let said = succeeded.map(|response| response.body().clone());
         match (caller.send(reply.answered), said) {
-            (Ok(()), Some(body)) if reply.look == Look::All => self.seen.look(&body, true),
-            (Ok(()), _) => {}
+            (Ok(()), told) => self.look(reply.look, told.as_deref()),
             (Err(_), _) => self.written.not_heard(reply.change),
         }
     }
@@ -422,6 +430,21 @@ impl World {
         self.later(self.clock.now(), Due::Deliver(self.parcels.len() - 1));
     }
 
+    /// Looks at what was told, if anything was.
+    fn look(&mut self, look: Look, told: Option<&[u8]>) {
+        match (look, told) {
+            (Look::All, Some(told)) => self.seen.look(told, By::Answer),
+            (Look::Customer(id), Some(told)) => drop(self.customers.insert(id, told.to_vec())),
+            (Look::Tags(id), tags) => {
+                if let Some((customer, tags)) = self.customers.remove(&id).zip(tags) {
+                    self.seen.look(&customer, By::Answer);
+                    self.seen.look(tags, By::Answer);
+                }
+            }
+            (Look::All | Look::One | Look::Customer(_), _) => {}
+        }
+    }
+
     /// The answer to a webhook: 2xx, or not.
     pub fn delivered(&mut self, number: usize, acknowledged: bool) {
         let now = self.clock.now();
@@ -435,7 +458,8 @@ impl World {
             let tells = parcel.from.extension || parcel.from.system != System::Timify;
             // Only an extension's carry versions of what people type in.
             if tells {
-                self.seen.look(&parcel.body, parcel.from.extension);
+                let by = if parcel.from.extension { By::Version } else { By::Claim };
+                self.seen.look(&parcel.body, by);
             }
             let parcel = &mut self.parcels[number];
             parcel.over = parcel.copies == 0;
