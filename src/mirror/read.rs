@@ -199,11 +199,8 @@ impl Lane<'_> {
         let evidence = claim::evidence(waiting.iter().filter_map(|waiting| waiting.observation.as_ref()));
         let frame = Frame { evidence: &evidence, orphaned, ..Frame::of(policy, self.target, now) };
         let mut verdict = decide(&case.whole.entity, &link, seen, &frame);
-        if let Some(mut sent) = verdict.link.sent.take() {
-            // Its outcome was open. What landed is in the snapshot now; what did not may still land late.
-            sent.unclear = true;
-            verdict.link.ledger.push(sent);
-        }
+        // What landed is in the snapshot now.
+        verdict.link.leave_open();
         settle_deletes(&mut verdict.link);
         verdict.link.ledger.retain(|sent| sent.is_done_delete() || now.since(sent.at) <= policy.late_write);
         verdict

@@ -222,8 +222,13 @@ impl Link {
     /// The tombstone of an object that went with another one: nobody waits for the answer to what is under way to it.
     #[must_use]
     pub fn gone(mut self) -> Self {
-        self.ledger.extend(self.sent.take().map(|sent| Sent { unclear: true, ..sent }));
+        self.leave_open();
         Self { state: LinkState::Gone, ..self }
+    }
+
+    /// Nobody waits for the answer to what was sent last: it may have landed, and may still land.
+    pub fn leave_open(&mut self) {
+        self.ledger.extend(self.sent.take().map(|sent| Sent { unclear: true, ..sent }));
     }
 
     /// Whether a write of ours to it is on its way.

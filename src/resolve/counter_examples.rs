@@ -760,6 +760,20 @@ fn a_reading_that_a_newer_version_overtook_says_nothing(
     assert_eq!(claim::is_overtaken(&of(asked), &of(known), &reading), overtaken);
 }
 
+/// Found by simulation: a crash left a write open, its contact was then found gone and taken over by another one, and the merge
+/// waited for the answer to that write, which nobody awaited: it was read without end.
+#[test]
+fn what_was_sent_before_a_crash_is_no_longer_on_its_way() {
+    let (_, mut link) = both(T);
+    link.leave_open();
+    assert!(link.ledger.is_empty(), "nothing was sent");
+    let (fields, stamps) = (Fields::from([(NAME, text("ours"))]), [(NAME, Stamp::NEVER)].into());
+    link.sent = Some(Sent { fields, stamps, at: second(3), deletes: false, unclear: false });
+    link.leave_open();
+    assert!(!link.is_in_flight() && link.is_live());
+    assert_eq!(link.ledger.iter().map(|sent| sent.unclear).collect::<Vec<_>>(), [true]);
+}
+
 /// Found by simulation: a contact was found gone while a note of it was written, and the note's webhook then waited for the
 /// answer to that write for ever: nobody settles it where the note is gone.
 #[test]
