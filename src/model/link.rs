@@ -246,6 +246,11 @@ impl Link {
         self.snapshot.get(field).unwrap_or(&NOTHING)
     }
 
+    /// When we last wrote to it, as far as that is known.
+    pub fn written(&self) -> Option<Millis> {
+        self.snapshot.values().filter_map(|known| known.written).max()
+    }
+
     /// Whether the object was ever read or written by us.
     pub fn is_known(&self) -> bool {
         !self.snapshot.is_empty() || self.seen > Millis(0)

@@ -83,6 +83,8 @@ pub fn weigh(terms: &dyn Terms, link: &Link, observation: &Observation) -> Weigh
             Some(known) if version < known && has_been(terms, link, observation) => Weight::Old,
             // Its clock may have been set back.
             Some(known) if version <= known => Weight::Doubt,
+            // Our writes have versions too, though not every answer tells them.
+            _ if observation.at.is_some_and(|at| link.written() >= Some(at)) => Weight::Doubt,
             _ => Weight::Proves,
         },
         Class::Claim => Weight::Doubt,

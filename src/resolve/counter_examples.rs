@@ -760,6 +760,21 @@ fn a_reading_that_a_newer_version_overtook_says_nothing(
     assert_eq!(claim::is_overtaken(&of(asked), &of(known), &reading), overtaken);
 }
 
+/// Found by simulation: the first webhook of a booking came days late, with the time that it had before we moved it. No answer and
+/// no echo had told us of a version, so it was the newest of all, and the booking was moved back everywhere.
+#[rstest]
+#[case::before_our_write(40, Weight::Doubt)]
+#[case::with_our_write(50, Weight::Doubt)]
+#[case::after_our_write(51, Weight::Proves)]
+fn a_version_from_before_our_own_write_proves_nothing(#[case] at: i64, #[case] weight: Weight) {
+    let (_, mut link) = both(X);
+    let known = link.snapshot.entry(NAME).or_default();
+    known.write(text("ours"), Stamp::new(second(45), Author::Ghl), second(50));
+    link.version = None;
+    let told = Observation { class: Class::Versioned(second(at)), ..seen("theirs", Some(second(at))) };
+    assert_eq!(claim::weigh(&plain(&link), &link, &told), weight);
+}
+
 /// Found by simulation: a crash left a write open, its contact was then found gone and taken over by another one, and the merge
 /// waited for the answer to that write, which nobody awaited: it was read without end.
 #[test]
