@@ -163,6 +163,9 @@ impl Caller {
         if let Some(date) = answer.headers().get(DATE).and_then(|date| http_date(date.to_str().ok()?)) {
             self.offset.measure(date, sent, self.offset.now());
         }
+        if writes {
+            trail::answered(self.offset.now());
+        }
         let seen = RateSeen::read(answer.status(), answer.headers(), self.retry_after(answer.headers()));
         trail::note(|trail| trail.saw(&seen));
         leave.learn(&seen);

@@ -3,7 +3,7 @@
 //! In: the future that makes the calls, and what [`Caller`](super::call::Caller) notes while it runs. Out: its output, and the
 //! trail of the last call. So no connector has to pass it on.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use super::allowance::RateSeen;
@@ -11,8 +11,8 @@ use crate::clock::Millis;
 
 tokio::task_local! {
     static TRAIL: RefCell<Trail>;
-    /// When what runs now was decided, and stored.
-    static DECIDED: Millis;
+    /// When what runs now was decided, and stored; then, when its last write was answered.
+    static DECIDED: Cell<Millis>;
 }
 
 /// A write leaves so soon after its intent was stored, or not at all: later, another replica may have taken it for one whose answer
@@ -50,12 +50,18 @@ pub async fn follow<T>(calls: impl Future<Output = T>) -> (T, Trail) {
 
 /// Follows the calls of an intent that was stored then.
 pub async fn carry_out<T>(decided: Millis, calls: impl Future<Output = T>) -> (T, Trail) {
-    DECIDED.scope(decided, follow(calls)).await
+    DECIDED.scope(Cell::new(decided), follow(calls)).await
 }
 
 /// Whether what runs now was decided too long ago to be written.
 pub(super) fn is_overdue(now: Millis) -> bool {
-    DECIDED.try_with(|decided| now.since(*decided) > PROMPT).unwrap_or(false)
+    DECIDED.try_with(|decided| now.since(decided.get()) > PROMPT).unwrap_or(false)
+}
+
+/// A write was answered: the next one of the same intent is prompt if it follows that soon.
+pub(super) fn answered(now: Millis) {
+    // Nobody decided anything: nothing can be late.
+    let _ = DECIDED.try_with(|decided| decided.set(now));
 }
 
 /// Changes the trail of what runs now, if it is followed.

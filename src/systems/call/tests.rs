@@ -275,3 +275,28 @@ async fn what_was_decided_too_long_ago_is_not_written() {
     trail::carry_out(now, ask(true)).await.0.unwrap();
     assert_eq!(script.asked().len(), 2);
 }
+
+/// A vendor that takes four seconds for each answer.
+struct Slow(Script, Arc<ManualClock>);
+
+#[async_trait::async_trait]
+impl Transport for Slow {
+    async fn send(&self, request: http::Request<Bytes>) -> Told {
+        self.1.advance(Duration::from_secs(4));
+        self.0.send(request).await
+    }
+}
+
+#[tokio::test]
+async fn a_slow_vendor_makes_the_next_write_of_an_intent_no_later() {
+    let clock = Arc::new(ManualClock::at(Millis::parse("2026-01-02T03:04:05Z").unwrap()));
+    let transport = Arc::new(Slow(Script::new((0..5).map(|_| told(200, json!({})))), clock.clone()));
+    let offset = Arc::new(ClockOffset::new(clock.clone()));
+    let (credential, allowance) = (Arc::new(Renewing::default()), Arc::new(Counted::new(9)));
+    let caller = Caller::new(System::Ghl, "http://vendor", transport, credential, offset, allowance);
+    let ask = |writes| caller.call(Method::POST, "/x", &[], None, writes);
+    let three_writes = async { [ask(true).await.is_ok(), ask(true).await.is_ok(), ask(true).await.is_ok()] };
+    assert_eq!(trail::carry_out(clock.now(), three_writes).await.0, [true; 3]);
+    let reads_first = async { [ask(false).await.is_ok(), ask(false).await.is_ok(), ask(true).await.is_ok()] };
+    assert_eq!(trail::carry_out(clock.now(), reads_first).await.0, [true, true, false]);
+}
