@@ -1,9 +1,9 @@
 //! One step, one call: what is sent is stored before, what came back moves the snapshot.
 
 use super::lane::{Call, Flow, Lane, RACES, live};
-use crate::model::{Action, Attempt, Class, ExternalId, Fields, Link, LinkState, Observation, Sent, Shape, Step};
+use crate::model::{Action, Attempt, ExternalId, Link, LinkState, Observation, Sent, Step};
 use crate::resolve::Case;
-use crate::resolve::decide::{Frame, decide, landed};
+use crate::resolve::decide::{Frame, answered, landed};
 use crate::store::{Result, Settled, Settlement};
 use crate::systems::{Answer, SystemError, trail};
 
@@ -77,17 +77,8 @@ impl Lane<'_> {
             case.put_link(link);
             return;
         };
-        let rest: Fields = shown
-            .fields()
-            .into_iter()
-            .flatten()
-            .filter(|(field, _)| !sent.fields.contains_key(*field))
-            .map(|(field, value)| (field.clone(), value.clone()))
-            .collect();
-        let rest = Observation { class: Class::Current, shape: Shape::Partial(rest), ..shown.clone() };
         let frame = Frame::of(&self.site.workspace.policy, self.target, self.lanes.clock.now());
-        let verdict = decide(&case.whole.entity, &link, &rest, &frame);
-        case.accept_answer(verdict);
+        case.accept_answer(answered(&case.whole.entity, &link, sent, shown, &frame));
     }
 
     /// The write did not go through, or nobody knows: an unclear one stays with the link until a read has cleared it.

@@ -570,6 +570,22 @@ fn only_a_read_moves_the_time_of_the_last_look() {
     assert_eq!((looked(Class::Current), looked(Class::Versioned(Millis(7)))), (second(100), second(2)));
 }
 
+/// Found by simulation: the answer to a write of tags, which shows tags only, counted as a look at the contact. A late write of ours
+/// to its name was then taken for an edit.
+#[rstest]
+#[case::all_of_it(true, second(100))]
+#[case::a_part(false, second(2))]
+fn an_answer_is_a_look_only_where_it_shows_the_whole_object(#[case] all: bool, #[case] looked: Millis) {
+    let (entity, link) = both(X);
+    let sent = Sent { fields: Fields::new(), stamps: [].into(), at: second(90), deletes: false, unclear: false };
+    let fields = Fields::from([(NAME, text("base"))]);
+    let shape = if all { Shape::Full(fields) } else { Shape::Partial(fields) };
+    let shown = Observation { shape, ..seen("base", None) };
+    let (policy, terms) = (crate::model::Policy::default(), plain(&link));
+    let verdict = super::decide::answered(&entity, &link, &sent, &shown, &Frame::of(&policy, &terms, second(100)));
+    assert_eq!(verdict.link.seen, looked);
+}
+
 /// R2: stamps raised to the same tick. Equal stamps would tell `plan` that the system holds what is true.
 #[test]
 fn two_edits_of_one_author_never_carry_one_stamp() {

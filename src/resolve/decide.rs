@@ -323,5 +323,18 @@ pub fn landed(link: &mut Link, sent: &Sent, shown: Option<&Fields>, now: Millis)
     }
 }
 
+/// Decides what the answer to a write of ours, which has [`landed`], shows beside what was sent.
+pub fn answered(entity: &Entity, link: &Link, sent: &Sent, shown: &Observation, frame: &Frame<'_>) -> Verdict {
+    let mut rest = shown.fields().cloned().unwrap_or_default();
+    rest.retain(|field, _| !sent.fields.contains_key(field));
+    let rest = Observation { class: Class::Current, shape: Shape::Partial(rest), ..shown.clone() };
+    let mut verdict = decide(entity, link, &rest, frame);
+    if !matches!(shown.shape, Shape::Full(_)) {
+        // What it does not show was not looked at.
+        verdict.link.seen = link.seen;
+    }
+    verdict
+}
+
 #[cfg(test)]
 mod tests;

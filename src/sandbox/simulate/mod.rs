@@ -121,7 +121,7 @@ fn ration(config: &mut Config, rng: &mut fastrand::Rng) {
     (systems.ghl.requests_per_10s, systems.timify.requests_per_10s) = (few(ghl), few(timify));
     systems.timerex.requests_per_10s = few(timerex);
     (systems.timerex.requests_per_minute, systems.timerex.writes_per_hour) = (few(timerex * 6), few(3_000));
-    let fuse = if rng.u32(..8) == 0 { 8 } else { 30 };
+    let fuse = if rng.u32(..8) == 0 { 4 } else { 30 };
     config.workspaces.iter_mut().for_each(|entry| entry.policy.limits.fuse = fuse);
 }
 
