@@ -5,6 +5,7 @@ use crate::model::{Action, Attempt, ExternalId, Link, LinkState, Observation, Se
 use crate::resolve::Case;
 use crate::resolve::decide::{Frame, answered, landed};
 use crate::store::{Result, Settled, Settlement};
+use crate::systems::trail::Trail;
 use crate::systems::{Answer, SystemError, trail};
 
 impl Lane<'_> {
@@ -96,6 +97,17 @@ impl Lane<'_> {
             }
         }
         Ok(Flow::Rest)
+    }
+
+    /// A write of which nobody settled what became of it: the process that sent it ended, or its store failed. It is unclear from
+    /// now on, and has a row like any other.
+    pub(super) fn left_behind(&self, case: &mut Case) -> Option<Attempt> {
+        let (action, object, sent) = case.leave_open(self.system)?;
+        let reason = "nobody learned of its answer".to_owned();
+        let unclear = SystemError::Unclear { system: self.system, status: None, reason };
+        let call = Call { action, object: object.as_ref(), fields: sent.fields.into_keys().collect() };
+        let trail = Trail { sent: Some(sent.at), ..Trail::default() };
+        Some(self.attempt(call, sent.at, &Err(&unclear), trail))
     }
 
     /// Settles nothing but an attempt; for calls whose result changes no row.

@@ -121,6 +121,9 @@ impl Lane<'_> {
             return Ok(Flow::Rest);
         }
         let doubts = mirror.doubts();
+        if let Some(attempt) = self.left_behind(&mut case) {
+            return Ok(self.settle(case, Some(attempt)).await?.into());
+        }
         if matches!(case.whole.entity.life, Life::Merged(_)) {
             return self.hand_on(case).await;
         }

@@ -145,7 +145,7 @@ impl Lane<'_> {
         settlement: &mut Settlement,
     ) -> Result<Option<String>> {
         let now = self.lanes.clock.now();
-        // Here this lane alone writes, and it is not writing now: what is open was sent before a crash.
+        // What is open here is unclear: this lane alone writes to it, and is not writing now.
         link.leave_open();
         case.put_link(link.clone());
         match heir {

@@ -8,8 +8,8 @@ use crate::clock::Millis;
 use crate::mirror::deletion::is_nowhere;
 use crate::mirror::spread::{is_owed, make_due, mirror_of};
 use crate::model::{
-    ChangeId, Conflict, Entity, EntityId, ExternalId, Field, FieldRule, Kind, Life, Link, LinkState, Mirror,
-    MirrorState, NewConflict, OnDelete, Proof, ShownBy, Stamp, System, Terms, Value, Whole,
+    Action, ChangeId, Conflict, Entity, EntityId, ExternalId, Field, FieldRule, Kind, Life, Link, LinkState, Mirror,
+    MirrorState, NewConflict, OnDelete, Proof, Sent, ShownBy, Stamp, System, Terms, Value, Whole,
 };
 use crate::store::{Review, Settlement};
 use crate::systems::Site;
@@ -168,6 +168,24 @@ impl Case {
             let object = link.map(|link| link.id.clone());
             self.lost(conflict, change, Proof { object, base, shown_by: Some(ShownBy::Claim) });
         }
+    }
+
+    /// Nobody learned what became of the write to a system that is on its way: it is unclear from now on. Gives what was sent.
+    pub fn leave_open(&mut self, system: System) -> Option<(Action, Option<ExternalId>, Sent)> {
+        if let Some(mut link) = self.whole.link(system).filter(|link| link.is_in_flight()).cloned() {
+            let sent = link.sent.as_mut()?;
+            sent.unclear = true;
+            let action = if sent.deletes { Action::Delete } else { Action::Update };
+            let left = (action, Some(link.id.clone()), sent.clone());
+            self.put_link(link);
+            return Some(left);
+        }
+        let mut intent = self.whole.mirror(system)?.intent.clone()?;
+        let sent = intent.sent.as_mut().filter(|sent| !sent.unclear)?;
+        sent.unclear = true;
+        let left = (Action::Create, None, sent.clone());
+        self.mirror(system).intent = Some(intent);
+        Some(left)
     }
 
     /// Keeps values that lost by what a person, or a rule, wanted.

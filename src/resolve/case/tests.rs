@@ -1,9 +1,11 @@
 //! Cases: what is found, put, asked and settled, one by one.
 
+use std::collections::BTreeMap;
+
 use uuid::Uuid;
 
 use super::*;
-use crate::model::{Author, Finding, Intent, Lease, Sent};
+use crate::model::{Author, Fields, Finding, Intent, Lease};
 use crate::resolve::sample::{Sample, site};
 use crate::store::memory::Memory;
 use crate::store::{Entities, Leases, Settled, Settling};
@@ -376,4 +378,32 @@ fn what_was_held_is_due_where_it_is_owed_no_longer_and_what_rests_stays() {
 fn only_of_contacts_it_is_asked_whether_they_booked() {
     let asks = |kind| Case::new(entity(kind)).asks_for_bookings();
     assert!(asks(Kind::Contact) && !asks(Kind::Task) && !asks(Kind::Appointment));
+}
+
+/// Found by simulation: a process ended between a write and its settlement, and no row told of that write. The fuse did not count it.
+#[test]
+fn a_write_of_which_nobody_learned_is_told_once_and_unclear_from_then_on() {
+    let sent = |deletes, unclear| {
+        let fields = Fields::from([(Field::CITY, Value::text("Kobe"))]);
+        Sent { fields, stamps: BTreeMap::new(), at: Millis(7), deletes, unclear }
+    };
+    let id = Some(ExternalId::new("t"));
+    for (deletes, action) in [(false, Action::Update), (true, Action::Delete)] {
+        let open = Link { sent: Some(sent(deletes, false)), ..link(System::Timify, "t", LinkState::Live) };
+        let mut case = Case::of(stored([open], []));
+        assert_eq!(case.leave_open(System::Ghl), None, "that is another system");
+        assert_eq!(case.leave_open(System::Timify), Some((action, id.clone(), sent(deletes, true))));
+        assert_eq!(case.leave_open(System::Timify), None, "it was told");
+        let kept = settled(case).links.remove(0);
+        assert_eq!((kept.sent, kept.ledger), (Some(sent(deletes, true)), Vec::new()), "a read clears it");
+    }
+    let intent = |sent| Intent { id: Uuid::from_u128(2), since: Millis(3), sent, refused: None };
+    let mut case = Case::of(stored([], [(System::Timify, MirrorState::Due)]));
+    assert_eq!(case.leave_open(System::Timify), None);
+    case.mirror(System::Timify).intent = Some(intent(None));
+    assert_eq!(case.leave_open(System::Timify), None, "nothing was sent");
+    case.mirror(System::Timify).intent = Some(intent(Some(sent(false, false))));
+    assert_eq!(case.leave_open(System::Timify), Some((Action::Create, None, sent(false, true))));
+    assert_eq!(case.leave_open(System::Timify), None, "it was told");
+    assert_eq!(settled(case).mirrors.remove(0).intent, Some(intent(Some(sent(false, true)))));
 }

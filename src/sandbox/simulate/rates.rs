@@ -22,7 +22,7 @@ pub fn judge(stage: &Stage) -> Vec<String> {
     let world = lock(&stage.world);
     let rows = world.sandbox.requests(0);
     let mut broken = budgets(stage, &rows, &world.callers);
-    broken.extend(fuses(stage, &rows));
+    broken.extend(fuses(stage, &rows, &world.callers));
     broken
 }
 
@@ -49,10 +49,11 @@ fn budgets(stage: &Stage, rows: &[&RequestRow], callers: &BTreeMap<u64, Caller>)
     broken
 }
 
-fn fuses(stage: &Stage, rows: &[&RequestRow]) -> Vec<String> {
+/// What comes in late counts when it was sent, and that is not known here either.
+fn fuses(stage: &Stage, rows: &[&RequestRow], callers: &BTreeMap<u64, Caller>) -> Vec<String> {
     let most = stage.config.workspaces.iter().map(|entry| entry.policy.limits.fuse).max().unwrap_or_default();
     let mut writes: BTreeMap<(System, &str), Times> = BTreeMap::new();
-    for row in rows.iter().filter(|row| row.write) {
+    for row in rows.iter().filter(|row| row.write && callers.contains_key(&row.number)) {
         if let Some(id) = &row.id {
             writes.entry((row.stand_in.system, id)).or_default().push(row.at);
         }
