@@ -38,7 +38,7 @@ pub async fn judge(stage: &mut Stage) -> Result<Vec<String>> {
         let world = lock(&stage.world);
         world.writes().filter_map(made).map(str::to_owned).collect()
     };
-    let mut conflicts = Vec::new();
+    let (mut conflicts, mut inherited) = (Vec::new(), BTreeSet::new());
     for workspace in 0..stage.settings.workspaces.len() {
         let scene = scene(stage, workspace, &state).await?;
         broken.extend(scene.every_object_is_linked());
@@ -46,6 +46,7 @@ pub async fn judge(stage: &mut Stage) -> Result<Vec<String>> {
         broken.extend(scene.nobody_is_doubled(&made_by_us));
         broken.extend(scene.nothing_typed_is_lost(&lock(&stage.world).seen));
         broken.extend(scene.deleted_stays_deleted(&made_by_us));
+        inherited.extend(scene.inherited());
         let mut world = lock(&stage.world);
         for (_, conflict) in &scene.conflicts {
             world.count(format!("conflict/{}", conflict.rule));
@@ -57,7 +58,7 @@ pub async fn judge(stage: &mut Stage) -> Result<Vec<String>> {
     broken.extend(shadow_writes_nothing(stage));
     broken.extend(writes_are_bounded(stage, conflicts.len() as u64));
     broken.extend(nothing_is_written_twice(stage, &conflicts));
-    broken.extend(rates::judge(stage));
+    broken.extend(rates::judge(stage, &inherited));
     calls::count(stage);
     count(stage).await?;
     if broken.is_empty() {
@@ -117,6 +118,15 @@ impl Scene<'_> {
         let is_it =
             |held: &&Held| (held.system, held.kind) == (system, whole.entity.kind) && held.id == link.id.as_str();
         self.held.iter().find(is_it)
+    }
+
+    /// The objects of those that others were merged into: some belonged to the others before.
+    fn inherited(&self) -> impl Iterator<Item = (System, String)> {
+        let heirs = self.wholes.values().filter_map(|whole| match whole.entity.life {
+            Life::Merged(heir) => self.wholes.get(&heir),
+            _ => None,
+        });
+        heirs.flat_map(|heir| heir.links.iter().map(|link| (link.system, link.id.to_string())))
     }
 
     /// Invariants 1 and 4: what stands somewhere is known.

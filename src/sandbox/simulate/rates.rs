@@ -1,6 +1,6 @@
 //! Invariant 13: no budget of calls and no fuse is exceeded, in any window, as the stand-ins count.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::stage::Stage;
@@ -17,12 +17,15 @@ const FUSE: Duration = Duration::from_mins(10);
 /// When what was done, in the order in which it was done.
 type Times = Vec<Millis>;
 
-/// Every window that held too much.
-pub fn judge(stage: &Stage) -> Vec<String> {
+/// Every window that held too much. `inherited`: objects that changed hands.
+pub fn judge(stage: &Stage, inherited: &BTreeSet<(System, String)>) -> Vec<String> {
     let world = lock(&stage.world);
-    let rows = world.sandbox.requests(0);
+    let mut rows = world.sandbox.requests(0);
     let mut broken = budgets(stage, &rows, &world.callers);
-    broken.extend(fuses(stage, &rows, &world.callers));
+    // A fuse is an entity's, and so is what it counts. What comes in late counts when it was sent, which is not known here.
+    rows.retain(|row| world.callers.contains_key(&row.number));
+    rows.retain(|row| !row.id.as_ref().is_some_and(|id| inherited.contains(&(row.stand_in.system, id.clone()))));
+    broken.extend(fuses(stage, &rows));
     broken
 }
 
@@ -49,11 +52,10 @@ fn budgets(stage: &Stage, rows: &[&RequestRow], callers: &BTreeMap<u64, Caller>)
     broken
 }
 
-/// What comes in late counts when it was sent, and that is not known here either.
-fn fuses(stage: &Stage, rows: &[&RequestRow], callers: &BTreeMap<u64, Caller>) -> Vec<String> {
+fn fuses(stage: &Stage, rows: &[&RequestRow]) -> Vec<String> {
     let most = stage.config.workspaces.iter().map(|entry| entry.policy.limits.fuse).max().unwrap_or_default();
     let mut writes: BTreeMap<(System, &str), Times> = BTreeMap::new();
-    for row in rows.iter().filter(|row| row.write && callers.contains_key(&row.number)) {
+    for row in rows.iter().filter(|row| row.write) {
         if let Some(id) = &row.id {
             writes.entry((row.stand_in.system, id)).or_default().push(row.at);
         }
