@@ -18,7 +18,6 @@ use crate::clock::{Clock, Millis};
 use crate::ids::Ids;
 use crate::model::System;
 use crate::systems::allowance::{Allowance, Errand, Leave, RateSeen};
-use crate::systems::trail::PROMPT;
 
 /// The short window that GHL counts in.
 const SHORT: Duration = Duration::from_secs(10);
@@ -30,7 +29,7 @@ const RESERVE: u32 = 10;
 
 /// How long a call that begins something waits for its turn. Longer, and it had better make room for other systems' calls.
 const MOMENT: Duration = Duration::from_secs(1);
-/// How long a call that goes on with reading something waits: a short window, and what is needed to count it. Longer windows put it off.
+/// How long a call that goes on with something waits: a short window, and what is needed to count it. Longer windows put it off.
 const PATIENCE: Duration = Duration::from_secs(12);
 /// How long the others wait for the one call that tries again after a stop.
 const PROBE: Duration = Duration::from_millis(100);
@@ -131,12 +130,7 @@ impl Meter {
 #[async_trait]
 impl Allowance for Meter {
     async fn pass(&self, errand: Errand) -> Result<Box<dyn Leave>, Duration> {
-        let patience = match errand {
-            Errand::Begins => MOMENT,
-            Errand::GoesOn => PATIENCE,
-            Errand::Writes => PROMPT,
-        };
-        let patience = self.clock.now() + patience;
+        let patience = self.clock.now() + if errand == Errand::Begins { MOMENT } else { PATIENCE };
         loop {
             let now = self.clock.now();
             let entered = self.state().enter(errand, now);

@@ -263,7 +263,7 @@ impl Lane<'_> {
             }
             let unclear = matches!(error, SystemError::Unclear { .. });
             if let Some(intent) = case.mirror(self.system).intent.as_mut() {
-                intent.sent = intent.sent.take().filter(|_| unclear);
+                intent.sent = intent.sent.take().filter(|_| unclear).map(|sent| Sent { unclear, ..sent });
                 intent.refused = refused(error);
                 if !unclear {
                     // Its key is good for what was sent, and what is sent next may be edited.

@@ -149,7 +149,7 @@ impl Default for Policy {
             region: None,
             join_window: Duration::from_mins(1),
             late_write: Duration::from_mins(10),
-            create_settle: Duration::from_secs(25),
+            create_settle: Duration::from_secs(40),
             guards: Guards::default(),
             limits: Limits {
                 fuse: 30,

@@ -276,13 +276,13 @@ async fn what_was_decided_too_long_ago_is_not_written() {
     assert_eq!(script.asked().len(), 2);
 }
 
-/// A vendor that takes four seconds for each answer.
+/// A vendor that takes almost as long for each answer as a write may wait.
 struct Slow(Script, Arc<ManualClock>);
 
 #[async_trait::async_trait]
 impl Transport for Slow {
     async fn send(&self, request: http::Request<Bytes>) -> Told {
-        self.1.advance(Duration::from_secs(4));
+        self.1.advance(trail::PROMPT * 4 / 5);
         self.0.send(request).await
     }
 }
