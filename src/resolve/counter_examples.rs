@@ -577,13 +577,15 @@ fn only_a_read_moves_the_time_of_the_last_look() {
 #[case::a_part(false, second(2))]
 fn an_answer_is_a_look_only_where_it_shows_the_whole_object(#[case] all: bool, #[case] looked: Millis) {
     let (entity, link) = both(X);
-    let sent = Sent { fields: Fields::new(), stamps: [].into(), at: second(90), deletes: false, unclear: false };
-    let fields = Fields::from([(NAME, text("base"))]);
+    let fields = Fields::from([(Field::CITY, text("ours"))]);
+    let sent = Sent { fields, stamps: [].into(), at: second(90), deletes: false, unclear: false };
+    let fields = Fields::from([(NAME, text("n1")), (Field::CITY, text("as they write it"))]);
     let shape = if all { Shape::Full(fields) } else { Shape::Partial(fields) };
     let shown = Observation { shape, ..seen("base", None) };
     let (policy, terms) = (crate::model::Policy::default(), plain(&link));
     let verdict = super::decide::answered(&entity, &link, &sent, &shown, &Frame::of(&policy, &terms, second(100)));
     assert_eq!(verdict.link.seen, looked);
+    assert_eq!(verdict.findings, [(NAME, Finding::Taken)].into(), "what was sent has landed already");
 }
 
 /// R2: stamps raised to the same tick. Equal stamps would tell `plan` that the system holds what is true.
