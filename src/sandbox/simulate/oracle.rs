@@ -15,6 +15,7 @@ use crate::model::{
     CANCELLED, Conflict, EntityId, ExternalId, Field, FieldRules, Kind, Life, Link, LinkState, MirrorState, Mode,
     System, TAGS, Value, Whole,
 };
+use crate::reconcile::Drift;
 use crate::sandbox::RequestRow;
 use crate::store::{Entities, Reports, present};
 
@@ -47,6 +48,7 @@ pub async fn judge(stage: &mut Stage) -> Result<Vec<String>> {
         broken.extend(scene.nothing_typed_is_lost(&lock(&stage.world).seen));
         broken.extend(scene.deleted_stays_deleted(&made_by_us));
         inherited.extend(scene.inherited());
+        broken.extend(scene.reconciling_found_nothing_that_was_told(stage));
         let mut world = lock(&stage.world);
         for (_, conflict) in &scene.conflicts {
             world.count(format!("conflict/{}", conflict.rule));
@@ -97,6 +99,10 @@ fn made(row: &RequestRow) -> Option<&str> {
     row.id.as_deref().filter(|id| row.method == "POST" && !row.path.contains(id))
 }
 
+fn within(body: &[u8], id: &[u8]) -> bool {
+    body.windows(id.len().max(1)).any(|part| part == id)
+}
+
 /// Whether something of it waits for a person, or for its contact.
 fn waits(whole: &Whole) -> bool {
     let waits = |state| matches!(state, MirrorState::Parked | MirrorState::Held | MirrorState::Waiting);
@@ -118,6 +124,26 @@ impl Scene<'_> {
         let is_it =
             |held: &&Held| (held.system, held.kind) == (system, whole.entity.kind) && held.id == link.id.as_str();
         self.held.iter().find(is_it)
+    }
+
+    /// Invariant 2: what a webhook told was acted upon, and is not left to a reconcile to be found.
+    fn reconciling_found_nothing_that_was_told(&self, stage: &Stage) -> Vec<String> {
+        let world = lock(&stage.world);
+        let told = |drift: &&Drift| {
+            let about = |parcel: &&Parcel| {
+                parcel.from.system == drift.system && within(&parcel.body, drift.object.as_str().as_bytes())
+            };
+            let mut parcels = world.parcels.iter().filter(about).peekable();
+            parcels.peek().is_some() && parcels.all(|parcel| parcel.acknowledged)
+        };
+        let undecided = |drift: &&Drift| {
+            let whole = self.entity_of(drift.system, drift.kind, drift.object.as_str());
+            whole.is_none_or(|whole| self.parked.contains(&whole.entity.id))
+        };
+        let ours = stage.reports.iter().filter(|report| report.workspace == self.name);
+        let drifted = ours.flat_map(|report| &report.drift).filter(|drift| drift.what == "drifted");
+        let contacts = drifted.filter(|drift| drift.kind == Kind::Contact && !undecided(drift) && told(drift));
+        contacts.map(|drift| format!("2: {} was told, and only a reconcile found it: {drift:?}", self.name)).collect()
     }
 
     /// The objects of those that others were merged into: some belonged to the others before.
