@@ -133,6 +133,11 @@ impl Scene<'_> {
             let about = |parcel: &&Parcel| {
                 parcel.from.system == drift.system && within(&parcel.body, drift.object.as_str().as_bytes())
             };
+            // What is found elsewhere is brought here meanwhile.
+            let is_it = |row: &&RequestRow| row.id.as_deref() == Some(drift.object.as_str());
+            if world.writes().filter(is_it).any(|row| row.number >= stage.reconciled_from) {
+                return false;
+            }
             let mut parcels = world.parcels.iter().filter(about).peekable();
             parcels.peek().is_some() && parcels.all(|parcel| parcel.acknowledged)
         };

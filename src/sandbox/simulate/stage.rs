@@ -50,6 +50,8 @@ pub struct Stage {
     pub typed: Vec<Typed>,
     /// How many deeds were done in each workspace.
     pub deeds: BTreeMap<usize, usize>,
+    /// The number of the first request after all had come to rest.
+    pub reconciled_from: u64,
     /// How often each value was set by people, where something else stood.
     pub set: BTreeMap<u32, usize>,
     /// What the last round of reconciling reported, one a workspace.
@@ -90,6 +92,7 @@ impl Stage {
             settings,
             typed: Vec::new(),
             deeds: BTreeMap::new(),
+            reconciled_from: 0,
             set: BTreeMap::new(),
             reports: Vec::new(),
             clock,
@@ -123,6 +126,7 @@ impl Stage {
         self.rest().await?;
         // Lists lag behind.
         self.pass(Duration::from_mins(1));
+        self.reconciled_from = lock(&self.world).sandbox.next_request();
         self.reconcile_all().await
     }
 
@@ -157,7 +161,8 @@ impl Stage {
     pub async fn rest(&mut self) -> Result<(), Restless> {
         loop {
             self.until(|stage| lock(&stage.world).next().is_none()).await?;
-            let mut left = None;
+            let waits = || "a webhook is taken in".to_owned();
+            let mut left = (lock(&self.world).under_way > 0).then(waits);
             for one in &self.settings.workspaces {
                 let due = self.store.next_due(&one.name).await.map_err(|error| Restless(error.to_string()))?;
                 left = left.or(due.map(|due| format!("{}: due at {due}", one.name)));
@@ -311,11 +316,14 @@ impl Stage {
         let up: Vec<usize> = (0..REPLICAS).filter(|at| self.replicas[*at].with(|_| ()).is_some()).collect();
         let frozen = |at: &usize| lock(&self.world).frozen[*at] > self.clock.now();
         let up: Vec<usize> = up.into_iter().filter(|at| !frozen(at)).collect();
+        lock(&self.world).under_way += 1;
         if up.is_empty() {
             return lock(&self.world).delivered(number, false);
         }
         let replica = &mut self.replicas[up[which % up.len()]];
-        let Some(intake) = replica.with(|door| door.intake.clone()) else { return };
+        let Some(intake) = replica.with(|door| door.intake.clone()) else {
+            return lock(&self.world).delivered(number, false);
+        };
         let sent = Sent { world: self.world.clone(), number, acknowledged: false };
         replica.tasks.spawn(async move { sent.answered(intake.accept(arrival).await.is_ok()) });
     }

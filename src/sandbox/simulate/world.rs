@@ -141,6 +141,8 @@ pub struct World {
     pub seen: Sightings,
     /// Customers that were shown, and whose tags were not yet.
     customers: BTreeMap<String, Vec<u8>>,
+    /// Webhooks that a replica is taking in.
+    pub under_way: u32,
     /// How many reconciles are under way.
     pub reconciles: u32,
     /// Writes whose answer was lost or late: they may be made once more.
@@ -180,6 +182,7 @@ impl World {
             counts: BTreeMap::new(),
             seen: Sightings::default(),
             customers: BTreeMap::new(),
+            under_way: 0,
             reconciles: 0,
             unclear: 0,
             written: Writes::default(),
@@ -447,6 +450,7 @@ impl World {
 
     /// The answer to a webhook: 2xx, or not.
     pub fn delivered(&mut self, number: usize, acknowledged: bool) {
+        self.under_way -= 1;
         let now = self.clock.now();
         let (again, wait) = (self.ms(0..60_000), self.ms(0..4_000));
         self.tell(|| format!("    webhook {number} {}", if acknowledged { "acknowledged" } else { "not taken" }));
