@@ -80,7 +80,9 @@ pub fn weigh(terms: &dyn Terms, link: &Link, observation: &Observation) -> Weigh
         Class::Current => Weight::Proves,
         _ if equals_snapshot(terms, link, observation) => Weight::Echo,
         Class::Versioned(version) => match link.version {
-            Some(known) if version < known && has_been(terms, link, observation) => Weight::Old,
+            Some(known) if version < known && !is_later(link, observation) && has_been(terms, link, observation) => {
+                Weight::Old
+            }
             // Its clock may have been set back.
             Some(known) if version <= known => Weight::Doubt,
             // Our writes have versions too, though not every answer tells them.
@@ -95,6 +97,12 @@ pub fn weigh(terms: &dyn Terms, link: &Link, observation: &Observation) -> Weigh
 /// when it was sent.
 pub fn is_overtaken(asked: &Link, link: &Link, seen: &Observation) -> bool {
     link.version > asked.version && seen.version() < link.version
+}
+
+/// Whether something is said of a time after all that we saw and did there: then its version is no older one, but its clock was set.
+fn is_later(link: &Link, observation: &Observation) -> bool {
+    let known = link.written().max(Some(link.seen).filter(|seen| *seen > Millis(0)));
+    known.is_some() && observation.at > known
 }
 
 /// Whether another object stands now where a former one is gone from: an id within another object is only a place.

@@ -793,6 +793,23 @@ fn a_version_from_before_our_own_write_proves_nothing(#[case] at: i64, #[case] w
     assert_eq!(claim::weigh(&plain(&link), &link, &told), weight);
 }
 
+/// Found by simulation: a clock was set back, and a field was cleared that had been blank before. By its version that was what had
+/// once been true.
+#[rstest]
+#[case::before_we_looked(90, Weight::Old)]
+#[case::when_we_looked(100, Weight::Old)]
+#[case::after_we_looked(101, Weight::Doubt)]
+fn an_older_version_that_was_said_after_we_looked_is_of_a_clock_that_was_set(#[case] at: i64, #[case] weight: Weight) {
+    let (_, mut link) = both(X);
+    link.snapshot.entry(NAME).or_default().move_to(text("n1"), Stamp::new(second(40), Author::Timerex));
+    (link.version, link.seen) = (Some(second(95)), second(100));
+    let told = Observation { class: Class::Versioned(second(80)), ..seen("base", Some(second(at))) };
+    assert_eq!(claim::weigh(&plain(&link), &link, &told), weight);
+    link.seen = second(2);
+    link.snapshot.entry(NAME).or_default().write(text("ours"), Stamp::new(second(45), Author::Ghl), second(100));
+    assert_eq!(claim::weigh(&plain(&link), &link, &told), weight, "our own write is as good as a look");
+}
+
 /// Found by simulation: a crash left a write open, its contact was then found gone and taken over by another one, and the merge
 /// waited for the answer to that write, which nobody awaited: it was read without end.
 #[test]

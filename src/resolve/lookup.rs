@@ -8,7 +8,7 @@ use tokio::sync::OwnedMutexGuard;
 use super::Case;
 use super::identity::{self, Match};
 use crate::clock::Millis;
-use crate::model::{EntityId, ExternalId, Field, Fields, Kind, Link, System, Value, Whole};
+use crate::model::{EntityId, ExternalId, Field, Fields, Kind, Link, MirrorState, System, Value, Whole};
 use crate::store::{self, Entities, Keys, Result, Settlement};
 use crate::systems::Site;
 
@@ -120,7 +120,7 @@ impl Lookup {
         self.entities.apart(workspace, entity).await
     }
 
-    /// When a create was last sent, or is about to be, that could make this object (R11): only its lane can tell.
+    /// When a create was last sent, or is to be, that could make this object (R11): only its lane can tell.
     pub async fn our_open_create(
         &self,
         workspace: &str,
@@ -134,8 +134,11 @@ impl Lookup {
             })
         };
         let sent = |whole: &Whole| {
-            let intent = whole.mirror(system)?.intent.as_ref()?;
-            Some(intent.sent.as_ref().map_or(intent.since, |sent| sent.at))
+            let mirror = whole.mirror(system)?;
+            let intent = mirror.intent.as_ref()?;
+            let sent = intent.sent.as_ref().map_or(intent.since, |sent| sent.at);
+            // It looks then, and sends again.
+            Some(if mirror.state == MirrorState::Due { sent.max(mirror.due) } else { sent })
         };
         let open = self.entities.open_intents(workspace, system, kind).await?;
         Ok(self.wholes(open).await?.iter().filter(ours).filter_map(sent).max())
@@ -195,7 +198,16 @@ mod tests {
         let sent = Sent { fields: said("milk"), stamps: BTreeMap::new(), at: Millis(7), deletes: false, unclear: true };
         let mirror: &mut Mirror = case.mirror(system);
         mirror.intent = mirror.intent.take().map(|intent| Intent { sent: Some(sent), ..intent });
-        intend(case).await;
+        let mut case = intend(case).await;
         assert_eq!((open("tea").await, open("milk").await, open("no").await), (Some(Millis(7)), Some(Millis(7)), None));
+
+        // Its lane waits longer each time.
+        let mirror = case.mirror(system);
+        (mirror.state, mirror.due) = (MirrorState::Due, Millis(90));
+        let mut case = intend(case).await;
+        assert_eq!(open("tea").await, Some(Millis(90)));
+        case.mirror(system).state = MirrorState::Parked;
+        intend(case).await;
+        assert_eq!(open("tea").await, Some(Millis(7)), "nobody looks before a person does");
     }
 }

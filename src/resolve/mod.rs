@@ -43,7 +43,9 @@ pub(crate) use regroup::questions;
 
 use crate::clock::{Clock, Millis};
 use crate::ids::Ids;
-use crate::model::{Change, EntityId, Field, Finding, Lease, Moved, Observation, Outcome, System, Terms, VerdictRow};
+use crate::model::{
+    Change, EntityId, Field, Finding, Lease, Link, Moved, Observation, Outcome, System, Terms, VerdictRow,
+};
 use crate::store::{ChangeLog, Entities, Result, Settled, Settlement, Settling};
 use crate::systems::Site;
 use claim::Weight;
@@ -240,6 +242,10 @@ impl Resolver {
         let guards = turn.site.workspace.policy.guards;
         let ruling = match claim::weigh(turn.terms, &link, seen) {
             Weight::Echo if guards.echo => {
+                // What was said before it, and comes after it, is older.
+                if seen.version() > link.version {
+                    case.put_link(Link { version: seen.version(), ..link });
+                }
                 Ruling::ended(Some(entity), Outcome::Echo, "it says what the system is known to hold")
             }
             // Somebody may have taken it out of the deleted ones, or it was found gone by mistake.
