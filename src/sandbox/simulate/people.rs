@@ -32,6 +32,8 @@ pub struct Typed {
     pub value: String,
     /// Replaced by somebody who had it before them.
     pub replaced: bool,
+    /// When.
+    pub at: Millis,
 }
 
 /// An edit to be made, and what it sets.

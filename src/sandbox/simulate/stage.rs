@@ -428,7 +428,7 @@ impl Stage {
             // A value that is set again is another edit: that the service saw the former one tells nothing of it.
             world.seen.set(&id, token);
             let (workspace, system, id) = (deed.workspace, wish.at.system, id.clone());
-            self.typed.push(Typed { token, workspace, system, kind, id, field, value, replaced: false });
+            self.typed.push(Typed { token, workspace, system, kind, id, field, value, replaced: false, at: now });
         }
     }
 }

@@ -141,6 +141,8 @@ pub struct World {
     pub seen: Sightings,
     /// Customers that were shown, and whose tags were not yet.
     customers: BTreeMap<String, Vec<u8>>,
+    /// What stood in objects that we deleted and had never been shown to us: the object, the number of the edit, and when.
+    pub deleted: Vec<(String, u32, Millis)>,
     /// Webhooks that a replica is taking in.
     pub under_way: u32,
     /// How many reconciles are under way.
@@ -182,6 +184,7 @@ impl World {
             counts: BTreeMap::new(),
             seen: Sightings::default(),
             customers: BTreeMap::new(),
+            deleted: Vec::new(),
             under_way: 0,
             reconciles: 0,
             unclear: 0,
@@ -334,6 +337,8 @@ impl World {
         });
         let object = if writes { requests::object(&flight.request, None).1 } else { None };
         let place = addressee(&flight.request).zip(object);
+        let deletes = flight.request.method() == http::Method::DELETE;
+        let deleted = place.as_ref().filter(|_| deletes).map(|(_, id)| id.clone());
         let before = place.as_ref().map(|(at, id)| self.values(*at, id)).unwrap_or_default();
         if flight.caller.is_some() {
             self.callers.insert(self.sandbox.next_request(), flight.by);
@@ -348,6 +353,10 @@ impl World {
         });
         if let Some(change) = &change {
             self.written.made(change);
+        }
+        if let Some(object) = deleted.filter(|_| answer.response.status().is_success()) {
+            let unseen = before.iter().filter(|token| !self.seen.saw(&object, **token));
+            self.deleted.extend(unseen.map(|token| (object.clone(), *token, now)));
         }
         if answer.cut || flight.caller.is_none() || flight.stood {
             self.written.not_heard(change.take());
