@@ -24,8 +24,8 @@ use crate::systems::TransportError;
 
 /// What a replica sends so soon after it stood still, it had decided to send before.
 const AWAKE: Duration = Duration::from_secs(1);
-/// How long a caller waits for an answer that does not come.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a caller waits for an answer that does not come: shorter than a create may be late.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest time after which a create without an answer is applied; with the lag of searching, less than `create_settle`.
 const LATE_CREATE_MS: u64 = 14_000;
 /// The same for other writes, less than `late_write`.
