@@ -35,7 +35,7 @@ doc *ARGS:
 guards:
     tests/guards/run
 
-# Takes each guard of deciding out and simulates until something is broken; a quarter of an hour.
+# Takes each guard of deciding out and simulates until something is broken; half an hour.
 guards-simulated:
     tests/guards/simulated
 

@@ -139,15 +139,12 @@ impl Lane<'_> {
     async fn carry_on(
         &self,
         mut case: Case,
-        mut link: Link,
+        link: Link,
         heir: &Heir,
         doubt: i64,
         settlement: &mut Settlement,
     ) -> Result<Option<String>> {
         let now = self.lanes.clock.now();
-        // What is open here is unclear: this lane alone writes to it, and is not writing now.
-        link.leave_open();
-        case.put_link(link.clone());
         match heir {
             Heir::Known(heir) => {
                 let whole = self.lanes.lookup.whole(*heir).await?.filter(|whole| whole.entity.is_live());
@@ -186,7 +183,7 @@ impl Lane<'_> {
         let (id, into) = (case.whole.entity.id, heir.whole.entity.id);
         let object = heir.whole.link(self.system).map(|link| link.id.to_string()).unwrap_or_default();
         let merged = format!("{} merged {} into {object}, which is {into}", self.system, link.id);
-        case.put_link(Link { state: LinkState::Gone, ..link.clone() });
+        case.put_link(link.clone().gone());
         let mirror = case.mirror(self.system);
         (mirror.answered, mirror.tries) = (mirror.answered.max(doubt), 0);
         if let Some(reason) = merge::obstacle(&case.whole, &heir.whole) {
@@ -201,7 +198,7 @@ impl Lane<'_> {
             return Ok(reason);
         }
         // The id was replaced, and is no tombstone of the one that carries on.
-        case.put_link(Link { state: LinkState::Retired, ..link });
+        case.put_link(Link { state: LinkState::Retired, ..link.gone() });
         self.lanes.lookup.adopt(self.site, id, into, settlement).await?;
         let found =
             Found { order: &self.site.workspace.policy.order, by: Favour::Stays, system: self.system, change: None };

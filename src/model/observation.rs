@@ -90,11 +90,6 @@ impl Observation {
         }
     }
 
-    /// Whether its time is so long before it was told that the clock it was read from may have been set meanwhile.
-    pub fn is_told_late(&self, told: Millis) -> bool {
-        self.at.is_some_and(|at| is_told_late(at, told))
-    }
-
     /// The newest version of the object that it shows.
     pub fn version(&self) -> Option<Millis> {
         if let Class::Versioned(version) = self.class { Some(version) } else { self.version }

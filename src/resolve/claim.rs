@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::clock::Millis;
 use crate::model::{
     Author, Change, Class, Conflict, Evidence, Field, Fields, Finding, Link, LinkState, NewChange, Observation, Origin,
-    Shape, Snapshot, Stamp, System, Terms, Unreadable, Value,
+    Shape, Snapshot, Stamp, System, Terms, Unreadable, Value, is_told_late,
 };
 
 /// By how much a vendor's clock may have been set between an edit and its telling, if that took long: five minutes wrong
@@ -180,7 +180,8 @@ pub fn unconfirmed(
     let mut findings = BTreeMap::new();
     let mut conflicts = Vec::new();
     let author = Author::from(link.system);
-    let amiss = if claim.is_told_late(told) { CLOCK_SET } else { Duration::ZERO };
+    let late = claim.at.is_some_and(|at| is_told_late(at, told));
+    let amiss = if late { CLOCK_SET } else { Duration::ZERO };
     for (field, value) in claim.fields().into_iter().flatten() {
         let known = link.known(field);
         if known.value == *value {

@@ -291,6 +291,14 @@ fn both(system: System) -> (Entity, Link) {
     (entity, link)
 }
 
+/// A link with a write of ours on its way.
+fn written_to() -> Link {
+    let (_, mut link) = both(T);
+    let (fields, stamps) = (Fields::from([(NAME, text("ours"))]), [(NAME, Stamp::NEVER)].into());
+    link.sent = Some(Sent { fields, stamps, at: second(3), deletes: false, unclear: false });
+    link
+}
+
 fn second(at: i64) -> Millis {
     Millis(at * 1_000)
 }
@@ -814,11 +822,10 @@ fn an_older_version_that_was_said_after_we_looked_is_of_a_clock_that_was_set(#[c
 /// waited for the answer to that write, which nobody awaited: it was read without end.
 #[test]
 fn what_was_sent_before_a_crash_is_no_longer_on_its_way() {
-    let (_, mut link) = both(T);
-    link.leave_open();
-    assert!(link.ledger.is_empty(), "nothing was sent");
-    let (fields, stamps) = (Fields::from([(NAME, text("ours"))]), [(NAME, Stamp::NEVER)].into());
-    link.sent = Some(Sent { fields, stamps, at: second(3), deletes: false, unclear: false });
+    let (_, mut quiet) = both(T);
+    quiet.leave_open();
+    assert!(quiet.ledger.is_empty(), "nothing was sent");
+    let mut link = written_to();
     link.leave_open();
     assert!(!link.is_in_flight() && link.is_live());
     assert_eq!(link.ledger.iter().map(|sent| sent.unclear).collect::<Vec<_>>(), [true]);
@@ -828,9 +835,7 @@ fn what_was_sent_before_a_crash_is_no_longer_on_its_way() {
 /// answer to that write for ever: nobody settles it where the note is gone.
 #[test]
 fn what_goes_with_its_contact_is_waited_for_no_longer() {
-    let (_, mut link) = both(T);
-    let (fields, stamps) = (Fields::from([(NAME, text("ours"))]), [(NAME, Stamp::NEVER)].into());
-    link.sent = Some(Sent { fields, stamps, at: second(3), deletes: false, unclear: false });
+    let link = written_to();
     assert!(link.is_in_flight());
     let gone = link.gone();
     assert!(!gone.is_in_flight());

@@ -349,10 +349,7 @@ impl World {
             let (lineage, evidence) = (place.lineage.clone(), claim::evidence(&waiting));
             self.decide(system, &seen, &lineage, &evidence);
         }
-        let link = self.hub.links.entry(system).and_modify(|link| {
-            let open = link.sent.take().map(|sent| Sent { unclear: true, ..sent });
-            link.ledger.extend(open);
-        });
+        let link = self.hub.links.entry(system).and_modify(Link::leave_open);
         let link = link.or_insert_with(|| unreachable!("all systems are linked"));
         let lost: Vec<_> = waiting
             .iter()

@@ -17,7 +17,7 @@ tokio::task_local! {
 
 /// A write leaves so soon after its intent was stored, or not at all: later, another replica may have taken it for one whose answer
 /// was lost. Long enough to wait for a short window of calls; `create_settle` is longer.
-pub const PROMPT: Duration = Duration::from_secs(15);
+pub(super) const PROMPT: Duration = Duration::from_secs(15);
 
 /// What is known of the last call that left.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -231,8 +231,7 @@ impl Scene<'_> {
     /// kept as a conflict.
     fn nothing_typed_is_lost(&self, seen: &Sightings) -> Vec<String> {
         let mut broken = Vec::new();
-        let values: BTreeSet<&str> =
-            self.conflicts.iter().filter_map(|(_, conflict)| conflict.lost.as_text()).collect();
+        let kept = self.kept();
         for typed in self.typed.iter().filter(|typed| !typed.replaced && seen.saw(&typed.id, typed.token)) {
             let Some(whole) = self.entity_of(typed.system, typed.kind, &typed.id) else { continue };
             if self.parked.contains(&whole.entity.id) || !whole.entity.is_live() {
@@ -241,16 +240,21 @@ impl Scene<'_> {
             // A rule may have put it together with others.
             let text = whole.entity.value(&typed.field).as_text().unwrap_or_default();
             let is_true = if typed.value.is_empty() { text.is_empty() } else { text.contains(&typed.value) };
-            if !is_true && !values.contains(typed.value.as_str()) {
+            if !is_true && !kept.contains(typed.value.as_str()) {
                 broken.push(format!("2: {} {typed:?} is gone: {:?}", self.name, whole.entity.value(&typed.field)));
             }
         }
         broken
     }
 
+    /// What lost and is kept as a conflict.
+    fn kept(&self) -> BTreeSet<&str> {
+        self.conflicts.iter().filter_map(|(_, conflict)| conflict.lost.as_text()).collect()
+    }
+
     /// R10: what we deleted had been looked at not long before. What was typed in between is kept, if a webhook told of it.
     fn nothing_unseen_was_deleted(&self, deleted: &[(String, u32, Millis)]) -> Vec<String> {
-        let kept: BTreeSet<&str> = self.conflicts.iter().filter_map(|(_, conflict)| conflict.lost.as_text()).collect();
+        let kept = self.kept();
         let long_before = |typed: &&&Typed, at: Millis| at.since(typed.at) > LOOKED_AT;
         let mut broken = Vec::new();
         for (object, token, at) in deleted {

@@ -23,8 +23,9 @@ pub fn judge(stage: &Stage, inherited: &BTreeSet<(System, String)>) -> Vec<Strin
     let mut rows = world.sandbox.requests(0);
     let mut broken = budgets(stage, &rows, &world.callers);
     // A fuse is an entity's, and so is what it counts. What comes in late counts when it was sent, which is not known here.
-    rows.retain(|row| world.callers.contains_key(&row.number));
-    rows.retain(|row| !row.id.as_ref().is_some_and(|id| inherited.contains(&(row.stand_in.system, id.clone()))));
+    let changed_hands =
+        |row: &RequestRow| row.id.as_ref().is_some_and(|id| inherited.contains(&(row.stand_in.system, id.clone())));
+    rows.retain(|row| world.callers.contains_key(&row.number) && !changed_hands(row));
     broken.extend(fuses(stage, &rows));
     broken
 }

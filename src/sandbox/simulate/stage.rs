@@ -161,8 +161,7 @@ impl Stage {
     pub async fn rest(&mut self) -> Result<(), Restless> {
         loop {
             self.until(|stage| lock(&stage.world).next().is_none()).await?;
-            let waits = || "a webhook is taken in".to_owned();
-            let mut left = (lock(&self.world).under_way > 0).then(waits);
+            let mut left = (lock(&self.world).under_way > 0).then(|| "a webhook is taken in".to_owned());
             for one in &self.settings.workspaces {
                 let due = self.store.next_due(&one.name).await.map_err(|error| Restless(error.to_string()))?;
                 left = left.or(due.map(|due| format!("{}: due at {due}", one.name)));
