@@ -16,7 +16,7 @@ use crate::resolve::decide::{Frame, decide, landed};
 use crate::resolve::identity::is_alike;
 use crate::resolve::keys;
 use crate::store::{Result, Settled, Settlement};
-use crate::systems::{Answer, Reading, SystemError, Wanted, trail};
+use crate::systems::{Answer, Decision, Reading, SystemError, Wanted, trail};
 
 impl Lane<'_> {
     /// Brings an entity into a system where it has no live link.
@@ -218,7 +218,7 @@ impl Lane<'_> {
                 attempt.lag_ms = since.map(|since| self.lanes.clock.now().0 - since.0);
                 self.settle_made(&open, &answer, attempt).await
             }
-            Err(error) => self.settle_not_made(&error, attempt).await,
+            Err(error) => self.settle_not_made(&error, intent.sent.as_ref(), attempt).await,
         }
     }
 
@@ -255,7 +255,8 @@ impl Lane<'_> {
         Ok(self.lanes.settling.settle(&settlement).await?.into())
     }
 
-    async fn settle_not_made(&mut self, error: &SystemError, attempt: Attempt) -> Result<Flow> {
+    /// `before`: what was open already when it was sent.
+    async fn settle_not_made(&mut self, error: &SystemError, before: Option<&Sent>, attempt: Attempt) -> Result<Flow> {
         for _ in 0..RACES {
             let Some(mut case) = self.load().await? else { return Ok(Flow::Rest) };
             if let SystemError::Exists { existing, .. } = error {
@@ -263,9 +264,16 @@ impl Lane<'_> {
             }
             let unclear = matches!(error, SystemError::Unclear { .. });
             if let Some(intent) = case.mirror(self.system).intent.as_mut() {
-                intent.sent = intent.sent.take().filter(|_| unclear).map(|sent| Sent { unclear, ..sent });
+                intent.sent = match error.decision() {
+                    _ if unclear => intent.sent.take().map(|sent| Sent { unclear, ..sent }),
+                    // Nobody looked at it, so it tells nothing of what was sent before.
+                    Decision::Retry { .. } | Decision::Later(_) | Decision::Grant(_) | Decision::Connect => {
+                        before.cloned()
+                    }
+                    Decision::Park | Decision::Look => None,
+                };
                 intent.refused = refused(error);
-                if !unclear {
+                if intent.sent.is_none() {
                     // Its key is good for what was sent, and what is sent next may be edited.
                     intent.id = self.lanes.ids.uuid(self.lanes.clock.now());
                 }

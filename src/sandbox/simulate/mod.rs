@@ -4,6 +4,7 @@
 //! In: seeds. Out: for each, what was broken, if anything, and how often everything occurred.
 
 mod calls;
+mod deletions;
 mod idle;
 mod oracle;
 mod people;

@@ -2,17 +2,16 @@
 //! in; of the service only links, conflicts and what it parked are looked at.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use anyhow::Result;
 
+use super::deletions::Facts;
 use super::people::{Typed, owns};
 use super::sightings::Sightings;
 use super::stage::Stage;
 use super::view::{self, Held};
-use super::world::{Parcel, lock};
+use super::world::{Parcel, World, lock};
 use super::{calls, rates, tokens};
-use crate::clock::Millis;
 use crate::model::{
     CANCELLED, Conflict, EntityId, ExternalId, Field, FieldRules, Kind, Life, Link, LinkState, MirrorState, Mode,
     System, TAGS, Value, Whole,
@@ -20,9 +19,6 @@ use crate::model::{
 use crate::reconcile::Drift;
 use crate::sandbox::RequestRow;
 use crate::store::{Entities, Reports, present};
-
-/// How long before a deletion what is deleted was looked at, at most: while a system is down, its deletion waits.
-const LOOKED_AT: Duration = Duration::from_mins(2);
 
 /// One workspace at the end.
 struct Scene<'a> {
@@ -52,7 +48,7 @@ pub async fn judge(stage: &mut Stage) -> Result<Vec<String>> {
         broken.extend(scene.nobody_is_doubled(&made_by_us));
         broken.extend(scene.nothing_typed_is_lost(&lock(&stage.world).seen));
         broken.extend(scene.deleted_stays_deleted(&made_by_us));
-        broken.extend(scene.nothing_unseen_was_deleted(&lock(&stage.world).deleted));
+        broken.extend(scene.nothing_unseen_was_deleted(&lock(&stage.world)));
         inherited.extend(scene.inherited());
         broken.extend(scene.reconciling_found_nothing_that_was_told(stage));
         let mut world = lock(&stage.world);
@@ -252,17 +248,11 @@ impl Scene<'_> {
         self.conflicts.iter().filter_map(|(_, conflict)| conflict.lost.as_text()).collect()
     }
 
-    /// R10: what we deleted had been looked at not long before. What was typed in between is kept, if a webhook told of it.
-    fn nothing_unseen_was_deleted(&self, deleted: &[(String, u32, Millis)]) -> Vec<String> {
-        let kept = self.kept();
-        let long_before = |typed: &&&Typed, at: Millis| at.since(typed.at) > LOOKED_AT;
-        let mut broken = Vec::new();
-        for (object, token, at) in deleted {
-            let typed = self.typed.iter().filter(|typed| typed.id == *object && typed.token == *token);
-            let unseen = typed.filter(|typed| long_before(typed, *at) && !kept.contains(typed.value.as_str()));
-            broken.extend(unseen.map(|typed| format!("10: {} {typed:?} was deleted unseen at {at}", self.name)));
-        }
-        broken
+    /// R10.
+    fn nothing_unseen_was_deleted(&self, world: &World) -> Vec<String> {
+        let facts =
+            Facts { wholes: self.wholes.values().collect(), typed: &self.typed, kept: self.kept(), seen: &world.seen };
+        world.gone.judge(&facts).into_iter().map(|what| format!("10: {} {what}", self.name)).collect()
     }
 
     /// Invariant 7.

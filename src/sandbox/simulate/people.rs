@@ -97,13 +97,15 @@ impl Desk<'_> {
             Verb::Burst => self.change(system, 4),
             Verb::Change(kind) => self.child_change(system, kind).into_iter().collect(),
             // Where it stands in no other system, nobody else is there to change it.
-            Verb::Clash(kind) => self.some(system, kind).map_or_else(Vec::new, |id| self.clash(kind, &[(system, id)])),
+            Verb::Clash(kind) | Verb::DeleteRace(kind) => {
+                self.some(system, kind).map_or_else(Vec::new, |id| self.clash(kind, &[(system, id)]))
+            }
             Verb::Revert => self.revert(system).into_iter().collect(),
             Verb::Clear => self.clear(system).into_iter().collect(),
             Verb::Tag => self.tag(system, "addTags").into_iter().collect(),
             Verb::Untag => self.tag(system, "removeTags").into_iter().collect(),
             Verb::Complete => self.complete(system).into_iter().collect(),
-            Verb::Delete(kind) => self.delete(system, kind).into_iter().collect(),
+            Verb::Delete(kind) => self.some(system, kind).map(|id| self.delete(system, kind, id)).into_iter().collect(),
         }
     }
 
@@ -315,11 +317,19 @@ impl Desk<'_> {
         Some(self.wish(system, Kind::Task, "update", Some(id), json!({ "completed": completed })))
     }
 
-    fn delete(&mut self, system: System, kind: Kind) -> Option<Wish> {
+    /// One deletes it in the first place, and others change a field of it in the rest, before or after.
+    pub fn delete_race(&mut self, kind: Kind, places: &[(System, String)]) -> Vec<Wish> {
+        let Some(((system, id), others)) = places.split_first() else { return Vec::new() };
+        let mut wishes = self.clash(kind, others);
+        let at = self.rng.usize(..=wishes.len());
+        wishes.insert(at, self.delete(*system, kind, id.clone()));
+        wishes
+    }
+
+    fn delete(&self, system: System, kind: Kind, id: String) -> Wish {
         // TimeRex knows no contacts of its own to delete by mistake; its extension does.
-        let id = self.some(system, kind)?;
         let action = if kind == Kind::Appointment && system != System::Timify { "cancel" } else { "delete" };
-        Some(self.wish(system, kind, action, Some(id), json!({})))
+        self.wish(system, kind, action, Some(id), json!({}))
     }
 }
 

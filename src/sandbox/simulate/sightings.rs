@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::tokens;
+use crate::clock::Millis;
 
 /// By what something was shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,33 +21,68 @@ pub enum By {
     Answer,
 }
 
+/// What a request looks at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Look {
+    /// All that it is answered.
+    All,
+    /// One object among those that are listed: where there is no search, all are listed to look for one of them, and nobody
+    /// looks at the others.
+    One,
+    /// A customer of TIMIFY, whose tags are its extension's: nothing is looked at before these are told.
+    Customer(String),
+    /// The tags of one.
+    Tags(String),
+}
+
 /// All that was shown.
 #[derive(Debug, Default)]
 pub struct Sightings {
     ever: BTreeSet<(String, u32)>,
     last: BTreeMap<String, BTreeSet<u32>>,
+    looks: BTreeMap<String, BTreeSet<Millis>>,
     /// Values that were set back to. Of these a webhook tells nothing: its value is one that was there before.
     again: BTreeSet<(String, u32)>,
+    /// Customers that were shown, and whose tags were not yet.
+    customers: BTreeMap<String, Vec<u8>>,
 }
 
 impl Sightings {
     /// Takes in a body.
-    pub fn look(&mut self, body: &[u8], by: By) {
+    pub fn look(&mut self, body: &[u8], by: By, at: Millis) {
         if let Ok(body) = serde_json::from_slice(body) {
-            self.object(&body, by);
+            self.object(&body, by, at);
+        }
+    }
+
+    /// Takes in an answer, if it told anything.
+    pub fn answered(&mut self, look: Look, told: Option<&[u8]>, at: Millis) {
+        match (look, told) {
+            (Look::All, Some(told)) => self.look(told, By::Answer, at),
+            (Look::Customer(id), Some(told)) => drop(self.customers.insert(id, told.to_vec())),
+            (Look::Tags(id), tags) => {
+                if let Some((customer, tags)) = self.customers.remove(&id).zip(tags) {
+                    self.look(&customer, By::Answer, at);
+                    self.look(tags, By::Answer, at);
+                }
+            }
+            (Look::All | Look::One | Look::Customer(_), _) => {}
         }
     }
 
     /// Gives the values in some JSON; they are shown of every object that they stand in.
-    fn object(&mut self, json: &Value, by: By) -> BTreeSet<u32> {
+    fn object(&mut self, json: &Value, by: By, at: Millis) -> BTreeSet<u32> {
         let mut values = BTreeSet::new();
         match json {
             Value::String(text) => tokens::scan(text.as_bytes(), &mut values),
-            Value::Array(list) => list.iter().for_each(|one| values.extend(self.object(one, by))),
-            Value::Object(map) => map.values().for_each(|one| values.extend(self.object(one, by))),
+            Value::Array(list) => list.iter().for_each(|one| values.extend(self.object(one, by, at))),
+            Value::Object(map) => map.values().for_each(|one| values.extend(self.object(one, by, at))),
             _ => {}
         }
         if let Some(id) = json["id"].as_str() {
+            if by == By::Answer {
+                self.looks.entry(id.to_owned()).or_default().insert(at);
+            }
             let seen = values.iter().map(|token| (id.to_owned(), *token));
             self.ever.extend(seen.filter(|value| by == By::Answer || !self.again.contains(value)));
             // An extension keeps the tags of a vendor's object by the same id, and none of its names.
@@ -60,6 +96,16 @@ impl Sightings {
     /// Whether the value of an edit was seen in an object since it was set there.
     pub fn saw(&self, id: &str, token: u32) -> bool {
         self.ever.contains(&(id.to_owned(), token))
+    }
+
+    /// All objects that were ever looked at.
+    pub fn objects(&self) -> impl Iterator<Item = &String> {
+        self.looks.keys()
+    }
+
+    /// Whether an object was looked at in that time.
+    pub fn looked(&self, id: &str, from: Millis, to: Millis) -> bool {
+        self.looks.get(id).is_some_and(|looks| looks.range(from..=to).next().is_some())
     }
 
     /// Whether the last look at an object showed the value: to set it again is no edit, whatever was there for a moment.
@@ -81,7 +127,7 @@ mod tests {
     use super::*;
 
     fn look(sightings: &mut Sightings, body: &Value, by: By) {
-        sightings.look(body.to_string().as_bytes(), by);
+        sightings.look(body.to_string().as_bytes(), by, Millis(1));
     }
 
     #[test]
@@ -105,7 +151,7 @@ mod tests {
         assert_eq!((seen.shows("1", 1), seen.shows("1", 3), seen.shows("2", 3)), (false, true, false));
         look(&mut seen, &serde_json::json!({ "id": "1", "tags": ["vip"] }), By::Version);
         assert!(seen.shows("1", 3), "tags tell nothing of names");
-        seen.look(b"{ no JSON v4q", By::Answer);
+        seen.look(b"{ no JSON v4q", By::Answer, Millis(1));
     }
 
     #[test]

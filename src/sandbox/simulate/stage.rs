@@ -228,6 +228,7 @@ impl Stage {
             Due::Answer(caller, reply) => lock(&self.world).answer(caller, *reply),
             Due::Deliver(number) => self.deliver(number),
             Due::Start(replica) => self.start(replica),
+            Due::Wish(deed, wish) => self.make(deed, *wish),
             Due::Act(at) => {
                 let act = self.acts[at].clone();
                 match act.what {
@@ -365,17 +366,24 @@ impl Stage {
         };
         let wishes = match deed.verb {
             Verb::Clash(kind) if !rivals.is_empty() => desk.clash(kind, &rivals),
+            Verb::DeleteRace(kind) if !rivals.is_empty() => desk.delete_race(kind, &rivals),
             _ => desk.wishes(deed),
         };
+        let (mut pauses, mut at) = (desk.rng, self.clock.now());
         self.tokens = desk.token;
         for wish in wishes {
-            self.make(deed, wish);
+            if deed.verb == Verb::Burst {
+                lock(&self.world).later(at, Due::Wish(deed, Box::new(wish)));
+                at = at + Duration::from_millis(pauses.u64(0..2_000));
+            } else {
+                self.make(deed, wish);
+            }
         }
     }
 
-    /// Two places of one object of the deed's system, if it is a clash and there is one.
+    /// Two places of one object of the deed's system, if somebody else has a hand in it and there is one.
     async fn rivals(&self, deed: Deed, seed: u64) -> Vec<(System, String)> {
-        let Verb::Clash(kind) = deed.verb else { return Vec::new() };
+        let (Verb::Clash(kind) | Verb::DeleteRace(kind)) = deed.verb else { return Vec::new() };
         let mut rng = fastrand::Rng::with_seed(seed);
         let name = &self.settings.workspaces[deed.workspace].name;
         let linked = self.store.live_links(name, deed.system, kind).await.unwrap_or_default();
@@ -404,6 +412,9 @@ impl Stage {
         world.count(format!("deed/{}", word.to_lowercase()));
         let after = world.values(wish.at, wish.edit.id.as_deref().unwrap_or(""));
         world.tell(|| format!("{:?} {:?} -> {id}", deed, wish.edit));
+        if wish.edit.action == "delete" {
+            world.gone.by_people(&id, now);
+        }
         drop(world);
         *self.deeds.entry(deed.workspace).or_default() += 1;
         // Who sets a value has seen the one that was there, whoever typed that in.

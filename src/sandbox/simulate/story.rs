@@ -61,10 +61,12 @@ pub enum Verb {
     Twin,
     /// Changes a field of an object.
     Change(Kind),
-    /// Changes the same field of the same contact several times.
+    /// Changes the same field of the same contact several times within seconds.
     Burst,
     /// Changes a field of an object while somebody else changes the same one in another system.
     Clash(Kind),
+    /// Deletes an object while somebody else changes a field of it in another system.
+    DeleteRace(Kind),
     /// Sets a field to what it was.
     Revert,
     /// Clears a field of a contact.
@@ -226,7 +228,9 @@ fn deed(at: usize, rng: &mut fastrand::Rng) -> Deed {
             9..15 => Verb::Make(Kind::Task),
             15..19 => Verb::Make(Kind::Note),
             19..25 => Verb::Make(Kind::Appointment),
-            25..51 => Verb::Change(Kind::Contact),
+            25..48 => Verb::Change(Kind::Contact),
+            48..50 => Verb::DeleteRace(Kind::Contact),
+            50..51 => Verb::DeleteRace(Kind::Task),
             51..55 => Verb::Clash(Kind::Contact),
             55..58 => Verb::Clash(Kind::Note),
             58..62 => Verb::Change(Kind::Task),

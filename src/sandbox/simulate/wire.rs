@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
-use super::world::{Answered, Caller, Look, Shared, lock};
+use super::sightings::Look;
+use super::world::{Answered, Caller, Shared, lock};
 use crate::clock::{Clock, Sleep};
 use crate::sandbox::Request;
 use crate::store::memory::Pace;
@@ -39,7 +40,8 @@ fn look(request: &Request) -> Look {
 fn lists(request: &Request) -> bool {
     let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
     let pages = query.split('&').any(|part| part.starts_with("limit="));
-    request.method() == http::Method::GET && (pages || path.ends_with("/tasks") || path.ends_with("/notes"))
+    let lists = pages || path.ends_with("/tasks") || path.ends_with("/notes");
+    (request.method() == http::Method::GET && lists) || path.ends_with("/tasks/search")
 }
 
 /// A replica's way out, and how long its store takes.
@@ -107,6 +109,12 @@ mod tests {
         let beside = tokio::spawn(async move { list() });
         let within = reconciling(async { (list(), beside.await.unwrap()) }).await;
         assert_eq!(within, (Look::All, Look::One), "what runs beside a reconcile is none");
+    }
+
+    /// Found by simulation (seed 20026478): a lane searched the tasks of a location for one, and was told an edit of another one.
+    #[test]
+    fn who_searches_for_one_task_looks_at_no_other() {
+        assert_eq!(look(&asks("/ghl/locations/l1/tasks/search")), Look::One);
     }
 
     #[test]

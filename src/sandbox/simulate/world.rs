@@ -11,8 +11,10 @@ use bytes::Bytes;
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use super::sightings::{By, Sightings};
-use super::story::{Strangeness, Trouble};
+use super::deletions::Deletions;
+use super::people::Wish;
+use super::sightings::{By, Look, Sightings};
+use super::story::{Deed, Strangeness, Trouble};
 use super::tokens;
 use super::writes::{Change, Writes};
 use crate::clock::{Clock, ManualClock, Millis};
@@ -58,20 +60,8 @@ pub enum Due {
     Deliver(usize),
     /// A replica starts.
     Start(usize),
-}
-
-/// What a request looks at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Look {
-    /// All that it is answered.
-    All,
-    /// One object among those that are listed: where there is no search, all are listed to look for one of them, and nobody
-    /// looks at the others.
-    One,
-    /// A customer of TIMIFY, whose tags are its extension's: nothing is looked at before these are told.
-    Customer(String),
-    /// The tags of one.
-    Tags(String),
+    /// A person goes on with what they do.
+    Wish(Deed, Box<Wish>),
 }
 
 /// A process: the replica, and how often it was started.
@@ -139,10 +129,8 @@ pub struct World {
     pub counts: BTreeMap<String, u64>,
     /// What the service was shown, in webhooks that it acknowledged or in answers.
     pub seen: Sightings,
-    /// Customers that were shown, and whose tags were not yet.
-    customers: BTreeMap<String, Vec<u8>>,
-    /// What stood in objects that we deleted and had never been shown to us: the object, the number of the edit, and when.
-    pub deleted: Vec<(String, u32, Millis)>,
+    /// What was deleted.
+    pub gone: Deletions,
     /// Webhooks that a replica is taking in.
     pub under_way: u32,
     /// How many reconciles are under way.
@@ -183,8 +171,7 @@ impl World {
             stood: vec![Millis(0); replicas],
             counts: BTreeMap::new(),
             seen: Sightings::default(),
-            customers: BTreeMap::new(),
-            deleted: Vec::new(),
+            gone: Deletions::default(),
             under_way: 0,
             reconciles: 0,
             unclear: 0,
@@ -338,7 +325,8 @@ impl World {
         let object = if writes { requests::object(&flight.request, None).1 } else { None };
         let place = addressee(&flight.request).zip(object);
         let deletes = flight.request.method() == http::Method::DELETE;
-        let deleted = place.as_ref().filter(|_| deletes).map(|(_, id)| id.clone());
+        // Who takes a tag off deletes nothing.
+        let deleted = place.clone().filter(|(at, id)| deletes && self.sandbox.object(*at, id).is_some());
         let before = place.as_ref().map(|(at, id)| self.values(*at, id)).unwrap_or_default();
         if flight.caller.is_some() {
             self.callers.insert(self.sandbox.next_request(), flight.by);
@@ -354,9 +342,8 @@ impl World {
         if let Some(change) = &change {
             self.written.made(change);
         }
-        if let Some(object) = deleted.filter(|_| answer.response.status().is_success()) {
-            let unseen = before.iter().filter(|token| !self.seen.saw(&object, **token));
-            self.deleted.extend(unseen.map(|token| (object.clone(), *token, now)));
+        if let Some((_, object)) = deleted.filter(|(at, id)| self.sandbox.object(*at, id).is_none()) {
+            self.gone.by_us(object, now, before, &self.seen, &self.sandbox);
         }
         if answer.cut || flight.caller.is_none() || flight.stood {
             self.written.not_heard(change.take());
@@ -378,7 +365,8 @@ impl World {
             self.post(webhook);
         }
         let Some(caller) = flight.caller else { return };
-        let way = answer.delay + self.ms(5..80);
+        // Most answers come at once, and some take long.
+        let way = answer.delay + if self.chance(5) { self.ms(80..3_000) } else { self.ms(5..80) };
         if answer.cut {
             self.unclear += u64::from(writes);
             let answered = Err(TransportError::NoAnswer("connection reset".to_owned()));
@@ -394,7 +382,7 @@ impl World {
         let succeeded = reply.answered.as_ref().ok().filter(|response| response.status().is_success());
         let said = succeeded.map(|response| response.body().clone());
         match (caller.send(reply.answered), said) {
-            (Ok(()), told) => self.look(reply.look, told.as_deref()),
+            (Ok(()), told) => self.seen.answered(reply.look, told.as_deref(), self.clock.now()),
             (Err(_), _) => self.written.not_heard(reply.change),
         }
     }
@@ -442,21 +430,6 @@ impl World {
         self.later(self.clock.now(), Due::Deliver(self.parcels.len() - 1));
     }
 
-    /// Looks at what was told, if anything was.
-    fn look(&mut self, look: Look, told: Option<&[u8]>) {
-        match (look, told) {
-            (Look::All, Some(told)) => self.seen.look(told, By::Answer),
-            (Look::Customer(id), Some(told)) => drop(self.customers.insert(id, told.to_vec())),
-            (Look::Tags(id), tags) => {
-                if let Some((customer, tags)) = self.customers.remove(&id).zip(tags) {
-                    self.seen.look(&customer, By::Answer);
-                    self.seen.look(tags, By::Answer);
-                }
-            }
-            (Look::All | Look::One | Look::Customer(_), _) => {}
-        }
-    }
-
     /// The answer to a webhook: 2xx, or not.
     pub fn delivered(&mut self, number: usize, acknowledged: bool) {
         self.under_way -= 1;
@@ -472,7 +445,7 @@ impl World {
             // Only an extension's carry versions of what people type in.
             if tells {
                 let by = if parcel.from.extension { By::Version } else { By::Claim };
-                self.seen.look(&parcel.body, by);
+                self.seen.look(&parcel.body, by, now);
             }
             let parcel = &mut self.parcels[number];
             parcel.over = parcel.copies == 0;

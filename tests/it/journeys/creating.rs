@@ -41,6 +41,28 @@ async fn a_create_whose_answer_is_lost_makes_no_second_object(place: &mut Place)
     world.stop().await;
 }
 
+/// Found by simulation: asked to wait, we forgot that it had been sent before, and made another one under a new key.
+async fn a_create_whose_repetition_is_asked_to_wait_is_repeated_to_the_letter(place: &mut Place) {
+    let world = world(place).await;
+    let id = world.edit(0, "ghl", "create contact", json!({ "fields": contact("ghl", "Kai") })).await;
+    world.settle().await;
+    cut_creates(&world, "timerex", true, "/tasks").await;
+    let wait = json!({
+        "system": "timerex", "extension": true, "kind": "rate_limited", "only": "writes", "count": 1, "path": "/tasks",
+        "retry_after": 1
+    });
+    world.fault(wait).await;
+    lose(&world, "timerex", 1).await;
+    let task = json!({ "title": "Call back", "body": "", "dueDate": "2031-05-05T09:00:00.000Z", "completed": false });
+    world.edit(0, "ghl", "create task", json!({ "parent": id, "fields": task })).await;
+    world.settle().await;
+    let calls = world.calls(0).await;
+    let creates = calls.iter().filter(|call| call.label() == "timerex+ POST task");
+    assert_eq!(creates.map(|call| call.status).collect::<Vec<_>>(), [None, Some(429), Some(201)]);
+    assert_eq!(world.state().await.to_string().matches("Call back").count(), 3, "one in each system");
+    world.stop().await;
+}
+
 async fn what_was_edited_in_an_object_before_its_create_is_known_of_wins(place: &mut Place) {
     let mut plan = Plan::of(1);
     plan.service.policy = plan.service.policy.replace("create_settle = \"1s\"", "create_settle = \"2s\"");
@@ -222,6 +244,7 @@ async fn a_create_that_is_never_answered_clearly_is_parked_after_its_tries(place
 
 on_both!(
     Place: a_create_whose_answer_is_lost_makes_no_second_object,
+    a_create_whose_repetition_is_asked_to_wait_is_repeated_to_the_letter,
     what_was_edited_in_an_object_before_its_create_is_known_of_wins,
     a_task_and_a_booking_whose_answer_is_lost_are_not_doubled,
     the_one_existing_object_is_linked_and_not_doubled,

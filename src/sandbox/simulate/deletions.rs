@@ -1,0 +1,161 @@
+//! R10: what we deleted had been looked at, and so had all that belongs to it; and who deleted it first had got what it said.
+//!
+//! In: the objects that people and we deleted, and what is known of them in the end. Out: what should stand there still.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::people::Typed;
+use super::sightings::Sightings;
+use super::story::STAND_INS;
+use crate::clock::Millis;
+use crate::model::{Field, Link, Whole};
+use crate::sandbox::Sandbox;
+
+/// How long before a deletion what is deleted was looked at, at most: while a system is down, its deletion waits.
+const LOOKED_AT: Duration = Duration::from_mins(2);
+
+/// All that was deleted.
+#[derive(Debug, Default)]
+pub struct Deletions {
+    people: BTreeMap<String, Millis>,
+    ours: Vec<Deleted>,
+}
+
+/// An object that we deleted.
+#[derive(Debug)]
+struct Deleted {
+    object: String,
+    at: Millis,
+    /// The edits whose values stood in it.
+    held: BTreeSet<u32>,
+    /// Those of them that had never been shown to us.
+    unseen: BTreeSet<u32>,
+    /// The objects that we had looked at before, and that were there still.
+    beside: BTreeSet<String>,
+}
+
+/// What the deletions of a workspace are judged by.
+pub struct Facts<'a> {
+    /// Its entities.
+    pub wholes: Vec<&'a Whole>,
+    /// What people typed in.
+    pub typed: &'a [&'a Typed],
+    /// What is kept as a conflict.
+    pub kept: BTreeSet<&'a str>,
+    /// What we were shown.
+    pub seen: &'a Sightings,
+}
+
+impl Deletions {
+    /// A person deleted an object.
+    pub fn by_people(&mut self, object: &str, at: Millis) {
+        self.people.insert(object.to_owned(), at);
+    }
+
+    /// We deleted one, in which the values of these edits stood.
+    pub fn by_us(&mut self, object: String, at: Millis, held: BTreeSet<u32>, seen: &Sightings, sandbox: &Sandbox) {
+        let unseen = held.iter().copied().filter(|edit| !seen.saw(&object, *edit)).collect();
+        let stands = |id: &&String| STAND_INS.iter().any(|at| sandbox.object(*at, id).is_some());
+        let beside = seen.objects().filter(stands).cloned().collect();
+        self.ours.push(Deleted { object, at, held, unseen, beside });
+    }
+
+    /// What should not have been deleted.
+    pub fn judge(&self, facts: &Facts<'_>) -> Vec<String> {
+        self.ours.iter().flat_map(|deleted| self.amiss(deleted, facts)).collect()
+    }
+
+    fn amiss(&self, deleted: &Deleted, facts: &Facts<'_>) -> Vec<String> {
+        let there = facts.long_there(deleted);
+        let unseen = there.iter().filter(|typed| deleted.unseen.contains(&typed.token));
+        let mut amiss: Vec<String> = unseen.map(|typed| format!("{typed:?} was deleted unseen")).collect();
+        let about = |link: &&Link| link.id.as_str() == deleted.object;
+        let whole = facts.wholes.iter().find(|whole| whole.links.iter().any(|link| about(&link)));
+        let Some(whole) = whole else { return amiss };
+        let others: Vec<&Link> = whole.links.iter().filter(|link| !about(link)).collect();
+        let by: Vec<&str> =
+            others.iter().map(|link| link.id.as_str()).filter(|id| self.people.contains_key(*id)).collect();
+        let Some(first) = by.iter().map(|id| self.people[*id]).min() else { return amiss };
+        // Who deleted it, or changed it elsewhere, had what stood in it there before them.
+        let not_got = there.iter().filter(|typed| !typed.replaced);
+        amiss.extend(not_got.map(|typed| format!("{typed:?} was deleted by who had not got it")));
+        let unread = |id: &str| deleted.beside.contains(id) && !facts.seen.looked(id, first, deleted.at);
+        let unread =
+            others.into_iter().filter(|link| unread(link.id.as_str()) && !self.is_gone(facts, whole, link, deleted.at));
+        amiss.extend(unread.map(|link| format!("{} was deleted before {} was looked at", deleted.object, link.id)));
+        amiss
+    }
+
+    /// Whether it was deleted by then, or its contact. An extension keeps what it knows of a vendor's contact.
+    fn is_gone(&self, facts: &Facts<'_>, whole: &Whole, link: &Link, at: Millis) -> bool {
+        let parent = facts.wholes.iter().filter(|one| Some(one.entity.id) == whole.entity.parent);
+        let contacts = parent.flat_map(|parent| &parent.links).filter(|contact| contact.system == link.system);
+        contacts.chain([link]).any(|link| self.deleted(link.id.as_str()).is_some_and(|gone| gone <= at))
+    }
+
+    fn deleted(&self, object: &str) -> Option<Millis> {
+        let by_us = self.ours.iter().find(|one| one.object == object).map(|one| one.at);
+        self.people.get(object).copied().or(by_us)
+    }
+}
+
+impl Facts<'_> {
+    /// What was typed in long before is known; what was typed in between is kept, if a webhook told of it.
+    fn long_there(&self, deleted: &Deleted) -> Vec<&Typed> {
+        // The number of its edit stands in no e-mail.
+        let of = |typed: &&Typed| typed.id == deleted.object && typed.field != Field::EMAIL;
+        let stood = |typed: &&Typed| of(typed) && deleted.held.contains(&typed.token);
+        let long = |typed: &&Typed| deleted.at.since(typed.at) > LOOKED_AT;
+        let kept = |typed: &&Typed| self.kept.contains(typed.value.as_str());
+        self.typed.iter().copied().filter(|typed| stood(typed) && long(typed) && !kept(typed)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sightings::By;
+    use super::*;
+    use crate::model::{Entity, EntityId, ExternalId, Kind, System};
+
+    fn minute(at: i64) -> Millis {
+        Millis(at * 60_000)
+    }
+
+    /// A contact of which one object was deleted by a person in the tenth minute, and one by us in the eleventh, in which an
+    /// edit of the first minute stood.
+    fn judged(seen: bool, replaced: bool, looked: bool) -> Vec<String> {
+        let entity = Entity::new(EntityId(uuid::Uuid::nil()), "w", Kind::Contact, Millis(0));
+        let link = |system, id| Link::new("w", entity.id, system, Kind::Contact, ExternalId::new(id));
+        let links = vec![link(System::Ghl, "g"), link(System::Timify, "t"), link(System::Timerex, "x")];
+        let whole = Whole { entity, links, mirrors: Vec::new() };
+        let typed = Typed {
+            token: 1,
+            workspace: 0,
+            system: System::Timify,
+            kind: Kind::Contact,
+            id: "t".to_owned(),
+            field: Field::CITY,
+            value: "v1q".to_owned(),
+            replaced,
+            at: minute(1),
+        };
+        let (mut gone, mut sightings) = (Deletions::default(), Sightings::default());
+        let held = BTreeSet::from([1]);
+        gone.by_people("g", minute(10));
+        let unseen = if seen { BTreeSet::new() } else { held.clone() };
+        let beside = BTreeSet::from(["x".to_owned()]);
+        gone.ours.push(Deleted { object: "t".to_owned(), at: minute(11), held, unseen, beside });
+        sightings.look(br#"{ "id": "x" }"#, By::Answer, minute(if looked { 10 } else { 9 }));
+        let facts = Facts { wholes: vec![&whole], typed: &[&typed], kept: BTreeSet::new(), seen: &sightings };
+        gone.judge(&facts)
+    }
+
+    #[test]
+    fn what_was_looked_at_and_known_where_it_was_deleted_may_go() {
+        assert_eq!(judged(true, true, true), Vec::<String>::new());
+        assert!(judged(false, true, true)[0].ends_with("was deleted unseen"));
+        assert!(judged(true, false, true)[0].ends_with("was deleted by who had not got it"));
+        assert_eq!(judged(true, true, false), ["t was deleted before x was looked at"]);
+    }
+}
