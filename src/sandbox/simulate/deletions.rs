@@ -53,7 +53,7 @@ impl Deletions {
         self.people.insert(object.to_owned(), at);
     }
 
-    /// We deleted one, in which the values of these edits stood.
+    /// We deleted one, in which the values of these edits stood, by a request that we sent then.
     pub fn by_us(&mut self, object: String, at: Millis, held: BTreeSet<u32>, seen: &Sightings, sandbox: &Sandbox) {
         let unseen = held.iter().copied().filter(|edit| !seen.saw(&object, *edit)).collect();
         let stands = |id: &&String| STAND_INS.iter().any(|at| sandbox.object(*at, id).is_some());

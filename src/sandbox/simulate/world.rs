@@ -73,6 +73,8 @@ pub struct Flight {
     by: Caller,
     look: Look,
     caller: Option<oneshot::Sender<Answered>>,
+    /// When it left.
+    left: Millis,
     /// Whether its replica stood still before it left: another one may hold the lease by now.
     stood: bool,
 }
@@ -279,7 +281,7 @@ impl World {
                 let most = if request.method() == http::Method::POST { LATE_CREATE_MS } else { LATE_WRITE_MS };
                 let late = self.ms(0..most);
                 self.unclear += 1;
-                let flight = Flight { request, by, look: look.clone(), caller: None, stood };
+                let flight = Flight { request, by, look: look.clone(), caller: None, left: now, stood };
                 self.later(now + late, Due::Apply(Box::new(flight)));
                 let answered = Err(TransportError::NoAnswer("timed out".to_owned()));
                 let lost = Box::new(Reply { answered, look, change: None });
@@ -290,10 +292,13 @@ impl World {
                 let retry_after = retry.then(|| self.rng.u64(1..40));
                 let fault = Fault { kind, count: Some(1), only: Only::Any, path: None, delay_ms, retry_after };
                 self.sandbox.faults.add(at, fault);
-                let flight = Flight { request, by, look, caller: Some(caller), stood };
+                let flight = Flight { request, by, look, caller: Some(caller), left: now, stood };
                 self.later(now + way, Due::Apply(Box::new(flight)));
             }
-            _ => self.later(now + way, Due::Apply(Box::new(Flight { request, by, look, caller: Some(caller), stood }))),
+            _ => {
+                let flight = Flight { request, by, look, caller: Some(caller), left: now, stood };
+                self.later(now + way, Due::Apply(Box::new(flight)));
+            }
         }
     }
 
@@ -343,7 +348,7 @@ impl World {
             self.written.made(change);
         }
         if let Some((_, object)) = deleted.filter(|(at, id)| self.sandbox.object(*at, id).is_none()) {
-            self.gone.by_us(object, now, before, &self.seen, &self.sandbox);
+            self.gone.by_us(object, flight.left, before, &self.seen, &self.sandbox);
         }
         if answer.cut || flight.caller.is_none() || flight.stood {
             self.written.not_heard(change.take());
