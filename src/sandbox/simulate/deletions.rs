@@ -80,7 +80,8 @@ impl Deletions {
         // Who deleted it, or changed it elsewhere, had what stood in it there before them.
         let not_got = there.iter().filter(|typed| !typed.replaced);
         amiss.extend(not_got.map(|typed| format!("{typed:?} was deleted by who had not got it")));
-        let unread = |id: &str| deleted.beside.contains(id) && !facts.seen.looked(id, first, deleted.at);
+        let looked = |id: &str, from| facts.seen.looked(id, from, deleted.at);
+        let unread = |id: &str| deleted.beside.contains(id) && looked(id, Millis(0)) && !looked(id, first);
         let unread =
             others.into_iter().filter(|link| unread(link.id.as_str()) && !self.is_gone(facts, whole, link, deleted.at));
         amiss.extend(unread.map(|link| format!("{} was deleted before {} was looked at", deleted.object, link.id)));
