@@ -48,6 +48,7 @@ pub async fn judge(stage: &mut Stage) -> Result<Vec<String>> {
         broken.extend(scene.nobody_is_doubled(&made_by_us));
         broken.extend(scene.nothing_typed_is_lost(&lock(&stage.world).seen));
         broken.extend(scene.deleted_stays_deleted(&made_by_us));
+        broken.extend(scene.nothing_lost_to_what_it_replaced(stage));
         broken.extend(scene.nothing_unseen_was_deleted(&lock(&stage.world)));
         inherited.extend(scene.inherited());
         broken.extend(scene.reconciling_found_nothing_that_was_told(stage));
@@ -99,6 +100,13 @@ async fn scene<'a>(stage: &'a Stage, workspace: usize, state: &serde_json::Value
 /// The object that a write made. What names it was about one that stood there already: a tag call is a POST too.
 fn made(row: &RequestRow) -> Option<&str> {
     row.id.as_deref().filter(|id| row.method == "POST" && !row.path.contains(id))
+}
+
+/// The numbers of the edits whose values stand in a value.
+fn edits(value: &Value) -> BTreeSet<u32> {
+    let mut edits = BTreeSet::new();
+    tokens::scan(value.as_text().unwrap_or_default().as_bytes(), &mut edits);
+    edits
 }
 
 fn within(body: &[u8], id: &[u8]) -> bool {
@@ -243,6 +251,20 @@ impl Scene<'_> {
         broken
     }
 
+    /// R2: who sets a value in the place of another one has seen that, and is later whatever the clocks say.
+    fn nothing_lost_to_what_it_replaced(&self, stage: &Stage) -> Vec<String> {
+        let by_time = self.conflicts.iter().filter(|(_, conflict)| conflict.rule == "newer");
+        let once = |edit: u32| stage.set.get(&edit) == Some(&1);
+        let over = |lost: u32, won: u32| {
+            once(won) && once(lost) && stage.over.get(&lost).is_some_and(|over| over.contains(&won))
+        };
+        let broken = by_time.filter(|(_, one)| {
+            let won = edits(&one.won);
+            edits(&one.lost).into_iter().any(|lost| won.iter().any(|won| over(lost, *won)))
+        });
+        broken.map(|(_, one)| format!("5: {} {one:?} was set in the place of what it lost to", self.name)).collect()
+    }
+
     /// What lost and is kept as a conflict.
     fn kept(&self) -> BTreeSet<&str> {
         self.conflicts.iter().filter_map(|(_, conflict)| conflict.lost.as_text()).collect()
@@ -336,11 +358,7 @@ fn nothing_is_written_twice(stage: &Stage, kept: &[Conflict]) -> Vec<String> {
     let world = lock(&stage.world);
     let mut broken = Vec::new();
     for (id, token, count, unheard) in world.written.repeated() {
-        let says = |value: &Value| {
-            let mut tokens = BTreeSet::new();
-            tokens::scan(value.as_text().unwrap_or_default().as_bytes(), &mut tokens);
-            tokens.contains(&token)
-        };
+        let says = |value: &Value| edits(value).contains(&token);
         let losers = kept.iter().filter(|one| says(&one.lost) || says(&one.won)).count();
         let set = stage.set.get(&token).copied().unwrap_or_default();
         if count > set.max(1) + losers + unheard {

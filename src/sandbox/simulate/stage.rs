@@ -3,7 +3,7 @@
 //! Each replica is what [`assemble`] wires, run by its own workers; only sockets and the machine's clock are not there. The
 //! runtime has one thread: when nothing in it can go on, it says so, and the stage moves the clock to what comes next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -54,6 +54,8 @@ pub struct Stage {
     pub reconciled_from: u64,
     /// How often each value was set by people, where something else stood.
     pub set: BTreeMap<u32, usize>,
+    /// What stood in its object when each value was set.
+    pub over: BTreeMap<u32, BTreeSet<u32>>,
     /// What the last round of reconciling reported, one a workspace.
     pub reports: Vec<Report>,
     clock: ManualClock,
@@ -94,6 +96,7 @@ impl Stage {
             deeds: BTreeMap::new(),
             reconciled_from: 0,
             set: BTreeMap::new(),
+            over: BTreeMap::new(),
             reports: Vec::new(),
             clock,
             idle,
@@ -431,6 +434,7 @@ impl Stage {
                 continue;
             }
             *self.set.entry(token).or_default() += 1;
+            self.over.insert(token, before.clone());
             // Nor is there anything to be seen where it was set back before anybody looked.
             if token != 0 && world.seen.shows(&id, token) {
                 continue;
