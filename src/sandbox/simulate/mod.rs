@@ -4,6 +4,8 @@
 //! In: seeds. Out: for each, what was broken, if anything, and how often everything occurred.
 
 mod calls;
+#[cfg(test)]
+mod counter_examples;
 mod deletions;
 mod idle;
 mod oracle;

@@ -1,0 +1,49 @@
+//! The counter-examples of deciding that need a lane, a wire and time: histories of their own, each in some worlds.
+
+use std::time::Duration;
+
+use super::story::{Act, Deed, Trouble, Verb, What, stand_in};
+use super::{Run, play_acts};
+use crate::model::{Kind, System};
+use crate::sandbox::faults::FaultKind;
+
+const WORLDS: std::ops::RangeInclusive<u64> = 1..=12;
+
+/// Plays what happens, one a second, in some worlds; and what of it occurred.
+fn each(whats: &[What], of: &str) -> u64 {
+    let occurred = WORLDS.map(|seed| {
+        let act = |(number, what): (usize, &What)| {
+            let number_64 = number as u64;
+            Act { number, after: Duration::from_secs(number_64), seed: seed * 100 + number_64, what: *what }
+        };
+        let Run { broken, counts, .. } = play_acts(seed, whats.iter().enumerate().map(act).collect(), false).unwrap();
+        assert_eq!(broken, [""; 0], "in the world of seed {seed}");
+        counts.get(of).copied().unwrap_or_default()
+    });
+    occurred.sum()
+}
+
+fn deed(system: System, verb: Verb) -> What {
+    What::Deed(Deed { workspace: 0, system, verb })
+}
+
+/// Counter-example 6: R4. A webhook that comes while its object is read waits for another read.
+#[test]
+fn what_a_webhook_tells_while_its_object_is_read_is_not_judged_by_that_read() {
+    let mut whats = vec![deed(System::Ghl, Verb::Make(Kind::Contact))];
+    let slow = What::Trouble(Trouble::Answers(stand_in(System::Ghl, Kind::Contact), FaultKind::Slow, 8));
+    whats.push(slow);
+    whats.extend((0..12).map(|_| deed(System::Ghl, Verb::Change(Kind::Contact))));
+    assert!(each(&whats, "fault/slow") > 12);
+}
+
+/// Counter-example 13: R11. A create gets no answer, a look finds nothing, and then it is applied.
+#[test]
+fn a_create_that_is_applied_after_nothing_was_found_is_not_made_again() {
+    let late = |system| What::Trouble(Trouble::LateWrites(stand_in(system, Kind::Contact), 2));
+    let mut whats = vec![late(System::Timify), late(System::Timerex), deed(System::Ghl, Verb::Make(Kind::Contact))];
+    // Nobody is there to be changed; with the last deed all trouble is over.
+    let nothing = Deed { workspace: 1, system: System::Ghl, verb: Verb::Change(Kind::Contact) };
+    whats.extend([What::Deed(nothing); 60]);
+    assert!(each(&whats, "fault/time_out_applied_late") > 12);
+}
