@@ -589,7 +589,7 @@ fn an_answer_is_a_look_only_where_it_shows_the_whole_object(#[case] all: bool, #
     let sent = Sent { fields, stamps: [].into(), at: second(90), deletes: false, unclear: false };
     let fields = Fields::from([(NAME, text("n1")), (Field::CITY, text("as they write it"))]);
     let shape = if all { Shape::Full(fields) } else { Shape::Partial(fields) };
-    let shown = Observation { shape, ..seen("base", None) };
+    let shown = Observation { class: Class::Versioned(second(95)), shape, ..seen("base", None) };
     let (policy, terms) = (crate::model::Policy::default(), plain(&link));
     let verdict = super::decide::answered(&entity, &link, &sent, &shown, &Frame::of(&policy, &terms, second(100)));
     assert_eq!(verdict.link.seen, looked);

@@ -20,6 +20,7 @@ mod tally;
 mod tokens;
 mod twin;
 mod view;
+mod winners;
 mod wire;
 mod world;
 mod writes;

@@ -10,8 +10,9 @@ use super::people::{Typed, owns};
 use super::sightings::Sightings;
 use super::stage::Stage;
 use super::view::{self, Held};
+use super::winners::{Hands, edits};
 use super::world::{Parcel, World, lock};
-use super::{calls, rates, tokens};
+use super::{calls, rates};
 use crate::model::{
     CANCELLED, Conflict, EntityId, ExternalId, Field, FieldRules, Kind, Life, Link, LinkState, MirrorState, Mode,
     System, TAGS, Value, Whole,
@@ -46,9 +47,9 @@ pub async fn judge(stage: &mut Stage) -> Result<Vec<String>> {
         broken.extend(scene.every_object_is_linked());
         broken.extend(scene.all_agree());
         broken.extend(scene.nobody_is_doubled(&made_by_us));
-        broken.extend(scene.nothing_typed_is_lost(&lock(&stage.world).seen));
+        broken.extend(scene.nothing_typed_is_lost(&lock(&stage.world).seen, &stage.hands));
         broken.extend(scene.deleted_stays_deleted(&made_by_us));
-        broken.extend(scene.nothing_lost_to_what_it_replaced(stage));
+        broken.extend(scene.time_decides_rightly(stage));
         broken.extend(scene.nothing_unseen_was_deleted(&lock(&stage.world)));
         inherited.extend(scene.inherited());
         broken.extend(scene.reconciling_found_nothing_that_was_told(stage));
@@ -100,13 +101,6 @@ async fn scene<'a>(stage: &'a Stage, workspace: usize, state: &serde_json::Value
 /// The object that a write made. What names it was about one that stood there already: a tag call is a POST too.
 fn made(row: &RequestRow) -> Option<&str> {
     row.id.as_deref().filter(|id| row.method == "POST" && !row.path.contains(id))
-}
-
-/// The numbers of the edits whose values stand in a value.
-fn edits(value: &Value) -> BTreeSet<u32> {
-    let mut edits = BTreeSet::new();
-    tokens::scan(value.as_text().unwrap_or_default().as_bytes(), &mut edits);
-    edits
 }
 
 fn within(body: &[u8], id: &[u8]) -> bool {
@@ -233,7 +227,7 @@ impl Scene<'_> {
 
     /// Invariants 2, 5, 8, 9: what a person typed in and we have seen is true now, or was replaced where it was typed in, or is
     /// kept as a conflict.
-    fn nothing_typed_is_lost(&self, seen: &Sightings) -> Vec<String> {
+    fn nothing_typed_is_lost(&self, seen: &Sightings, hands: &Hands) -> Vec<String> {
         let mut broken = Vec::new();
         let kept = self.kept();
         for typed in self.typed.iter().filter(|typed| !typed.replaced && seen.saw(&typed.id, typed.token)) {
@@ -244,25 +238,27 @@ impl Scene<'_> {
             // A rule may have put it together with others.
             let text = whole.entity.value(&typed.field).as_text().unwrap_or_default();
             let is_true = if typed.value.is_empty() { text.is_empty() } else { text.contains(&typed.value) };
-            if !is_true && !kept.contains(typed.value.as_str()) {
+            // What was set back stood in the other systems all the while: who replaced it there had it before them.
+            let is_replaced =
+                edits(whole.entity.value(&typed.field)).into_iter().any(|edit| hands.saw(edit, typed.token));
+            if !is_true && !is_replaced && !kept.contains(typed.value.as_str()) {
                 broken.push(format!("2: {} {typed:?} is gone: {:?}", self.name, whole.entity.value(&typed.field)));
             }
         }
         broken
     }
 
-    /// R2: who sets a value in the place of another one has seen that, and is later whatever the clocks say.
-    fn nothing_lost_to_what_it_replaced(&self, stage: &Stage) -> Vec<String> {
-        let by_time = self.conflicts.iter().filter(|(_, conflict)| conflict.rule == "newer");
-        let once = |edit: u32| stage.set.get(&edit) == Some(&1);
-        let over = |lost: u32, won: u32| {
-            once(won) && once(lost) && stage.over.get(&lost).is_some_and(|over| over.contains(&won))
-        };
-        let broken = by_time.filter(|(_, one)| {
-            let won = edits(&one.won);
-            edits(&one.lost).into_iter().any(|lost| won.iter().any(|won| over(lost, *won)))
-        });
-        broken.map(|(_, one)| format!("5: {} {one:?} was set in the place of what it lost to", self.name)).collect()
+    /// R1, R2, R7.
+    fn time_decides_rightly(&self, stage: &Stage) -> Vec<String> {
+        let judged = self.conflicts.iter().filter_map(|(_, one)| Some((one, stage.hands.judge(one)?)));
+        let mut broken: Vec<String> = judged.map(|(one, why)| format!("5: {} {one:?}: {why}", self.name)).collect();
+        let mut written = BTreeMap::new();
+        for row in lock(&stage.world).writes() {
+            written.extend(row.id.clone().map(|id| (id, row.at)));
+        }
+        let late = self.wholes.values().flat_map(|whole| stage.hands.dated_late(whole, &written));
+        broken.extend(late.map(|what| format!("5: {} {what}", self.name)));
+        broken
     }
 
     /// What lost and is kept as a conflict.
@@ -357,10 +353,14 @@ fn writes_are_bounded(stage: &Stage, conflicts: u64) -> Option<String> {
 fn nothing_is_written_twice(stage: &Stage, kept: &[Conflict]) -> Vec<String> {
     let world = lock(&stage.world);
     let mut broken = Vec::new();
-    for (id, token, count, unheard) in world.written.repeated() {
+    for (id, token, count) in world.written.repeated() {
+        // Or took away what somebody had put in its place.
+        let undone = |edit: u32| edit == token || stage.hands.saw(edit, token);
+        let unheard = world.written.unheard().filter(|(object, edit, _)| *object == id && undone(*edit));
+        let unheard: usize = unheard.map(|(_, _, count)| count).sum();
         let says = |value: &Value| edits(value).contains(&token);
         let losers = kept.iter().filter(|one| says(&one.lost) || says(&one.won)).count();
-        let set = stage.set.get(&token).copied().unwrap_or_default();
+        let set = stage.hands.set.get(&token).copied().unwrap_or_default();
         if count > set.max(1) + losers + unheard {
             broken.push(format!("3: the value of edit {token} was written {count} times to {id}"));
         }

@@ -3,7 +3,7 @@
 //! Each replica is what [`assemble`] wires, run by its own workers; only sockets and the machine's clock are not there. The
 //! runtime has one thread: when nothing in it can go on, it says so, and the stage moves the clock to what comes next.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use super::people::{Desk, Typed, Wish, account};
 use super::replica::{Door, Replica};
 use super::story::{Act, Deed, REPLICAS, Trouble, Verb, What};
 use super::twin::{Beside, Kept};
+use super::winners::Hands;
 use super::wire;
 use super::world::{Due, Shared, World, lock};
 use crate::clock::{Clock, ManualClock, Millis};
@@ -52,10 +53,8 @@ pub struct Stage {
     pub deeds: BTreeMap<usize, usize>,
     /// The number of the first request after all had come to rest.
     pub reconciled_from: u64,
-    /// How often each value was set by people, where something else stood.
-    pub set: BTreeMap<u32, usize>,
-    /// What stood in its object when each value was set.
-    pub over: BTreeMap<u32, BTreeSet<u32>>,
+    /// What people did.
+    pub hands: Hands,
     /// What the last round of reconciling reported, one a workspace.
     pub reports: Vec<Report>,
     clock: ManualClock,
@@ -95,8 +94,7 @@ impl Stage {
             typed: Vec::new(),
             deeds: BTreeMap::new(),
             reconciled_from: 0,
-            set: BTreeMap::new(),
-            over: BTreeMap::new(),
+            hands: Hands::default(),
             reports: Vec::new(),
             clock,
             idle,
@@ -413,16 +411,20 @@ impl Stage {
         }
         let word = format!("{:?}", deed.verb);
         world.count(format!("deed/{}", word.to_lowercase()));
-        let after = world.values(wish.at, wish.edit.id.as_deref().unwrap_or(""));
+        let after = world.values(wish.at, &id);
         world.tell(|| format!("{:?} {:?} -> {id}", deed, wish.edit));
         if wish.edit.action == "delete" {
             world.gone.by_people(&id, now);
         }
         drop(world);
+        self.hands.touch(&id, now);
         *self.deeds.entry(deed.workspace).or_default() += 1;
         // Who sets a value has seen the one that was there, whoever typed that in.
         let gone = |typed: &&mut Typed| before.contains(&typed.token) && !after.contains(&typed.token);
         self.typed.iter_mut().filter(gone).for_each(|typed| typed.replaced = true);
+        // As the phone of somebody who stands elsewhere.
+        let sets = |edit: &&u32| wish.sets.iter().any(|(_, _, token)| token == *edit);
+        after.difference(&before).filter(|edit| !sets(edit)).for_each(|edit| self.hands.set(*edit, &before));
         let kind: Kind = wish.edit.kind.parse().unwrap_or(Kind::Contact);
         if matches!(deed.verb, Verb::Make(_) | Verb::Twin) || wish.edit.action == "move" {
             self.made.entry((deed.workspace, deed.system, kind)).or_default().push(id.clone());
@@ -433,8 +435,7 @@ impl Stage {
             if token != 0 && before.contains(&token) {
                 continue;
             }
-            *self.set.entry(token).or_default() += 1;
-            self.over.insert(token, before.clone());
+            self.hands.set(token, &before);
             // Nor is there anything to be seen where it was set back before anybody looked.
             if token != 0 && world.seen.shows(&id, token) {
                 continue;

@@ -45,12 +45,15 @@ impl Writes {
         }
     }
 
-    /// Values that were put into an object more than once: the object, the edit, how often, and how often a write of which
-    /// nobody heard put it there or took it away.
-    pub fn repeated(&self) -> impl Iterator<Item = (&str, u32, usize, usize)> {
+    /// Values that were put into an object more than once: the object, the edit, how often.
+    pub fn repeated(&self) -> impl Iterator<Item = (&str, u32, usize)> {
         let repeated = self.put.iter().filter(|(_, count)| **count > 1);
-        repeated
-            .map(|(place, count)| (place.0.as_str(), place.1, *count, self.unheard.get(place).copied().unwrap_or(0)))
+        repeated.map(|(place, count)| (place.0.as_str(), place.1, *count))
+    }
+
+    /// How often a write of which nobody heard put a value there or took it away: the object, the edit, how often.
+    pub fn unheard(&self) -> impl Iterator<Item = (&str, u32, usize)> {
+        self.unheard.iter().map(|(place, count)| (place.0.as_str(), place.1, *count))
     }
 }
 
@@ -77,7 +80,8 @@ mod tests {
         let late = write(&mut writes, 2, 1);
         writes.not_heard(Some(late));
         write(&mut writes, 1, 2);
-        assert_eq!(writes.repeated().collect::<Vec<_>>(), [("it", 2, 2, 1)]);
+        assert_eq!(writes.repeated().collect::<Vec<_>>(), [("it", 2, 2)]);
+        assert_eq!(writes.unheard().collect::<Vec<_>>(), [("it", 1, 1), ("it", 2, 1)]);
     }
 
     #[test]
@@ -86,6 +90,7 @@ mod tests {
         for (before, after) in [(1, 2), (2, 1), (1, 2)] {
             write(&mut writes, before, after);
         }
-        assert_eq!(writes.repeated().collect::<Vec<_>>(), [("it", 2, 2, 0)]);
+        assert_eq!(writes.repeated().collect::<Vec<_>>(), [("it", 2, 2)]);
+        assert_eq!(writes.unheard().count(), 0);
     }
 }

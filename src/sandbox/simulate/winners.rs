@@ -1,0 +1,147 @@
+//! Who wins where time decides, and how edits are dated: R1, R2 and R7, told again in their plainest words.
+//!
+//! In: what is kept of the losers, what people typed over what, and when each object was touched. Out: who should have won.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::tokens;
+use crate::clock::Millis;
+use crate::model::{Author, Conflict, Stamp, System, Value, Whole};
+
+/// The tick of the simulation's configuration, in milliseconds.
+const TICK: i64 = 2_000;
+/// Its precedence, the weakest first.
+const RANKS: [Author; 5] = [Author::Timerex, Author::Timify, Author::Ghl, Author::Rule, Author::Operator];
+/// By how much a date may be wrong where the vendor's clock was set from one side to the other.
+const CLOCK_SET: Duration = Duration::from_mins(10);
+
+/// What people did.
+#[derive(Debug, Default)]
+pub struct Hands {
+    /// How often each value was set, where something else stood.
+    pub set: BTreeMap<u32, usize>,
+    /// What stood in its object when each value was set.
+    over: BTreeMap<u32, BTreeSet<u32>>,
+    /// When each object was touched last.
+    touched: BTreeMap<String, Millis>,
+}
+
+impl Hands {
+    /// Somebody has a hand in an object.
+    pub fn touch(&mut self, object: &str, at: Millis) {
+        self.touched.insert(object.to_owned(), at);
+    }
+
+    /// A value is set in the place of others.
+    pub fn set(&mut self, edit: u32, over: &BTreeSet<u32>) {
+        *self.set.entry(edit).or_default() += 1;
+        self.over.insert(edit, over.clone());
+    }
+
+    /// Whether who set a value had another one before them.
+    pub fn saw(&self, edit: u32, other: u32) -> bool {
+        self.over.get(&edit).is_some_and(|over| over.contains(&other))
+    }
+
+    /// Who should have won where time decided.
+    pub fn judge(&self, conflict: &Conflict) -> Option<&'static str> {
+        if conflict.rule != "newer" {
+            return None;
+        }
+        if key(conflict.won_stamp) <= key(conflict.lost_stamp) {
+            return Some("has the larger key, and lost");
+        }
+        let won = edits(&conflict.won);
+        let replaced = |lost: u32| won.iter().any(|won| self.saw(lost, *won));
+        // What was set twice may have lost the first time.
+        let once = |edits: &BTreeSet<u32>| edits.iter().all(|edit| self.set.get(edit) == Some(&1));
+        let lost = edits(&conflict.lost);
+        let seen = once(&lost) && once(&won) && lost.into_iter().any(replaced);
+        seen.then_some("was set in the place of what it lost to")
+    }
+
+    /// Fields that are dated later than anybody touched their object. `written`: when we did.
+    pub fn dated_late<'a>(
+        &'a self,
+        whole: &'a Whole,
+        written: &'a BTreeMap<String, Millis>,
+    ) -> impl Iterator<Item = String> + 'a {
+        let touched = move |system: System| {
+            let ids = whole.links.iter().filter(move |link| link.system == system).map(|link| link.id.as_str());
+            ids.map(|id| self.touched.get(id).max(written.get(id)).copied())
+                .collect::<Option<Vec<_>>>()?
+                .into_iter()
+                .max()
+        };
+        whole.entity.fields.iter().filter_map(move |(field, stamped)| {
+            let system = *System::ALL.iter().find(|system| Author::from(**system) == stamped.stamp.author)?;
+            let last = touched(system)?;
+            let late = stamped.stamp.t.since(last) > CLOCK_SET;
+            late.then(|| format!("{field} of {} is dated {}, last touched {last}", whole.entity.id, stamped.stamp.t))
+        })
+    }
+}
+
+/// R1.
+fn key(stamp: Stamp) -> (i64, Option<usize>, i64) {
+    (stamp.t.0.div_euclid(TICK), RANKS.iter().position(|author| *author == stamp.author), stamp.t.0)
+}
+
+/// The numbers of the edits whose values stand in a value.
+pub fn edits(value: &Value) -> BTreeSet<u32> {
+    let mut edits = BTreeSet::new();
+    tokens::scan(value.as_text().unwrap_or_default().as_bytes(), &mut edits);
+    edits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Entity, EntityId, ExternalId, Field, Kind, Link};
+
+    fn conflict(lost: (u32, i64, Author), won: (u32, i64, Author)) -> Conflict {
+        let value = |edit| Value::text(tokens::text(edit));
+        Conflict {
+            field: Field::CITY,
+            system: System::Ghl,
+            lost: value(lost.0),
+            lost_stamp: Stamp::new(Millis(lost.1), lost.2),
+            won: value(won.0),
+            won_stamp: Stamp::new(Millis(won.1), won.2),
+            rule: "newer".to_owned(),
+        }
+    }
+
+    #[test]
+    fn who_wins_has_the_larger_key_and_did_not_stand_there_before() {
+        let mut hands = Hands::default();
+        hands.set(1, &BTreeSet::new());
+        hands.set(2, &BTreeSet::new());
+        let later = conflict((1, 9_000, Author::Ghl), (2, 9_900, Author::Timify));
+        assert_eq!(hands.judge(&later), Some("has the larger key, and lost"));
+        let next_tick = conflict((1, 9_000, Author::Ghl), (2, 10_000, Author::Timify));
+        assert_eq!(hands.judge(&next_tick), None);
+        hands.set(3, &BTreeSet::from([2]));
+        let over = conflict((3, 9_000, Author::Ghl), (2, 10_000, Author::Timify));
+        assert_eq!(hands.judge(&over), Some("was set in the place of what it lost to"));
+        hands.set(3, &BTreeSet::from([2]));
+        assert_eq!(hands.judge(&over), None, "it may have lost when it was set first");
+        assert_eq!(hands.judge(&Conflict { rule: "prefer_ghl".to_owned(), ..later }), None);
+    }
+
+    #[test]
+    fn nothing_is_dated_later_than_it_was_touched() {
+        let minute = |at: i64| Millis(at * 60_000);
+        let mut entity = Entity::new(EntityId(uuid::Uuid::nil()), "w", Kind::Contact, Millis(0));
+        entity.set(Field::CITY, Value::text("v1q"), Stamp::new(minute(30), Author::Timify));
+        let links = vec![Link::new("w", entity.id, System::Timify, Kind::Contact, ExternalId::new("t"))];
+        let whole = Whole { entity, links, mirrors: Vec::new() };
+        let mut hands = Hands::default();
+        let late = |hands: &Hands, written| hands.dated_late(&whole, &written).count();
+        assert_eq!(late(&hands, BTreeMap::new()), 0, "nobody knows when");
+        hands.touch("t", minute(19));
+        assert_eq!(late(&hands, BTreeMap::new()), 1);
+        assert_eq!(late(&hands, BTreeMap::from([("t".to_owned(), minute(20))])), 0);
+    }
+}
