@@ -35,7 +35,7 @@ doc *ARGS:
 guards:
     tests/guards/run
 
-# Takes each guard of deciding out and simulates until something is broken; half an hour.
+# Takes each guard of deciding out and simulates until something is broken; three quarters of an hour.
 guards-simulated:
     tests/guards/simulated
 

@@ -155,12 +155,15 @@ impl Scene<'_> {
         contacts.map(|drift| format!("2: {} was told, and only a reconcile found it: {drift:?}", self.name)).collect()
     }
 
-    /// The objects of those that others were merged into: some belonged to the others before.
+    /// Those that others were merged into.
+    fn heirs(&self) -> BTreeSet<EntityId> {
+        let heir = |whole: &Whole| if let Life::Merged(heir) = whole.entity.life { Some(heir) } else { None };
+        self.wholes.values().filter_map(heir).collect()
+    }
+
+    /// Their objects: some belonged to the others before.
     fn inherited(&self) -> impl Iterator<Item = (System, String)> {
-        let heirs = self.wholes.values().filter_map(|whole| match whole.entity.life {
-            Life::Merged(heir) => self.wholes.get(&heir),
-            _ => None,
-        });
+        let heirs = self.heirs().into_iter().filter_map(|heir| self.wholes.get(&heir));
         heirs.flat_map(|heir| heir.links.iter().map(|link| (link.system, link.id.to_string())))
     }
 
@@ -256,8 +259,14 @@ impl Scene<'_> {
         for row in lock(&stage.world).writes() {
             written.extend(row.id.clone().map(|id| (id, row.at)));
         }
-        let late = self.wholes.values().flat_map(|whole| stage.hands.dated_late(whole, &written));
-        broken.extend(late.map(|what| format!("5: {} {what}", self.name)));
+        let heirs = self.heirs();
+        for entry in stage.config.workspaces.iter().filter(|entry| entry.name == self.name) {
+            let rules = &entry.policy.rules;
+            // What stays where two became one is dated after what gave way.
+            let alone = self.wholes.values().filter(|whole| !heirs.contains(&whole.entity.id));
+            let late = alone.flat_map(|whole| stage.hands.dated_late(whole, &written, rules));
+            broken.extend(late.map(|what| format!("5: {} {what}", self.name)));
+        }
         broken
     }
 

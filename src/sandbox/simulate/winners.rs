@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::tokens;
 use crate::clock::Millis;
-use crate::model::{Author, Conflict, Stamp, System, Value, Whole};
+use crate::model::{Author, Conflict, Field, FieldRule, FieldRules, Stamp, System, Value, Whole};
 
 /// The tick of the simulation's configuration, in milliseconds.
 const TICK: i64 = 2_000;
@@ -61,11 +61,13 @@ impl Hands {
         seen.then_some("was set in the place of what it lost to")
     }
 
-    /// Fields that are dated later than anybody touched their object. `written`: when we did.
+    /// Fields that are dated later than anybody touched their object, where time decides: who wins by another rule is dated
+    /// after who lost. `written`: when we did.
     pub fn dated_late<'a>(
         &'a self,
         whole: &'a Whole,
         written: &'a BTreeMap<String, Millis>,
+        rules: &'a FieldRules,
     ) -> impl Iterator<Item = String> + 'a {
         let touched = move |system: System| {
             let ids = whole.links.iter().filter(move |link| link.system == system).map(|link| link.id.as_str());
@@ -74,7 +76,8 @@ impl Hands {
                 .into_iter()
                 .max()
         };
-        whole.entity.fields.iter().filter_map(move |(field, stamped)| {
+        let by_time = |field: &Field| rules.of(whole.entity.kind, field) == FieldRule::Newest;
+        whole.entity.fields.iter().filter(move |(field, _)| by_time(field)).filter_map(move |(field, stamped)| {
             let system = *System::ALL.iter().find(|system| Author::from(**system) == stamped.stamp.author)?;
             let last = touched(system)?;
             let late = stamped.stamp.t.since(last) > CLOCK_SET;
@@ -98,7 +101,7 @@ pub fn edits(value: &Value) -> BTreeSet<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Entity, EntityId, ExternalId, Field, Kind, Link};
+    use crate::model::{Entity, EntityId, ExternalId, Kind, Link};
 
     fn conflict(lost: (u32, i64, Author), won: (u32, i64, Author)) -> Conflict {
         let value = |edit| Value::text(tokens::text(edit));
@@ -138,7 +141,7 @@ mod tests {
         let links = vec![Link::new("w", entity.id, System::Timify, Kind::Contact, ExternalId::new("t"))];
         let whole = Whole { entity, links, mirrors: Vec::new() };
         let mut hands = Hands::default();
-        let late = |hands: &Hands, written| hands.dated_late(&whole, &written).count();
+        let late = |hands: &Hands, written| hands.dated_late(&whole, &written, &FieldRules::default()).count();
         assert_eq!(late(&hands, BTreeMap::new()), 0, "nobody knows when");
         hands.touch("t", minute(19));
         assert_eq!(late(&hands, BTreeMap::new()), 1);
