@@ -253,7 +253,8 @@ impl Scene<'_> {
 
     /// R1, R2, R7.
     fn time_decides_rightly(&self, stage: &Stage) -> Vec<String> {
-        let judged = self.conflicts.iter().filter_map(|(_, one)| Some((one, stage.hands.judge(one)?)));
+        let late = lock(&stage.world).written.unheard().map(|(_, edit, _)| edit).collect();
+        let judged = self.conflicts.iter().filter_map(|(_, one)| Some((one, stage.hands.judge(one, &late)?)));
         let mut broken: Vec<String> = judged.map(|(one, why)| format!("5: {} {one:?}: {why}", self.name)).collect();
         let mut written = BTreeMap::new();
         for row in lock(&stage.world).writes() {

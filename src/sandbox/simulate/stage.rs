@@ -417,7 +417,8 @@ impl Stage {
             world.gone.by_people(&id, now);
         }
         drop(world);
-        self.hands.touch(&id, now);
+        // What is moved in TimeRex is another booking from then on.
+        [Some(&id), wish.edit.id.as_ref()].into_iter().flatten().for_each(|id| self.hands.touch(id, now));
         *self.deeds.entry(deed.workspace).or_default() += 1;
         // Who sets a value has seen the one that was there, whoever typed that in.
         let gone = |typed: &&mut Typed| before.contains(&typed.token) && !after.contains(&typed.token);

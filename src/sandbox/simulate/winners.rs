@@ -44,8 +44,9 @@ impl Hands {
         self.over.get(&edit).is_some_and(|over| over.contains(&other))
     }
 
-    /// Who should have won where time decided.
-    pub fn judge(&self, conflict: &Conflict) -> Option<&'static str> {
+    /// Who should have won where time decided. `late`: values that a write put somewhere of which nobody heard; seen when it can
+    /// no longer be ours, such a value is somebody's edit, and what it takes the place of is kept.
+    pub fn judge(&self, conflict: &Conflict, late: &BTreeSet<u32>) -> Option<&'static str> {
         if conflict.rule != "newer" {
             return None;
         }
@@ -57,7 +58,7 @@ impl Hands {
         // What was set twice may have lost the first time.
         let once = |edits: &BTreeSet<u32>| edits.iter().all(|edit| self.set.get(edit) == Some(&1));
         let lost = edits(&conflict.lost);
-        let seen = once(&lost) && once(&won) && lost.into_iter().any(replaced);
+        let seen = won.is_disjoint(late) && once(&lost) && once(&won) && lost.into_iter().any(replaced);
         seen.then_some("was set in the place of what it lost to")
     }
 
@@ -122,15 +123,16 @@ mod tests {
         hands.set(1, &BTreeSet::new());
         hands.set(2, &BTreeSet::new());
         let later = conflict((1, 9_000, Author::Ghl), (2, 9_900, Author::Timify));
-        assert_eq!(hands.judge(&later), Some("has the larger key, and lost"));
+        assert_eq!(hands.judge(&later, &BTreeSet::new()), Some("has the larger key, and lost"));
         let next_tick = conflict((1, 9_000, Author::Ghl), (2, 10_000, Author::Timify));
-        assert_eq!(hands.judge(&next_tick), None);
+        assert_eq!(hands.judge(&next_tick, &BTreeSet::new()), None);
         hands.set(3, &BTreeSet::from([2]));
         let over = conflict((3, 9_000, Author::Ghl), (2, 10_000, Author::Timify));
-        assert_eq!(hands.judge(&over), Some("was set in the place of what it lost to"));
+        assert_eq!(hands.judge(&over, &BTreeSet::new()), Some("was set in the place of what it lost to"));
+        assert_eq!(hands.judge(&over, &BTreeSet::from([2])), None, "it may be a late write of ours");
         hands.set(3, &BTreeSet::from([2]));
-        assert_eq!(hands.judge(&over), None, "it may have lost when it was set first");
-        assert_eq!(hands.judge(&Conflict { rule: "prefer_ghl".to_owned(), ..later }), None);
+        assert_eq!(hands.judge(&over, &BTreeSet::new()), None, "it may have lost when it was set first");
+        assert_eq!(hands.judge(&Conflict { rule: "prefer_ghl".to_owned(), ..later }, &BTreeSet::new()), None);
     }
 
     #[test]

@@ -41,7 +41,7 @@ fn lists(request: &Request) -> bool {
     let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
     let pages = query.split('&').any(|part| part.starts_with("limit="));
     let lists = pages || path.ends_with("/tasks") || path.ends_with("/notes");
-    (request.method() == http::Method::GET && lists) || path.ends_with("/tasks/search")
+    (request.method() == http::Method::GET && lists) || path.ends_with("/tasks/search") || path.ends_with("/duplicate")
 }
 
 /// A replica's way out, and how long its store takes.
@@ -111,10 +111,13 @@ mod tests {
         assert_eq!(within, (Look::All, Look::One), "what runs beside a reconcile is none");
     }
 
-    /// Found by simulation (seed 20026478): a lane searched the tasks of a location for one, and was told an edit of another one.
+    /// Found by simulation (seeds 20026478 and 120014223): a lane searched for one task, or for a contact that it would double,
+    /// and was told an edit of another one.
     #[test]
-    fn who_searches_for_one_task_looks_at_no_other() {
-        assert_eq!(look(&asks("/ghl/locations/l1/tasks/search")), Look::One);
+    fn who_searches_for_one_looks_at_no_other() {
+        for path in ["/ghl/locations/l1/tasks/search", "/ghl/contacts/search/duplicate?email=a"] {
+            assert_eq!(look(&asks(path)), Look::One, "{path}");
+        }
     }
 
     #[test]
