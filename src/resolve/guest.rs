@@ -201,6 +201,10 @@ impl Reception<'_> {
                 let stamp = Stamp::new(guest.typed.or(seen.at).unwrap_or(self.now), Author::from(self.system));
                 case.keep(withhold(&mut fields, &mut memory, &case.whole.entity, stamp), self.change);
             }
+            if matches!(seen.moved, Some(Moved::From(_))) {
+                // Who moves a booking types nothing: what was typed with it is said again, whatever took its place since.
+                fields.retain(|field, value| !memory.known(field).held.contains(value));
+            }
             let (class, shape) = (Class::Versioned(version), Shape::Partial(fields));
             let mut typed = Observation::new(Kind::Contact, memory.id.clone(), class, shape);
             typed.at = guest.typed.or(seen.at);

@@ -43,6 +43,8 @@ pub type Answered = Result<Response, TransportError>;
 pub struct Reply {
     /// The answer, or that there is none.
     answered: Answered,
+    /// Who hears it.
+    by: Caller,
     look: Look,
     /// What was changed, if it was a write.
     change: Option<Change>,
@@ -274,7 +276,7 @@ impl World {
         match trouble {
             Some(Trouble::Unreachable(..)) => {
                 let answered = Err(TransportError::NotSent("connection refused".to_owned()));
-                let refused = Box::new(Reply { answered, look, change: None });
+                let refused = Box::new(Reply { answered, by, look, change: None });
                 self.later(now + way, Due::Answer(caller, refused));
             }
             Some(Trouble::LateWrites(..)) => {
@@ -284,7 +286,7 @@ impl World {
                 let flight = Flight { request, by, look: look.clone(), caller: None, left: now, stood };
                 self.later(now + late, Due::Apply(Box::new(flight)));
                 let answered = Err(TransportError::NoAnswer("timed out".to_owned()));
-                let lost = Box::new(Reply { answered, look, change: None });
+                let lost = Box::new(Reply { answered, by, look, change: None });
                 self.later(now + PATIENCE, Due::Answer(caller, lost));
             }
             Some(Trouble::Answers(at, kind, _)) => {
@@ -375,10 +377,10 @@ impl World {
         if answer.cut {
             self.unclear += u64::from(writes);
             let answered = Err(TransportError::NoAnswer("connection reset".to_owned()));
-            let lost = Box::new(Reply { answered, look: flight.look, change });
+            let lost = Box::new(Reply { answered, by: flight.by, look: flight.look, change });
             return self.later(now + way, Due::Answer(caller, lost));
         }
-        let reply = Reply { answered: Ok(answer.response), look: flight.look, change };
+        let reply = Reply { answered: Ok(answer.response), by: flight.by, look: flight.look, change };
         self.later(now + way, Due::Answer(caller, Box::new(reply)));
     }
 
@@ -386,7 +388,10 @@ impl World {
     pub fn answer(&mut self, caller: oneshot::Sender<Answered>, reply: Reply) {
         let succeeded = reply.answered.as_ref().ok().filter(|response| response.status().is_success());
         let said = succeeded.map(|response| response.body().clone());
+        // Who stands still by then keeps nothing of it: the lease is another's before it goes on.
+        let stands_still = self.frozen[reply.by.0] > self.clock.now();
         match (caller.send(reply.answered), said) {
+            (Ok(()), _) if stands_still => self.written.not_heard(reply.change),
             (Ok(()), told) => self.seen.answered(reply.look, told.as_deref(), self.clock.now()),
             (Err(_), _) => self.written.not_heard(reply.change),
         }

@@ -199,6 +199,31 @@ async fn the_cancel_of_an_older_booking_does_not_bring_back_what_was_typed_there
     assert_eq!(desk.ghl("contacts")[0]["lastName"], json!("佐藤"));
 }
 
+/// Found by simulation: with a booking that was moved, the name that was typed with it came back over what was typed since.
+#[tokio::test]
+async fn who_moves_a_booking_types_nothing_anew() {
+    let desk = Desk::new().await;
+    let typed = |event: &mut Value, at: &str, name: &str| {
+        event["created_at"] = json!(at);
+        answer(event, "guest_name", name);
+    };
+    let first = desk.confirmed("b1", |event| typed(event, "2026-03-02T04:05:06+00:00", "山田 花子"));
+    let second = desk.confirmed("b2", |event| typed(event, "2026-03-03T00:00:00+00:00", "佐藤 花子"));
+    let moved = |from: Option<&str>| {
+        desk.confirmed("b3", move |event| {
+            typed(event, "2026-03-04T00:00:00+00:00", "山田 花子");
+            event["old_event_id"] = json!(from);
+        })
+    };
+    desk.tell_each(&[&first, &second, &moved(Some("b1"))]).await;
+    assert_eq!(desk.ghl("contacts")[0]["lastName"], json!("佐藤"));
+    assert_eq!(desk.database.store.conflicts(MAIN, None).await.unwrap(), [], "nobody typed against anybody");
+
+    let desk = Desk::new().await;
+    desk.tell_each(&[&first, &second, &moved(None)]).await;
+    assert_eq!(desk.ghl("contacts")[0]["lastName"], json!("山田"), "who books anew types it");
+}
+
 #[tokio::test]
 async fn a_guest_who_types_what_is_known_is_no_conflict() {
     let desk = Desk::new().await;
