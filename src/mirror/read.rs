@@ -38,6 +38,7 @@ impl Lane<'_> {
         let parent = former_id(parent.as_ref(), self.system).cloned();
         let place = Place { kind: link.kind, id: link.id.clone(), parent };
         let doubt = case.mirror(self.system).doubt;
+        let _asking = self.lanes.lookup.asking(self.entity, self.system);
         let sent = self.lanes.clock.now();
         let (result, trail) = trail::follow(self.target.read(&place)).await;
         let call = Call { action: Action::Read, object: Some(&link.id), fields: Vec::new() };

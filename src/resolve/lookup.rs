@@ -17,12 +17,37 @@ use crate::systems::Site;
 pub struct Lookup {
     entities: Arc<dyn Entities>,
     matching: Arc<Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>>,
+    asked: Arc<Mutex<BTreeSet<(EntityId, System)>>>,
+}
+
+/// A system is being asked for an entity, as long as this is kept.
+pub struct Asking {
+    what: (EntityId, System),
+    asked: Arc<Mutex<BTreeSet<(EntityId, System)>>>,
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.what);
+    }
 }
 
 impl Lookup {
     /// Looks in these entities.
     pub fn new(entities: Arc<dyn Entities>) -> Self {
-        Self { entities, matching: Arc::default() }
+        Self { entities, matching: Arc::default(), asked: Arc::default() }
+    }
+
+    /// To be kept from before a system is asked for an entity until its answer is settled. (One lane asks at a time.)
+    pub fn asking(&self, entity: EntityId, system: System) -> Asking {
+        let what = (entity, system);
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(what);
+        Asking { what, asked: self.asked.clone() }
+    }
+
+    /// Whether a system is being asked for an entity: its answer may be older than what is told meanwhile (R4).
+    pub fn is_asked(&self, entity: EntityId, system: System) -> bool {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).contains(&(entity, system))
     }
 
     /// Held from looking for who an object is until the answer is written, one at a time in a workspace: two objects of one

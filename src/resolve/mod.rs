@@ -241,7 +241,8 @@ impl Resolver {
         };
         let guards = turn.site.workspace.policy.guards;
         let ruling = match claim::weigh(turn.terms, &link, seen) {
-            Weight::Echo if guards.echo => {
+            // What is read meanwhile may be older.
+            Weight::Echo if guards.echo && !self.lookup.is_asked(entity, turn.system) => {
                 // What was said before it, and comes after it, is older.
                 if seen.version() > link.version {
                     case.put_link(Link { version: seen.version(), ..link });

@@ -37,6 +37,18 @@ fn what_a_webhook_tells_while_its_object_is_read_is_not_judged_by_that_read() {
     assert!(each(&whats, "fault/slow") > 12);
 }
 
+/// Found by simulation: what had just been typed was taken away again while it was read. The webhook said what was known before
+/// and counted as an echo; the answer came after it, and what it showed was written everywhere until the next reconcile.
+#[test]
+fn what_a_webhook_takes_back_while_it_is_read_is_no_echo() {
+    let mut whats = vec![deed(System::Ghl, Verb::Make(Kind::Contact))];
+    whats.push(What::Trouble(Trouble::Answers(stand_in(System::Ghl, Kind::Contact), FaultKind::Slow, 8)));
+    for _ in 0..8 {
+        whats.extend([deed(System::Ghl, Verb::Change(Kind::Contact)), deed(System::Ghl, Verb::Clear)]);
+    }
+    assert!(each(&whats, "fault/slow") > 12);
+}
+
 /// Counter-example 13: R11. A create gets no answer, a look finds nothing, and then it is applied.
 #[test]
 fn a_create_that_is_applied_after_nothing_was_found_is_not_made_again() {
