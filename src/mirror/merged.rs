@@ -183,7 +183,8 @@ impl Lane<'_> {
         let (id, into) = (case.whole.entity.id, heir.whole.entity.id);
         let object = heir.whole.link(self.system).map(|link| link.id.to_string()).unwrap_or_default();
         let merged = format!("{} merged {} into {object}, which is {into}", self.system, link.id);
-        case.put_link(link.clone().gone());
+        let link = link.gone();
+        case.put_link(link.clone());
         let mirror = case.mirror(self.system);
         (mirror.answered, mirror.tries) = (mirror.answered.max(doubt), 0);
         if let Some(reason) = merge::obstacle(&case.whole, &heir.whole) {
@@ -198,7 +199,7 @@ impl Lane<'_> {
             return Ok(reason);
         }
         // The id was replaced, and is no tombstone of the one that carries on.
-        case.put_link(Link { state: LinkState::Retired, ..link.gone() });
+        case.put_link(Link { state: LinkState::Retired, ..link });
         self.lanes.lookup.adopt(self.site, id, into, settlement).await?;
         let found =
             Found { order: &self.site.workspace.policy.order, by: Favour::Stays, system: self.system, change: None };

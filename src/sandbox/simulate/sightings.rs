@@ -40,6 +40,7 @@ pub enum Look {
 pub struct Sightings {
     ever: BTreeSet<(String, u32)>,
     last: BTreeMap<String, BTreeSet<u32>>,
+    /// When each object was shown in an answer.
     looks: BTreeMap<String, BTreeSet<Millis>>,
     /// Values that were set back to. Of these a webhook tells nothing: its value is one that was there before.
     again: BTreeSet<(String, u32)>,

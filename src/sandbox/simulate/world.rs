@@ -289,15 +289,13 @@ impl World {
                 let lost = Box::new(Reply { answered, by, look, change: None });
                 self.later(now + PATIENCE, Due::Answer(caller, lost));
             }
-            Some(Trouble::Answers(at, kind, _)) => {
-                let (delay_ms, retry) = (self.rng.u64(500..8_000), self.chance(50));
-                let retry_after = retry.then(|| self.rng.u64(1..40));
-                let fault = Fault { kind, count: Some(1), only: Only::Any, path: None, delay_ms, retry_after };
-                self.sandbox.faults.add(at, fault);
-                let flight = Flight { request, by, look, caller: Some(caller), left: now, stood };
-                self.later(now + way, Due::Apply(Box::new(flight)));
-            }
-            _ => {
+            trouble => {
+                if let Some(Trouble::Answers(at, kind, _)) = trouble {
+                    let (delay_ms, retry) = (self.rng.u64(500..8_000), self.chance(50));
+                    let retry_after = retry.then(|| self.rng.u64(1..40));
+                    let fault = Fault { kind, count: Some(1), only: Only::Any, path: None, delay_ms, retry_after };
+                    self.sandbox.faults.add(at, fault);
+                }
                 let flight = Flight { request, by, look, caller: Some(caller), left: now, stood };
                 self.later(now + way, Due::Apply(Box::new(flight)));
             }

@@ -185,13 +185,15 @@ async fn a_guest_whose_email_two_contacts_have_waits_for_a_person() {
     assert!(reviews[0].text.starts_with(&reason), "{reason}");
 }
 
+/// The name that a guest typed, and when.
+fn typed(event: &mut Value, at: &str, name: &str) {
+    event["created_at"] = json!(at);
+    answer(event, "guest_name", name);
+}
+
 #[tokio::test]
 async fn the_cancel_of_an_older_booking_does_not_bring_back_what_was_typed_there() {
     let desk = Desk::new().await;
-    let typed = |event: &mut Value, at: &str, name: &str| {
-        event["created_at"] = json!(at);
-        answer(event, "guest_name", name);
-    };
     let older = |event: &mut Value| typed(event, "2026-03-02T04:05:06+00:00", "山田 花子");
     let newer = |event: &mut Value| typed(event, "2026-03-03T00:00:00+00:00", "佐藤 花子");
     let (first, second, end) = (desk.confirmed("b1", older), desk.confirmed("b2", newer), desk.cancelled("b1", older));
@@ -203,10 +205,6 @@ async fn the_cancel_of_an_older_booking_does_not_bring_back_what_was_typed_there
 #[tokio::test]
 async fn who_moves_a_booking_types_nothing_anew() {
     let desk = Desk::new().await;
-    let typed = |event: &mut Value, at: &str, name: &str| {
-        event["created_at"] = json!(at);
-        answer(event, "guest_name", name);
-    };
     let first = desk.confirmed("b1", |event| typed(event, "2026-03-02T04:05:06+00:00", "山田 花子"));
     let second = desk.confirmed("b2", |event| typed(event, "2026-03-03T00:00:00+00:00", "佐藤 花子"));
     let moved = |from: Option<&str>| {

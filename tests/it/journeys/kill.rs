@@ -33,7 +33,7 @@ const ANSWER_MS: u64 = 40;
 const PAUSE: Duration = Duration::from_millis(240);
 
 /// How long everything may take to come to rest after the last kill.
-const PATIENCE: Duration = Duration::from_mins(4);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// One kill, and what it left behind.
 pub struct Kill {
