@@ -188,7 +188,7 @@ impl Lane<'_> {
         if let Some(open) = &intent.sent {
             landed(&mut link, open, None, now);
             link.seen = open.at;
-            link.ledger.push(Sent { unclear: true, ..open.clone() });
+            link.ledger.push(open.clone().as_landed());
         }
         let supposed = intent.sent.is_some();
         let frame = Frame { supposed, ..Frame::of(&self.site.workspace.policy, self.target, now) };

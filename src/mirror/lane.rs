@@ -129,6 +129,7 @@ impl Lane<'_> {
         }
         match case.whole.link(self.system) {
             Some(link) if doubts || link.sent.is_some() => return self.read(case).await,
+            Some(_) if self.may_change_until(&case).is_some_and(|until| until < now) => return self.read(case).await,
             None if doubts => return self.look_again_at_the_gone(case).await,
             _ => {}
         }
@@ -223,12 +224,23 @@ impl Lane<'_> {
         }
     }
 
-    /// Nothing is owed: stamps move, the mirror rests.
+    fn may_change_until(&self, case: &Case) -> Option<Millis> {
+        case.whole.link(self.system)?.may_change_until(self.site.workspace.policy.late_write)
+    }
+
+    /// Nothing is owed: stamps move, the mirror rests. What may still be changed by a write of ours without an answer is read
+    /// once more when that is over: what is found later is somebody's edit.
     pub(super) async fn rest(&self, mut case: Case, moves: &[(Field, Stamp)], why: &str) -> Result<Flow> {
         self.move_stamps(&mut case, moves);
+        let may_change = self.may_change_until(&case);
         let mirror = case.mirror(self.system);
         (mirror.state, mirror.tries, mirror.since, mirror.intent) = (MirrorState::Idle, 0, None, None);
         mirror.reason = (!why.is_empty()).then(|| why.to_owned());
+        if let Some(until) = may_change {
+            (mirror.state, mirror.due) = (MirrorState::Due, until + Duration::from_millis(1));
+            mirror.reason =
+                Some("a write without an answer may still land: it is read when it no longer can".to_owned());
+        }
         self.settle(case, None).await.map(rest_unless_moved)
     }
 

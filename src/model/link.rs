@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -160,6 +161,12 @@ pub struct Sent {
 }
 
 impl Sent {
+    /// The create that is taken to have made what was found: it has landed, and will not again.
+    #[must_use]
+    pub fn as_landed(self) -> Self {
+        Self { unclear: false, ..self }
+    }
+
     /// Whether it deleted the object for sure.
     pub fn is_done_delete(&self) -> bool {
         self.deletes && !self.unclear
@@ -189,7 +196,7 @@ pub struct Link {
     pub seen: Millis,
     /// The write in flight.
     pub sent: Option<Sent>,
-    /// Unclear writes that may still be applied late (R5).
+    /// Unclear writes that may still be applied late (R5), and what else a late webhook may still tell of.
     pub ledger: Vec<Sent>,
     /// Row revision; 0 until it is stored.
     pub rev: i64,
@@ -231,6 +238,12 @@ impl Link {
         self.ledger.extend(self.sent.take().map(|sent| Sent { unclear: true, ..sent }));
     }
 
+    /// Until when a write of which nobody knows whether it landed may still land. `None`: there is none, or it was looked at since.
+    pub fn may_change_until(&self, late_write: Duration) -> Option<Millis> {
+        let unclear = self.ledger.iter().filter(|sent| sent.unclear);
+        unclear.map(|sent| sent.at + late_write).max().filter(|until| self.seen <= *until)
+    }
+
     /// Whether a write of ours to it is on its way.
     pub fn is_in_flight(&self) -> bool {
         self.is_live() && self.sent.as_ref().is_some_and(|sent| !sent.unclear)
@@ -254,5 +267,50 @@ impl Link {
     /// Whether the object was ever read or written by us.
     pub fn is_known(&self) -> bool {
         !self.snapshot.is_empty() || self.seen > Millis(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LATE: Duration = Duration::from_mins(10);
+
+    /// A link that was last read at a time, and what was sent at others, each with or without an answer.
+    fn link(seen: i64, sent_at: &[(i64, bool)]) -> Link {
+        let mut link =
+            Link::new("main", EntityId(uuid::Uuid::nil()), System::Timify, Kind::Contact, ExternalId::new("c1"));
+        link.seen = Millis(seen);
+        let sent = |&(at, unclear): &(i64, bool)| {
+            let (fields, stamps) = (Fields::new(), BTreeMap::new());
+            Sent { fields, stamps, at: Millis(at), deletes: false, unclear }
+        };
+        link.ledger.extend(sent_at.iter().map(sent));
+        link
+    }
+
+    #[test]
+    fn it_may_change_until_the_last_write_without_an_answer_can_no_longer_land() {
+        let until = |seen, sent: &[(i64, bool)]| link(seen, sent).may_change_until(LATE);
+        assert_eq!(until(5_000, &[]), None);
+        assert_eq!(until(5_000, &[(4_000, true)]), Some(Millis(604_000)));
+        assert_eq!(until(5_000, &[(4_000, true), (3_000, true)]), Some(Millis(604_000)), "the last one of two");
+        assert_eq!(until(5_000, &[(4_000, false)]), None, "nothing is to come of what is known to have landed");
+    }
+
+    #[test]
+    fn what_was_read_when_nothing_could_land_any_more_does_not_change() {
+        let until = |seen| link(seen, &[(4_000, true)]).may_change_until(LATE);
+        assert_eq!(until(604_000), Some(Millis(604_000)));
+        assert_eq!(until(604_001), None);
+    }
+
+    #[test]
+    fn what_a_create_sent_is_not_awaited_where_its_object_was_found() {
+        let mut link = link(5_000, &[]);
+        let open =
+            Sent { fields: Fields::new(), stamps: BTreeMap::new(), at: Millis(4_000), deletes: false, unclear: true };
+        link.ledger.push(open.as_landed());
+        assert_eq!(link.may_change_until(LATE), None);
     }
 }

@@ -73,7 +73,7 @@ impl Case {
     pub fn put_found(&mut self, mut link: Link) {
         let intent = self.whole.mirror(link.system).and_then(|mirror| mirror.intent.as_ref());
         let open = intent.and_then(|intent| intent.sent.clone());
-        link.ledger.extend(open.map(|open| crate::model::Sent { unclear: true, ..open }));
+        link.ledger.extend(open.map(Sent::as_landed));
         self.put_link(link);
     }
 

@@ -159,11 +159,11 @@ fn an_entity_is_written_if_it_is_new_or_differs() {
 #[test]
 fn what_an_open_create_carried_may_be_our_own_in_what_is_found() {
     let mut whole = stored([], [(System::Ghl, MirrorState::Due)]);
-    let sent = Sent { fields: [].into(), stamps: [].into(), at: NOW, deletes: false, unclear: false };
+    let sent = Sent { fields: [].into(), stamps: [].into(), at: NOW, deletes: false, unclear: true };
     whole.mirrors[0].intent = Some(Intent { id: Uuid::nil(), since: NOW, sent: Some(sent.clone()), refused: None });
     let mut case = Case::of(whole);
     case.put_found(link(System::Ghl, "a", LinkState::Live));
-    assert_eq!(case.whole.links[0].ledger, [Sent { unclear: true, ..sent }]);
+    assert_eq!(case.whole.links[0].ledger, [Sent { unclear: false, ..sent }]);
 }
 
 #[test]

@@ -11,12 +11,17 @@ const WORLDS: std::ops::RangeInclusive<u64> = 1..=12;
 
 /// Plays what happens, one a second, in some worlds; and what of it occurred.
 fn each(whats: &[What], of: &str) -> u64 {
+    each_at(&(0..).zip(whats.iter().copied()).collect::<Vec<_>>(), of)
+}
+
+/// Plays what happens, each in its second.
+fn each_at(whats: &[(u64, What)], of: &str) -> u64 {
     let occurred = WORLDS.map(|seed| {
-        let act = |(number, what): (u64, &What)| {
-            let (after, seed) = (Duration::from_secs(number), seed * 100 + number);
-            Act { number: number as usize, after, seed, what: *what }
+        let act = |(number, (second, what)): (usize, &(u64, What))| {
+            let (after, seed) = (Duration::from_secs(*second), seed * 100 + number as u64);
+            Act { number, after, seed, what: *what }
         };
-        let Run { broken, counts, .. } = play_acts(seed, (0..).zip(whats).map(act).collect(), false).unwrap();
+        let Run { broken, counts, .. } = play_acts(seed, whats.iter().enumerate().map(act).collect(), false).unwrap();
         assert_eq!(broken, [""; 0], "in the world of seed {seed}");
         counts.get(of).copied().unwrap_or_default()
     });
@@ -57,4 +62,18 @@ fn a_create_that_is_applied_after_nothing_was_found_is_not_made_again() {
     let nothing = Deed { workspace: 1, system: System::Ghl, verb: Verb::Change(Kind::Contact) };
     whats.extend([What::Deed(nothing); 60]);
     assert!(each(&whats, "fault/time_out_applied_late") > 12);
+}
+
+/// Found by simulation: a value that a person cleared long after our own clearing of it, without an answer, could have landed was
+/// taken for ours and put back: nobody had looked at it since.
+#[test]
+fn what_is_cleared_when_a_late_write_can_no_longer_land_is_an_edit() {
+    let change = deed(System::Timerex, Verb::Change(Kind::Contact));
+    let mut whats = vec![(0, deed(System::Timerex, Verb::Make(Kind::Contact)))];
+    whats.extend((5..25).map(|second| (second, change)));
+    whats.push((60, What::Trouble(Trouble::LateWrites(stand_in(System::Timify, Kind::Contact), 2))));
+    whats.push((61, deed(System::Timerex, Verb::Clear)));
+    whats.extend((200..220).map(|second| (second, change)));
+    whats.push((4_000, deed(System::Timify, Verb::Clear)));
+    assert!(each_at(&whats, "fault/time_out_applied_late") > 12);
 }

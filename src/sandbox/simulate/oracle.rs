@@ -7,7 +7,6 @@ use anyhow::Result;
 
 use super::deletions::Facts;
 use super::people::{Typed, owns};
-use super::sightings::Sightings;
 use super::stage::Stage;
 use super::view::{self, Held};
 use super::winners::{Hands, edits};
@@ -47,7 +46,7 @@ pub async fn judge(stage: &mut Stage) -> Result<Vec<String>> {
         broken.extend(scene.every_object_is_linked());
         broken.extend(scene.all_agree());
         broken.extend(scene.nobody_is_doubled(&made_by_us));
-        broken.extend(scene.nothing_typed_is_lost(&lock(&stage.world).seen, &stage.hands));
+        broken.extend(scene.nothing_typed_is_lost(&lock(&stage.world), &stage.hands));
         broken.extend(scene.deleted_stays_deleted(&made_by_us));
         broken.extend(scene.time_decides_rightly(stage));
         broken.extend(scene.nothing_unseen_was_deleted(&lock(&stage.world)));
@@ -230,10 +229,13 @@ impl Scene<'_> {
 
     /// Invariants 2, 5, 8, 9: what a person typed in and we have seen is true now, or was replaced where it was typed in, or is
     /// kept as a conflict.
-    fn nothing_typed_is_lost(&self, seen: &Sightings, hands: &Hands) -> Vec<String> {
+    fn nothing_typed_is_lost(&self, world: &World, hands: &Hands) -> Vec<String> {
         let mut broken = Vec::new();
         let kept = self.kept();
-        for typed in self.typed.iter().filter(|typed| !typed.replaced && seen.saw(&typed.id, typed.token)) {
+        // A write of ours that nobody heard of came between: what was typed over it was typed over what it took away.
+        let replaced =
+            |typed: &Typed| typed.replaced || (world.written.undid(&typed.id, typed.token) && self.typed_later(typed));
+        for typed in self.typed.iter().filter(|typed| world.seen.saw(&typed.id, typed.token) && !replaced(typed)) {
             let Some(whole) = self.entity_of(typed.system, typed.kind, &typed.id) else { continue };
             if self.parked.contains(&whole.entity.id) || !whole.entity.is_live() {
                 continue;
@@ -249,6 +251,12 @@ impl Scene<'_> {
             }
         }
         broken
+    }
+
+    /// Whether the same field of the same object was typed into after that.
+    fn typed_later(&self, one: &Typed) -> bool {
+        let same = |typed: &&&Typed| typed.id == one.id && typed.field == one.field;
+        self.typed.iter().filter(same).any(|typed| typed.at > one.at)
     }
 
     /// R1, R2, R7.

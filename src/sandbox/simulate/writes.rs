@@ -51,6 +51,11 @@ impl Writes {
         repeated.map(|(place, count)| (place.0.as_str(), place.1, *count))
     }
 
+    /// Whether a write of which nobody heard put that value there or took it away.
+    pub fn undid(&self, object: &str, edit: u32) -> bool {
+        self.unheard.contains_key(&(object.to_owned(), edit))
+    }
+
     /// How often a write of which nobody heard put a value there or took it away: the object, the edit, how often.
     pub fn unheard(&self) -> impl Iterator<Item = (&str, u32, usize)> {
         self.unheard.iter().map(|(place, count)| (place.0.as_str(), place.1, *count))
@@ -82,6 +87,7 @@ mod tests {
         write(&mut writes, 1, 2);
         assert_eq!(writes.repeated().collect::<Vec<_>>(), [("it", 2, 2)]);
         assert_eq!(writes.unheard().collect::<Vec<_>>(), [("it", 1, 1), ("it", 2, 1)]);
+        assert!(writes.undid("it", 2) && !writes.undid("it", 3) && !writes.undid("another", 2));
     }
 
     #[test]

@@ -212,7 +212,7 @@ pub fn service(
         store: url.to_owned(),
         dispatch: "quiet = \"100ms\"\nbackoff = \"1s\"\nlease = \"1s\"\nfuse = 10000\ncreates_per_hour = 100000"
             .to_owned(),
-        policy: "create_settle = \"1s\"\n[workspaces.create]\ntimify = \"all\"".to_owned(),
+        policy: "create_settle = \"1s\"\nlate_write = \"5s\"\n[workspaces.create]\ntimify = \"all\"".to_owned(),
         ..Settings::default()
     };
     let text = config::text(settings, &stage.base, &service).unwrap();
