@@ -77,8 +77,13 @@ impl Deletions {
         let by: Vec<&str> =
             others.iter().map(|link| link.id.as_str()).filter(|id| self.people.contains_key(*id)).collect();
         let Some(first) = by.iter().map(|id| self.people[*id]).min() else { return amiss };
+        // Who deletes a contact deletes all that belongs to it, whoever deleted it before.
+        let contact = |typed: &&&Typed| {
+            let gone = facts.contact(whole).filter_map(|link| self.people.get(link.id.as_str()));
+            gone.into_iter().any(|gone| typed.at < *gone && *gone <= deleted.at)
+        };
         // Who deleted it, or changed it elsewhere, had what stood in it there before them.
-        let not_got = there.iter().filter(|typed| !typed.replaced);
+        let not_got = there.iter().filter(|typed| !typed.replaced && !contact(typed));
         amiss.extend(not_got.map(|typed| format!("{typed:?} was deleted by who had not got it")));
         let looked = |id: &str, from| facts.seen.looked(id, from, deleted.at);
         let unread = |id: &str| deleted.beside.contains(id) && looked(id, Millis(0)) && !looked(id, first);
@@ -90,9 +95,8 @@ impl Deletions {
 
     /// Whether it was deleted by then, or its contact. An extension keeps what it knows of a vendor's contact.
     fn is_gone(&self, facts: &Facts<'_>, whole: &Whole, link: &Link, at: Millis) -> bool {
-        let parent = facts.wholes.iter().filter(|one| Some(one.entity.id) == whole.entity.parent);
-        let contacts = parent.flat_map(|parent| &parent.links).filter(|contact| contact.system == link.system);
-        contacts.chain([link]).any(|link| self.deleted(link.id.as_str()).is_some_and(|gone| gone <= at))
+        let contact = facts.contact(whole).filter(|contact| contact.system == link.system);
+        contact.chain([link]).any(|link| self.deleted(link.id.as_str()).is_some_and(|gone| gone <= at))
     }
 
     fn deleted(&self, object: &str) -> Option<Millis> {
@@ -102,6 +106,12 @@ impl Deletions {
 }
 
 impl Facts<'_> {
+    /// The contact that something belongs to, in each system.
+    fn contact(&self, whole: &Whole) -> impl Iterator<Item = &Link> {
+        let parent = whole.entity.parent;
+        self.wholes.iter().filter(move |one| Some(one.entity.id) == parent).flat_map(|one| &one.links)
+    }
+
     /// What was typed in long before is known; what was typed in between is kept, if a webhook told of it.
     fn long_there(&self, deleted: &Deleted) -> Vec<&Typed> {
         // The number of its edit stands in no e-mail.
@@ -123,20 +133,24 @@ mod tests {
         Millis(at * 60_000)
     }
 
-    /// A contact of which one object was deleted by a person in the tenth minute, and one by us in the eleventh, in which an
-    /// edit of the first minute stood.
-    fn judged(seen: bool, replaced: bool, looked: bool) -> Vec<String> {
-        let entity = Entity::new(EntityId(uuid::Uuid::nil()), "w", Kind::Contact, Millis(0));
-        let link = |system, id| Link::new("w", entity.id, system, Kind::Contact, ExternalId::new(id));
+    /// A task of which one object was deleted by a person in the tenth minute, and one by us in the eleventh, in which an
+    /// edit of the first minute stood. Its contact may have been deleted by a person too.
+    fn judged(seen: bool, replaced: bool, looked: bool, with_contact: Option<Millis>) -> Vec<String> {
+        let contact = Entity::new(EntityId(uuid::Uuid::from_u128(1)), "w", Kind::Contact, Millis(0));
+        let mut entity = Entity::new(EntityId(uuid::Uuid::nil()), "w", Kind::Task, Millis(0));
+        entity.parent = Some(contact.id);
+        let link = |system, id| Link::new("w", entity.id, system, Kind::Task, ExternalId::new(id));
         let links = vec![link(System::Ghl, "g"), link(System::Timify, "t"), link(System::Timerex, "x")];
         let whole = Whole { entity, links, mirrors: Vec::new() };
+        let links = vec![Link::new("w", contact.id, System::Timerex, Kind::Contact, ExternalId::new("c"))];
+        let contact = Whole { entity: contact, links, mirrors: Vec::new() };
         let typed = Typed {
             token: 1,
             workspace: 0,
             system: System::Timify,
-            kind: Kind::Contact,
+            kind: Kind::Task,
             id: "t".to_owned(),
-            field: Field::CITY,
+            field: Field::TITLE,
             value: "v1q".to_owned(),
             replaced,
             at: minute(1),
@@ -144,19 +158,28 @@ mod tests {
         let (mut gone, mut sightings) = (Deletions::default(), Sightings::default());
         let held = BTreeSet::from([1]);
         gone.by_people("g", minute(10));
+        if let Some(at) = with_contact {
+            gone.by_people("c", at);
+        }
         let unseen = if seen { BTreeSet::new() } else { held.clone() };
         let beside = BTreeSet::from(["x".to_owned()]);
         gone.ours.push(Deleted { object: "t".to_owned(), at: minute(11), held, unseen, beside });
         sightings.look(br#"{ "id": "x" }"#, By::Answer, minute(if looked { 10 } else { 9 }));
-        let facts = Facts { wholes: vec![&whole], typed: &[&typed], kept: BTreeSet::new(), seen: &sightings };
+        let facts = Facts { wholes: vec![&whole, &contact], typed: &[&typed], kept: BTreeSet::new(), seen: &sightings };
         gone.judge(&facts)
     }
 
     #[test]
     fn what_was_looked_at_and_known_where_it_was_deleted_may_go() {
-        assert_eq!(judged(true, true, true), Vec::<String>::new());
-        assert!(judged(false, true, true)[0].ends_with("was deleted unseen"));
-        assert!(judged(true, false, true)[0].ends_with("was deleted by who had not got it"));
-        assert_eq!(judged(true, true, false), ["t was deleted before x was looked at"]);
+        assert_eq!(judged(true, true, true, None), Vec::<String>::new());
+        assert!(judged(false, true, true, None)[0].ends_with("was deleted unseen"));
+        assert!(judged(true, false, true, None)[0].ends_with("was deleted by who had not got it"));
+        assert_eq!(judged(true, true, false, None), ["t was deleted before x was looked at"]);
+    }
+
+    #[test]
+    fn what_belongs_to_a_contact_goes_with_it_if_it_was_typed_in_before() {
+        let judged = |at| judged(true, false, true, Some(minute(at))).len();
+        assert_eq!((judged(1), judged(2), judged(11), judged(12)), (1, 0, 0, 1));
     }
 }
