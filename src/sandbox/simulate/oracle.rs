@@ -13,8 +13,8 @@ use super::winners::{Hands, edits};
 use super::world::{Parcel, World, lock};
 use super::{calls, rates};
 use crate::model::{
-    CANCELLED, Conflict, EntityId, ExternalId, Field, FieldRules, Kind, Life, Link, LinkState, MirrorState, Mode,
-    System, TAGS, Value, Whole,
+    CANCELLED, Conflict, EntityId, ExternalId, Field, FieldRule, FieldRules, Kind, Life, Link, LinkState, MirrorState,
+    Mode, System, TAGS, Value, Whole,
 };
 use crate::reconcile::Drift;
 use crate::sandbox::RequestRow;
@@ -379,11 +379,23 @@ fn nothing_is_written_twice(stage: &Stage, kept: &[Conflict]) -> Vec<String> {
         let says = |value: &Value| edits(value).contains(&token);
         let losers = kept.iter().filter(|one| says(&one.lost) || says(&one.won)).count();
         let set = stage.hands.set.get(&token).copied().unwrap_or_default();
-        if count > set.max(1) + losers + unheard {
+        if count > set.max(1) + losers + unheard + put_below(stage, id, token) {
             broken.push(format!("3: the value of edit {token} was written {count} times to {id}"));
         }
     }
     broken
+}
+
+/// How often somebody put another text in its place where a rule appends: it comes back below that, if at the same time somebody
+/// else added to it.
+fn put_below(stage: &Stage, id: &str, token: u32) -> usize {
+    let Some(typed) = stage.typed.iter().find(|typed| typed.token == token) else { return 0 };
+    let workspace = &stage.config.workspaces[typed.workspace];
+    if workspace.policy.rules.of(typed.kind, &typed.field) != FieldRule::Append {
+        return 0;
+    }
+    let over = |one: &&Typed| one.id == id && one.field == typed.field && stage.hands.saw(one.token, token);
+    stage.typed.iter().filter(over).count()
 }
 
 /// Invariants 3 and 6: reconciling again finds nothing and writes nothing.
