@@ -1,13 +1,18 @@
 //! Objects that nobody knows yet: matched with an entity we have, or a new entity; read first where they prove nothing.
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use super::claim::Weight;
 use super::guest::{Booker, Reception};
 use super::identity::Match;
-use super::{Case, JOINING, Resolver, Ruling, Turn, claim};
+use super::{Case, IN_FLIGHT, JOINING, Resolver, Ruling, Turn, claim};
+use crate::clock::Millis;
 use crate::model::{Entity, EntityId, ExternalId, Fields, Kind, Link, Moved, Observation, Outcome, Shape, Whole};
 use crate::store::{Result, Settlement};
+
+/// How long a look is put off at most: a person may have the create sent again at any time.
+const SELDOM: Duration = Duration::from_secs(10);
 
 impl Resolver {
     /// An object that no link names. `former`: the link of another one that stood in its place.
@@ -36,8 +41,8 @@ impl Resolver {
         let settle = turn.site.workspace.policy.create_settle * 2;
         let sent = self.lookup.our_open_create(turn.workspace(), turn.system, seen.kind, seen.fields()).await?;
         // Each time that it is sent again, its lane needs as long again to tell.
-        if sent.is_some_and(|sent| turn.now < turn.change.said.received.max(sent) + settle) {
-            return Ok(Ruling::Later(turn.now + super::IN_FLIGHT));
+        if let Some(sent) = sent.filter(|sent| turn.now < turn.change.said.received.max(*sent) + settle) {
+            return Ok(Ruling::Later(look_again(turn.now, sent)));
         }
         let parent = match self.contact_of(turn, seen, None).await? {
             ControlFlow::Continue(parent) => parent,
@@ -184,6 +189,12 @@ impl Resolver {
     }
 }
 
+/// When to look again whether an object is what an open create made. Its lane can tell soon after it was sent, or when it is
+/// sent again.
+fn look_again(now: Millis, sent: Millis) -> Millis {
+    now + sent.since(now).max(now.since(sent) / 8).clamp(IN_FLIGHT, SELDOM)
+}
+
 /// Gives the place of a former object to the one that stands there now. The former's own tombstone goes to an id beside it.
 fn make_room(case: &mut Case, former: Link) -> Link {
     if let Some(link) = case.link(former.system, &former.id).cloned() {
@@ -191,4 +202,18 @@ fn make_room(case: &mut Case, former: Link) -> Link {
     }
     let id = ExternalId(format!("{}~{}", former.id, former.entity));
     Link { id, rev: 0, ..former }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Found by simulation: a create without an answer was sent again after an hour, and all the while it was looked twenty times
+    /// a second whether an object was what it had made.
+    #[test]
+    fn it_is_looked_more_seldom_the_longer_a_create_is_open() {
+        let wait = |sent: i64| look_again(Millis(100_000), Millis(sent)).since(Millis(100_000)).as_millis();
+        assert_eq!((wait(100_000), wait(99_600), wait(92_000), wait(0)), (50, 50, 1_000, 10_000));
+        assert_eq!((wait(100_020), wait(103_000), wait(3_700_000)), (50, 3_000, 10_000), "it is sent again then");
+    }
 }
