@@ -234,13 +234,15 @@ impl Lane<'_> {
         self.move_stamps(&mut case, moves);
         let may_change = self.may_change_until(&case);
         let mirror = case.mirror(self.system);
-        (mirror.state, mirror.tries, mirror.since, mirror.intent) = (MirrorState::Idle, 0, None, None);
-        mirror.reason = (!why.is_empty()).then(|| why.to_owned());
-        if let Some(until) = may_change {
+        (mirror.tries, mirror.since, mirror.intent) = (0, None, None);
+        let why = if let Some(until) = may_change {
             (mirror.state, mirror.due) = (MirrorState::Due, until + Duration::from_millis(1));
-            mirror.reason =
-                Some("a write without an answer may still land: it is read when it no longer can".to_owned());
-        }
+            "a write without an answer may still land: it is read when it no longer can"
+        } else {
+            mirror.state = MirrorState::Idle;
+            why
+        };
+        mirror.reason = (!why.is_empty()).then(|| why.to_owned());
         self.settle(case, None).await.map(rest_unless_moved)
     }
 

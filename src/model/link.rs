@@ -281,12 +281,12 @@ mod tests {
         let mut link =
             Link::new("main", EntityId(uuid::Uuid::nil()), System::Timify, Kind::Contact, ExternalId::new("c1"));
         link.seen = Millis(seen);
-        let sent = |&(at, unclear): &(i64, bool)| {
-            let (fields, stamps) = (Fields::new(), BTreeMap::new());
-            Sent { fields, stamps, at: Millis(at), deletes: false, unclear }
-        };
-        link.ledger.extend(sent_at.iter().map(sent));
+        link.ledger.extend(sent_at.iter().map(|(at, unclear)| sent(*at, *unclear)));
         link
+    }
+
+    fn sent(at: i64, unclear: bool) -> Sent {
+        Sent { fields: Fields::new(), stamps: BTreeMap::new(), at: Millis(at), deletes: false, unclear }
     }
 
     #[test]
@@ -308,9 +308,7 @@ mod tests {
     #[test]
     fn what_a_create_sent_is_not_awaited_where_its_object_was_found() {
         let mut link = link(5_000, &[]);
-        let open =
-            Sent { fields: Fields::new(), stamps: BTreeMap::new(), at: Millis(4_000), deletes: false, unclear: true };
-        link.ledger.push(open.as_landed());
+        link.ledger.push(sent(4_000, true).as_landed());
         assert_eq!(link.may_change_until(LATE), None);
     }
 }

@@ -79,8 +79,8 @@ impl Deletions {
         let Some(first) = by.iter().map(|id| self.people[*id]).min() else { return amiss };
         // Who deletes a contact deletes all that belongs to it, whoever deleted it before.
         let contact = |typed: &&&Typed| {
-            let gone = facts.contact(whole).filter_map(|link| self.people.get(link.id.as_str()));
-            gone.into_iter().any(|gone| typed.at < *gone && *gone <= deleted.at)
+            let mut gone = facts.contact(whole).filter_map(|link| self.people.get(link.id.as_str()));
+            gone.any(|gone| typed.at < *gone && *gone <= deleted.at)
         };
         // Who deleted it, or changed it elsewhere, had what stood in it there before them.
         let not_got = there.iter().filter(|typed| !typed.replaced && !contact(typed));
