@@ -11,6 +11,7 @@ mod idle;
 mod oracle;
 mod people;
 mod rates;
+mod repeats;
 mod replica;
 mod shorten;
 mod sightings;

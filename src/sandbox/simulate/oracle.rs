@@ -11,10 +11,10 @@ use super::stage::Stage;
 use super::view::{self, Held};
 use super::winners::{Hands, edits};
 use super::world::{Parcel, World, lock};
-use super::{calls, rates};
+use super::{calls, rates, repeats};
 use crate::model::{
-    CANCELLED, Conflict, EntityId, ExternalId, Field, FieldRule, FieldRules, Kind, Life, Link, LinkState, MirrorState,
-    Mode, System, TAGS, Value, Whole,
+    CANCELLED, Conflict, EntityId, ExternalId, Field, FieldRules, Kind, Life, Link, LinkState, MirrorState, Mode,
+    System, TAGS, Whole,
 };
 use crate::reconcile::Drift;
 use crate::sandbox::RequestRow;
@@ -62,7 +62,7 @@ pub async fn judge(stage: &mut Stage) -> Result<Vec<String>> {
     }
     broken.extend(shadow_writes_nothing(stage));
     broken.extend(writes_are_bounded(stage, conflicts.len() as u64));
-    broken.extend(nothing_is_written_twice(stage, &conflicts));
+    broken.extend(repeats::judge(stage, &conflicts));
     broken.extend(rates::judge(stage, &inherited));
     calls::count(stage);
     count(stage).await?;
@@ -232,9 +232,9 @@ impl Scene<'_> {
     fn nothing_typed_is_lost(&self, world: &World, hands: &Hands) -> Vec<String> {
         let mut broken = Vec::new();
         let kept = self.kept();
-        // A write of ours that nobody heard of came between: what was typed over it was typed over what it took away.
-        let replaced =
-            |typed: &Typed| typed.replaced || (world.written.undid(&typed.id, typed.token) && self.typed_later(typed));
+        // What was typed over a write of ours was typed over what that took away.
+        let came_between = |typed: &Typed| world.written.came_between(&typed.id, typed.token);
+        let replaced = |typed: &Typed| typed.replaced || (came_between(typed) && self.typed_later(typed));
         for typed in self.typed.iter().filter(|typed| world.seen.saw(&typed.id, typed.token) && !replaced(typed)) {
             let Some(whole) = self.entity_of(typed.system, typed.kind, &typed.id) else { continue };
             if self.parked.contains(&whole.entity.id) || !whole.entity.is_live() {
@@ -364,38 +364,6 @@ fn writes_are_bounded(stage: &Stage, conflicts: u64) -> Option<String> {
     let most = deeds * 6 + conflicts + unclear;
     let told = || format!("3: {writes} writes for {deeds} deeds, {conflicts} conflicts, {unclear} unclear");
     (writes > most).then(told)
-}
-
-/// Invariants 3 and 8: no value comes back to where another one took its place, but for a kept loser, an own write of which nobody
-/// heard and that put it there or took it away, or somebody who typed it in again.
-fn nothing_is_written_twice(stage: &Stage, kept: &[Conflict]) -> Vec<String> {
-    let world = lock(&stage.world);
-    let mut broken = Vec::new();
-    for (id, token, count) in world.written.repeated() {
-        // Or took away what somebody had put in its place.
-        let undone = |edit: u32| edit == token || stage.hands.saw(edit, token);
-        let unheard = world.written.unheard().filter(|(object, edit, _)| *object == id && undone(*edit));
-        let unheard: usize = unheard.map(|(_, _, count)| count).sum();
-        let says = |value: &Value| edits(value).contains(&token);
-        let losers = kept.iter().filter(|one| says(&one.lost) || says(&one.won)).count();
-        let set = stage.hands.set.get(&token).copied().unwrap_or_default();
-        if count > set.max(1) + losers + unheard + put_below(stage, id, token) {
-            broken.push(format!("3: the value of edit {token} was written {count} times to {id}"));
-        }
-    }
-    broken
-}
-
-/// How often somebody put another text in its place where a rule appends: it comes back below that, if at the same time somebody
-/// else added to it.
-fn put_below(stage: &Stage, id: &str, token: u32) -> usize {
-    let Some(typed) = stage.typed.iter().find(|typed| typed.token == token) else { return 0 };
-    let workspace = &stage.config.workspaces[typed.workspace];
-    if workspace.policy.rules.of(typed.kind, &typed.field) != FieldRule::Append {
-        return 0;
-    }
-    let over = |one: &&Typed| one.id == id && one.field == typed.field && stage.hands.saw(one.token, token);
-    stage.typed.iter().filter(over).count()
 }
 
 /// Invariants 3 and 6: reconciling again finds nothing and writes nothing.

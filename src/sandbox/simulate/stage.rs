@@ -256,7 +256,10 @@ impl Stage {
             | Trouble::Lose(at, count)
             | Trouble::Shuffle(at, count)
             | Trouble::Delay(at, count) => return lock(&self.world).plan(at, trouble, count),
-            Trouble::Skew(at, ms) => lock(&self.world).sandbox.faults.skew(at, ms),
+            Trouble::Skew(at, ms) => {
+                self.hands.set_clock(at, now);
+                lock(&self.world).sandbox.faults.skew(at, ms);
+            }
             Trouble::Crash(number) => {
                 self.replicas[number].kill();
                 let down = Duration::from_millis(rng.u64(100..60_000));

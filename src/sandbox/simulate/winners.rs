@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::tokens;
 use crate::clock::Millis;
 use crate::model::{Author, Conflict, Field, FieldRule, FieldRules, Stamp, System, Value, Whole};
+use crate::sandbox::StandIn;
 
 /// The tick of the simulation's configuration, in milliseconds.
 const TICK: i64 = 2_000;
@@ -15,6 +16,8 @@ const TICK: i64 = 2_000;
 const RANKS: [Author; 5] = [Author::Timerex, Author::Timify, Author::Ghl, Author::Rule, Author::Operator];
 /// By how much a date may be wrong where the vendor's clock was set from one side to the other.
 const CLOCK_SET: Duration = Duration::from_mins(10);
+/// Edits within this time of each other may be told in the wrong order.
+const SAME_TIME: Duration = Duration::from_mins(1);
 
 /// What people did.
 #[derive(Debug, Default)]
@@ -25,12 +28,25 @@ pub struct Hands {
     over: BTreeMap<u32, BTreeSet<u32>>,
     /// When each object was touched last.
     touched: BTreeMap<String, Millis>,
+    /// When the clock of a vendor was set.
+    clocks: Vec<(StandIn, Millis)>,
 }
 
 impl Hands {
     /// Somebody has a hand in an object.
     pub fn touch(&mut self, object: &str, at: Millis) {
         self.touched.insert(object.to_owned(), at);
+    }
+
+    /// Somebody sets the clock of a vendor.
+    pub fn set_clock(&mut self, of: StandIn, at: Millis) {
+        self.clocks.push((of, at));
+    }
+
+    /// How often the clock of a vendor was set about that time.
+    pub fn clocks_set(&self, of: StandIn, about: Millis) -> usize {
+        let about_then = |at: Millis| at.since(about).max(about.since(at)) <= SAME_TIME;
+        self.clocks.iter().filter(|(one, at)| *one == of && about_then(*at)).count()
     }
 
     /// A value is set in the place of others.
@@ -133,6 +149,18 @@ mod tests {
         hands.set(3, &BTreeSet::from([2]));
         assert_eq!(hands.judge(&over, &BTreeSet::new()), None, "it may have lost when it was set first");
         assert_eq!(hands.judge(&Conflict { rule: "prefer_ghl".to_owned(), ..later }, &BTreeSet::new()), None);
+    }
+
+    #[test]
+    fn a_clock_is_set_at_one_vendor_and_at_one_time() {
+        let (ghl, about) = (StandIn::vendor(System::Ghl), Millis(600_000));
+        let mut hands = Hands::default();
+        for (of, at) in [(ghl, 545_000), (ghl, 655_000), (ghl, 661_000), (StandIn::extension(System::Timify), 600_000)]
+        {
+            hands.set_clock(of, Millis(at));
+        }
+        assert_eq!(hands.clocks_set(ghl, about), 2);
+        assert_eq!(hands.clocks_set(StandIn::vendor(System::Timify), about), 0);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What our writes did to the values of people's edits, object by object.
 //!
-//! In: what stood in an object before and after a write. Out: how often each value was put there, and how often that, or that it
-//! was taken away again, was done by a write of which nobody heard.
+//! In: what stood in an object before and after a write. Out: how often each value was put there, whether it was taken away, and
+//! how often either was done by a write of which nobody heard.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +12,7 @@ type Place = (String, u32);
 #[derive(Debug, Default)]
 pub struct Writes {
     put: BTreeMap<Place, usize>,
+    taken: BTreeMap<Place, usize>,
     unheard: BTreeMap<Place, usize>,
 }
 
@@ -35,6 +36,7 @@ impl Writes {
     /// A write was made.
     pub fn made(&mut self, change: &Change) {
         add(&mut self.put, &change.object, &change.put);
+        add(&mut self.taken, &change.object, &change.taken);
     }
 
     /// Its outcome was heard by nobody who goes by it: by nobody at all, or by one whose lease was another's by then.
@@ -51,9 +53,10 @@ impl Writes {
         repeated.map(|(place, count)| (place.0.as_str(), place.1, *count))
     }
 
-    /// Whether a write of which nobody heard put that value there or took it away.
-    pub fn undid(&self, object: &str, edit: u32) -> bool {
-        self.unheard.contains_key(&(object.to_owned(), edit))
+    /// Whether a write took that value away, or one of which nobody heard put it there.
+    pub fn came_between(&self, object: &str, edit: u32) -> bool {
+        let place = (object.to_owned(), edit);
+        self.taken.contains_key(&place) || self.unheard.contains_key(&place)
     }
 
     /// How often a write of which nobody heard put a value there or took it away: the object, the edit, how often.
@@ -87,7 +90,15 @@ mod tests {
         write(&mut writes, 1, 2);
         assert_eq!(writes.repeated().collect::<Vec<_>>(), [("it", 2, 2)]);
         assert_eq!(writes.unheard().collect::<Vec<_>>(), [("it", 1, 1), ("it", 2, 1)]);
-        assert!(writes.undid("it", 2) && !writes.undid("it", 3) && !writes.undid("another", 2));
+    }
+
+    #[test]
+    fn a_write_that_took_a_value_away_came_between_heard_or_not() {
+        let mut writes = Writes::default();
+        let late = write(&mut writes, 1, 2);
+        assert!(writes.came_between("it", 1) && !writes.came_between("it", 2) && !writes.came_between("another", 1));
+        writes.not_heard(Some(late));
+        assert!(writes.came_between("it", 2));
     }
 
     #[test]
