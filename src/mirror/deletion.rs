@@ -104,21 +104,23 @@ fn unseen<'t>(whole: &Whole, stamp: Stamp, terms: &impl Fn(System) -> Option<&'t
     let tombs = whole.links.iter().filter(|link| link.state == LinkState::Gone && !by_us(link));
     let tomb = tombs.filter(|link| where_deleted.is_none_or(|system| *system == link.system)).max_by_key(|l| l.seen);
     if let Some((tomb, terms)) = tomb.and_then(|tomb| Some((tomb, terms(tomb.system)?))) {
-        return differing(entity, tomb, terms);
+        return differing(entity, tomb, stamp, terms);
     }
     let could_hold = where_deleted.and_then(|system| terms(*system)).is_some_and(|t| t.home(entity.kind).holds());
     let later = |stamped: &crate::model::Stamped| could_hold || stamped.stamp.t > stamp.t;
     entity.fields.iter().filter(|(_, stamped)| later(stamped)).map(|(field, _)| field.clone()).collect()
 }
 
-fn differing(entity: &Entity, tomb: &Link, terms: &dyn Terms) -> Vec<Field> {
+/// What was edited after the deletion counts also where it set back what was known: somebody still uses it.
+fn differing(entity: &Entity, tomb: &Link, deleted: Stamp, terms: &dyn Terms) -> Vec<Field> {
     let differs = |(field, stamped): &(&Field, &crate::model::Stamped)| {
         let known = tomb.known(field);
+        let is_later = stamped.stamp.t > deleted.t;
         known.stamp != stamped.stamp
-            && known.value != stamped.value
+            && (is_later || known.value != stamped.value)
             && match terms.express(entity.kind, field, &stamped.value) {
                 Expressed::Absent => false,
-                Expressed::Holds(value) => value != known.value,
+                Expressed::Holds(value) => is_later || value != known.value,
                 Expressed::Refused(_) => true,
             }
     };

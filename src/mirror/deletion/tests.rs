@@ -88,11 +88,14 @@ fn what_we_deleted_on_the_way_is_not_taken_for_what_people_knew() {
     assert_eq!(next(&whole, X), Next::Delete);
 }
 
+/// Whoever sets back after the deletion what was known there still works with it (seed 180000836).
 #[test]
-fn the_same_value_with_a_newer_stamp_is_nothing_that_the_deleter_had_not_got() {
+fn the_same_value_is_nothing_that_the_deleter_had_not_got_unless_it_was_set_back_after_the_deletion() {
     let mut whole = deleted(Kind::Contact);
-    edit(&mut whole, "base", 9_000);
+    edit(&mut whole, "base", 2_000);
     assert_eq!(next(&whole, G), Next::Delete);
+    edit(&mut whole, "base", 9_000);
+    assert!(is_parked(&next(&whole, G)));
 }
 
 #[test]

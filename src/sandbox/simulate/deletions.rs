@@ -117,7 +117,10 @@ impl Facts<'_> {
         // The number of its edit stands in no e-mail.
         let of = |typed: &&Typed| typed.id == deleted.object && typed.field != Field::EMAIL;
         let stood = |typed: &&Typed| of(typed) && deleted.held.contains(&typed.token);
-        let long = |typed: &&Typed| deleted.at.since(typed.at) > LOOKED_AT;
+        // A value that was set back counts from then on.
+        let same = |typed: &Typed, one: &Typed| one.id == typed.id && one.token == typed.token;
+        let lately = |typed: &Typed| deleted.at.since(typed.at) <= LOOKED_AT;
+        let long = |typed: &&Typed| !self.typed.iter().any(|one| same(typed, one) && lately(one));
         let kept = |typed: &&Typed| self.kept.contains(typed.value.as_str());
         self.typed.iter().copied().filter(|typed| stood(typed) && long(typed) && !kept(typed)).collect()
     }
