@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 use super::Case;
 use super::identity::{self, Match};
@@ -16,8 +16,16 @@ use crate::systems::Site;
 #[derive(Clone)]
 pub struct Lookup {
     entities: Arc<dyn Entities>,
-    matching: Arc<Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>>,
+    matching: Arc<Mutex<BTreeMap<String, Arc<RwLock<()>>>>>,
     asked: Arc<Mutex<BTreeSet<(EntityId, System)>>>,
+}
+
+/// Held while it is worked out who an object is.
+pub enum Matching {
+    /// Nobody else decides anything in the workspace.
+    Alone(OwnedRwLockWriteGuard<()>),
+    /// Nobody is looked for.
+    Beside(OwnedRwLockReadGuard<()>),
 }
 
 /// A system is being asked for an entity, as long as this is kept.
@@ -52,12 +60,18 @@ impl Lookup {
 
     /// Held from looking for who an object is until the answer is written, one at a time in a workspace: two objects of one
     /// person, looked at side by side, would both be nobody that we have. (The lease keeps other processes off.)
-    pub async fn matching(&self, workspace: &str) -> OwnedMutexGuard<()> {
-        let lock = {
-            let mut locks = self.matching.lock().unwrap_or_else(PoisonError::into_inner);
-            locks.entry(workspace.to_owned()).or_default().clone()
-        };
-        lock.lock_owned().await
+    pub async fn matching(&self, workspace: &str) -> Matching {
+        Matching::Alone(self.lock(workspace).write_owned().await)
+    }
+
+    /// The same, for one that is known: those may be decided side by side, as long as nobody is looked for.
+    pub async fn beside(&self, workspace: &str) -> Matching {
+        Matching::Beside(self.lock(workspace).read_owned().await)
+    }
+
+    fn lock(&self, workspace: &str) -> Arc<RwLock<()>> {
+        let mut locks = self.matching.lock().unwrap_or_else(PoisonError::into_inner);
+        locks.entry(workspace.to_owned()).or_default().clone()
     }
 
     /// An entity with all that hangs on it.
@@ -153,11 +167,6 @@ impl Lookup {
         kind: Kind,
         said: Option<&Fields>,
     ) -> Result<Option<Millis>> {
-        let ours = |whole: &&Whole| {
-            said.is_none_or(|said| {
-                identity::is_alike(kind, system, said, whole) || identity::was_sent(kind, system, said, whole)
-            })
-        };
         let sent = |whole: &Whole| {
             let mirror = whole.mirror(system)?;
             let intent = mirror.intent.as_ref()?;
@@ -165,8 +174,39 @@ impl Lookup {
             // It looks then, and sends again.
             Some(if mirror.state == MirrorState::Due { sent.max(mirror.due) } else { sent })
         };
+        Ok(self.open_creates(workspace, system, kind, said).await?.iter().filter_map(sent).max())
+    }
+
+    /// When the first create of any other entity was sent that could have made this object, and has not been answered.
+    pub async fn sent_creates(
+        &self,
+        workspace: &str,
+        system: System,
+        kind: Kind,
+        said: Option<&Fields>,
+        not: EntityId,
+    ) -> Result<Option<Millis>> {
+        let sent = |whole: &Whole| Some(whole.mirror(system)?.intent.as_ref()?.sent.as_ref()?.at);
+        let open = self.open_creates(workspace, system, kind, said).await?;
+        Ok(open.iter().filter(|whole| whole.entity.id != not).filter_map(sent).min())
+    }
+
+    /// The entities that are being made in a system, of those that this object could be.
+    async fn open_creates(
+        &self,
+        workspace: &str,
+        system: System,
+        kind: Kind,
+        said: Option<&Fields>,
+    ) -> Result<Vec<Whole>> {
         let open = self.entities.open_intents(workspace, system, kind).await?;
-        Ok(self.wholes(open).await?.iter().filter(ours).filter_map(sent).max())
+        let mut open = self.wholes(open).await?;
+        open.retain(|whole| {
+            said.is_none_or(|said| {
+                identity::is_alike(kind, system, said, whole) || identity::was_sent(kind, system, said, whole)
+            })
+        });
+        Ok(open)
     }
 
     async fn wholes(&self, ids: impl IntoIterator<Item = EntityId>) -> Result<Vec<Whole>> {
@@ -225,6 +265,13 @@ mod tests {
         mirror.intent = mirror.intent.take().map(|intent| Intent { sent: Some(sent), ..intent });
         let mut case = intend(case).await;
         assert_eq!((open("tea").await, open("milk").await, open("no").await), (Some(Millis(7)), Some(Millis(7)), None));
+
+        let sent_by_others = async |text, not: u128| {
+            let (said, not) = (said(text), EntityId(uuid::Uuid::from_u128(not)));
+            lookup.sent_creates("w", system, kind, Some(&said), not).await.unwrap()
+        };
+        assert_eq!((sent_by_others("milk", 2).await, sent_by_others("milk", 1).await), (Some(Millis(7)), None));
+        assert_eq!(sent_by_others("no", 2).await, None);
 
         // Its lane waits longer each time.
         let mirror = case.mirror(system);

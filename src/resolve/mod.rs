@@ -35,16 +35,19 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+
 pub use case::{Case, DELETED, EDITED};
 pub(crate) use deletion::unconfirmed;
-pub use lookup::{Lookup, keys};
+pub use lookup::{Lookup, Matching, keys};
 pub use merge::Found;
 pub(crate) use regroup::questions;
 
 use crate::clock::{Clock, Millis};
 use crate::ids::Ids;
 use crate::model::{
-    Change, EntityId, Field, Finding, Lease, Link, Moved, Observation, Outcome, System, Terms, VerdictRow,
+    Change, EntityId, Field, Finding, Kind, Lease, Link, Moved, Observation, Outcome, System, Terms, VerdictRow,
 };
 use crate::store::{ChangeLog, Entities, Result, Settled, Settlement, Settling};
 use crate::systems::Site;
@@ -130,12 +133,37 @@ impl Resolver {
     /// Decides the changes that are due, a batch at most. Gives how many; `None`: the lease is lost.
     pub async fn step(&self, site: &Site, lease: &Lease) -> Result<Option<usize>> {
         let changes = self.log.undecided(&site.workspace.name, self.clock.now(), BATCH).await?;
-        for change in &changes {
-            if self.resolve(site, lease, change).await? == Settled::LeaseLost {
+        // What belongs to a contact is decided after it, as it came.
+        let is_contact = |change: &Change| change.said.kind == Some(Kind::Contact);
+        for run in changes.chunk_by(|one, next| is_contact(one) && is_contact(next)) {
+            if self.resolve_run(site, lease, run).await? == Settled::LeaseLost {
                 return Ok(None);
             }
         }
         Ok(Some(changes.len()))
+    }
+
+    /// Decides changes, those of different objects side by side, so that their settlements share a commit.
+    async fn resolve_run(&self, site: &Site, lease: &Lease, run: &[Change]) -> Result<Settled> {
+        let mut objects: BTreeMap<_, Vec<&Change>> = BTreeMap::new();
+        for change in run {
+            objects.entry((change.said.system, &change.said.object)).or_default().push(change);
+        }
+        let objects = objects.into_values().map(|changes| self.resolve_all(site, lease, changes).boxed());
+        let ended = join_all(objects.collect::<Vec<_>>()).await;
+        let lost = |settled: &Settled| *settled == Settled::LeaseLost;
+        let ended = ended.into_iter().collect::<Result<Vec<_>>>()?;
+        Ok(ended.into_iter().find(lost).unwrap_or(Settled::Done))
+    }
+
+    /// Decides the changes of one object, in the order in which they came.
+    async fn resolve_all(&self, site: &Site, lease: &Lease, changes: Vec<&Change>) -> Result<Settled> {
+        for change in changes {
+            if self.resolve(site, lease, change).await? == Settled::LeaseLost {
+                return Ok(Settled::LeaseLost);
+            }
+        }
+        Ok(Settled::Done)
     }
 
     /// Decides one change, observation by observation: one transaction each, the last one with the verdict. (Working an
@@ -191,8 +219,8 @@ impl Resolver {
             let now = self.clock.now();
             let settlement = Settlement::new(lease.clone(), now);
             let mut turn = Turn { site, change, terms, system: change.said.system, now, settlement };
-            let _matching = self.lookup.matching(&site.workspace.name).await;
-            let ruling = self.rule_one(&mut turn, observation).await?;
+            let (_matching, known) = self.look_up(&turn, observation).await?;
+            let ruling = self.rule_one(&mut turn, observation, known).await?;
             let later = ruling.is_later();
             rulings.push(ruling);
             let settlement =
@@ -207,8 +235,21 @@ impl Resolver {
         Ok(Settled::Moved)
     }
 
-    async fn rule_one(&self, turn: &mut Turn<'_>, observation: &Observation) -> Result<Ruling> {
-        let known = self.lookup.link(turn.workspace(), turn.system, observation.kind, &observation.id).await?;
+    /// The link of an object, and what is held until the decision is written. Contacts that we have are decided side by side.
+    async fn look_up(&self, turn: &Turn<'_>, observation: &Observation) -> Result<(Matching, Option<Link>)> {
+        let (workspace, kind) = (turn.workspace(), observation.kind);
+        let link = || self.lookup.link(workspace, turn.system, kind, &observation.id);
+        if kind == Kind::Contact && observation.moved.is_none() {
+            let beside = self.lookup.beside(workspace).await;
+            if let Some(known) = link().await?.filter(|known| !claim::is_another(known, observation)) {
+                return Ok((beside, Some(known)));
+            }
+        }
+        let alone = self.lookup.matching(workspace).await;
+        Ok((alone, link().await?))
+    }
+
+    async fn rule_one(&self, turn: &mut Turn<'_>, observation: &Observation, known: Option<Link>) -> Result<Ruling> {
         let link = match known {
             None => return self.unknown(turn, observation, None).await,
             Some(former) if claim::is_another(&former, observation) => {
