@@ -6,12 +6,14 @@ use super::brake::{May, TURN, shadow};
 use super::graves::is_bereft;
 use super::lane::{Call, Flow, Lane, RACES, rest_unless_moved};
 use super::spread::{Creation, creation, parent_id};
+use crate::clock::Millis;
 use crate::dispatch::retry;
 use crate::model::{
     Action, Attempt, Class, EntityId, ExternalId, Intent, Kind, Link, LinkState, MirrorState, Mode, Observation, Sent,
     Step, Whole,
 };
 use crate::resolve::Case;
+use crate::resolve::claim::{Weight, weigh};
 use crate::resolve::decide::{Frame, decide, landed};
 use crate::resolve::identity::is_alike;
 use crate::resolve::keys;
@@ -83,7 +85,7 @@ impl Lane<'_> {
             Ok(readings) => readings,
             Err(error) => return self.failed(case, &error, attempt).await,
         };
-        let Some((free, taken)) = self.unlinked(readings).await? else {
+        let Some((free, taken)) = self.unlinked(readings, intent.sent.as_ref().map(|sent| sent.at)).await? else {
             return self.look_again(case, attempt).await;
         };
         match (free.as_slice(), taken) {
@@ -154,13 +156,22 @@ impl Lane<'_> {
     }
 
     /// Those that are no other entity yet; and for a contact, one that is. `None`: it is not known yet of one of them.
-    async fn unlinked(&self, readings: Vec<Reading>) -> Result<Option<(Vec<Reading>, Option<ExternalId>)>> {
+    async fn unlinked(
+        &self,
+        readings: Vec<Reading>,
+        sent: Option<Millis>,
+    ) -> Result<Option<(Vec<Reading>, Option<ExternalId>)>> {
         let mut free = Vec::new();
         let mut taken = None;
         let apart = self.lanes.lookup.apart(&self.site.workspace.name, self.entity).await?;
         for reading in readings {
             let seen = &reading.observation;
-            match self.lanes.lookup.link(&self.site.workspace.name, self.system, seen.kind, &seen.id).await? {
+            let link = self.lanes.lookup.link(&self.site.workspace.name, self.system, seen.kind, &seen.id).await?;
+            if let Some(link) = link.as_ref().filter(|link| link.is_live() && link.entity != self.entity) {
+                self.look_closer(link, seen).await?;
+            }
+            match link {
+                None if self.may_be_anothers(seen, sent).await? => return Ok(None),
                 None => free.push(reading),
                 Some(link) if apart.contains(&link.entity) => {}
                 Some(link) if link.is_live() && self.may_be_ours(&link).await? => return Ok(None),
@@ -170,6 +181,32 @@ impl Lane<'_> {
             }
         }
         Ok(Some((free, taken)))
+    }
+
+    /// What a look shows of an object that is another entity, and that was not known of it, is read: it may be overwritten else.
+    async fn look_closer(&self, link: &Link, seen: &Observation) -> Result<()> {
+        let claim = Observation { class: Class::Claim, ..seen.clone() };
+        if weigh(self.target, link, &claim) == Weight::Echo {
+            return Ok(());
+        }
+        for _ in 0..RACES {
+            let Some(owner) = self.lanes.lookup.whole(link.entity).await? else { return Ok(()) };
+            let (mut owner, now) = (Case::of(owner), self.lanes.clock.now());
+            owner.doubt(self.system, now, now);
+            let mut settlement = self.with_attempts(Vec::new());
+            owner.into_settlement(&mut settlement);
+            if self.lanes.settling.settle(&settlement).await? != Settled::Moved {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an object that was found may be what another entity's create has made, which was sent before ours.
+    async fn may_be_anothers(&self, seen: &Observation, sent: Option<Millis>) -> Result<bool> {
+        let (workspace, lookup) = (&self.site.workspace.name, &self.lanes.lookup);
+        let theirs = lookup.sent_creates(workspace, self.system, seen.kind, seen.fields(), self.entity).await?;
+        Ok(theirs.is_some_and(|theirs| sent.is_none_or(|ours| theirs < ours)))
     }
 
     /// Whether an object that was found was linked with this entity while we looked, or with a placeholder, which may turn out
