@@ -1,7 +1,10 @@
 //! One step, one call: what is sent is stored before, what came back moves the snapshot.
 
 use super::lane::{Call, Flow, Lane, RACES, live};
-use crate::model::{Action, Attempt, ExternalId, Link, LinkState, Observation, Sent, Step};
+use super::plan::Plan;
+use crate::model::{
+    Action, Attempt, ExternalId, Field, Life, Link, LinkState, Mirror, MirrorState, Observation, Sent, Stamp, Step,
+};
 use crate::resolve::Case;
 use crate::resolve::decide::{Frame, answered, landed};
 use crate::store::{Result, Settled, Settlement};
@@ -52,14 +55,34 @@ impl Lane<'_> {
             }
             let booked = case.asks_for_bookings() && self.lanes.lookup.is_booked(self.entity).await?;
             case.spread(self.site, booked, now, now);
+            let done = self.owes_nothing(&case).await?;
+            if let Some(moves) = &done {
+                self.put_to_rest(&mut case, moves, "");
+            }
             case.into_settlement(&mut settlement);
             match self.lanes.settling.settle(&settlement).await? {
-                Settled::Done => return Ok(Flow::Again),
+                Settled::Done => return Ok(if done.is_some() { Flow::Rest } else { Flow::Again }),
                 Settled::Moved => {}
                 Settled::LeaseLost => return Ok(Flow::LeaseLost),
             }
         }
         Ok(Flow::Again)
+    }
+
+    /// The stamps that move where nothing more is owed: what the next turn would find, by one look and one commit more.
+    async fn owes_nothing(&self, case: &Case) -> Result<Option<Vec<(Field, Stamp)>>> {
+        let (link, mirror) = (case.whole.link(self.system), case.whole.mirror(self.system));
+        let now = self.lanes.clock.now();
+        let is_due = |mirror: &&Mirror| mirror.state == MirrorState::Due && mirror.due <= now && !mirror.doubts();
+        let may_rest = link.is_some_and(|link| link.sent.is_none()) && mirror.filter(is_due).is_some();
+        if !may_rest || matches!(case.whole.entity.life, Life::Merged(_)) {
+            return Ok(None);
+        }
+        let parent = self.parent(case).await?;
+        Ok(match self.plan(case, parent.as_ref()) {
+            Plan::Settled { moves, stuck } if stuck.is_empty() => Some(moves),
+            _ => None,
+        })
     }
 
     /// Moves the snapshot: the sent fields with the stamps they carried; what else the answer shows is decided as current.

@@ -146,7 +146,7 @@ impl Lane<'_> {
         }
     }
 
-    fn plan(&self, case: &Case, parent: Option<&Whole>) -> Plan {
+    pub(super) fn plan(&self, case: &Case, parent: Option<&Whole>) -> Plan {
         // What is left to delete may stand below a contact that is gone.
         let of = if case.whole.entity.is_live() { parent_id } else { former_id };
         let parent = of(parent, self.system);
@@ -228,11 +228,16 @@ impl Lane<'_> {
         case.whole.link(self.system)?.may_change_until(self.site.workspace.policy.late_write)
     }
 
+    pub(super) async fn rest(&self, mut case: Case, moves: &[(Field, Stamp)], why: &str) -> Result<Flow> {
+        self.put_to_rest(&mut case, moves, why);
+        self.settle(case, None).await.map(rest_unless_moved)
+    }
+
     /// Nothing is owed: stamps move, the mirror rests. What may still be changed by a write of ours without an answer is read
     /// once more when that is over: what is found later is somebody's edit.
-    pub(super) async fn rest(&self, mut case: Case, moves: &[(Field, Stamp)], why: &str) -> Result<Flow> {
-        self.move_stamps(&mut case, moves);
-        let may_change = self.may_change_until(&case);
+    pub(super) fn put_to_rest(&self, case: &mut Case, moves: &[(Field, Stamp)], why: &str) {
+        self.move_stamps(case, moves);
+        let may_change = self.may_change_until(case);
         let mirror = case.mirror(self.system);
         (mirror.tries, mirror.since, mirror.intent) = (0, None, None);
         let why = if let Some(until) = may_change {
@@ -243,7 +248,6 @@ impl Lane<'_> {
             why
         };
         mirror.reason = (!why.is_empty()).then(|| why.to_owned());
-        self.settle(case, None).await.map(rest_unless_moved)
     }
 
     pub(super) async fn park(&self, mut case: Case, reason: &str, attempt: Option<Attempt>) -> Result<Flow> {
