@@ -143,6 +143,8 @@ pub const CRATES: &[(&str, &[&str])] = &[
             "resolve",
             "sandbox/shell",
             "sandbox/simulate",
+            // Only `settle/together`: settlements that wait for one commit.
+            "store/sql",
             "supervisor",
             "systems/timify",
             // Only its task-local.

@@ -11,10 +11,14 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{PgPool, SqlSafeStr, SqlitePool};
 
 use super::dialect::{BEGIN_VIEW, BEGIN_WRITE, Conn, Either, Tx, execute, first};
+use super::settle::Together;
 use super::{Result, StoreError, error};
 
 /// Connections to PostgreSQL, at most.
 pub const CONNECTIONS: u32 = 10;
+
+/// Transactions side by side in which settlements are written, on PostgreSQL. SQLite has one writer.
+const PG_TURNS: usize = 4;
 
 /// Readers of a SQLite file.
 const SQLITE_READERS: u32 = 4;
@@ -70,7 +74,11 @@ pub enum Access {
 
 /// An open database. Implements all store traits.
 #[derive(Debug)]
-pub struct Db(Pools);
+pub struct Db {
+    pools: Pools,
+    /// Settlements that wait to be written.
+    pub(super) together: Together,
+}
 
 #[derive(Debug)]
 enum Pools {
@@ -89,9 +97,9 @@ impl Db {
     /// Opens the store that a URL names. `connections` bounds the pool of PostgreSQL.
     pub async fn open(url: &str, access: Access, connections: u32) -> Result<Self> {
         let db = if let Some(path) = url.strip_prefix("sqlite://") {
-            Self(sqlite(path, access).await?)
+            Self::on(sqlite(path, access).await?)
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            Self(postgres(url, access, connections).await?)
+            Self::on(postgres(url, access, connections).await?)
         } else {
             return Err(StoreError::Url(scheme(url).to_owned()));
         };
@@ -102,19 +110,27 @@ impl Db {
         Ok(db)
     }
 
+    fn on(pools: Pools) -> Self {
+        let turns = match &pools {
+            Pools::Sqlite { .. } => 1,
+            Pools::Pg(_) => PG_TURNS,
+        };
+        Self { pools, together: Together::new(turns) }
+    }
+
     /// A SQLite store that nobody else can open and that ends with its one connection.
     pub async fn in_memory() -> Result<Self> {
         let options = SqliteConnectOptions::new().in_memory(true).foreign_keys(true);
         let one = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
         let writer = one.acquire_timeout(ACQUIRE).connect_with(options).await?;
-        let db = Self(Pools::Sqlite { readers: writer.clone(), writer, _lock: None });
+        let db = Self::on(Pools::Sqlite { readers: writer.clone(), writer, _lock: None });
         db.fit(Access::Serve).await?;
         Ok(db)
     }
 
     /// Whoever held leases or claims in a SQLite file is dead, for we hold its lock: nobody need wait for them to run out.
     async fn free_leases_of_the_dead(&self) -> Result<()> {
-        let Pools::Sqlite { .. } = &self.0 else { return Ok(()) };
+        let Pools::Sqlite { .. } = &self.pools else { return Ok(()) };
         let mut tx = self.write().await?;
         execute!(&mut tx, "UPDATE leases SET until = 0");
         execute!(&mut tx, "UPDATE installs SET claimed_by = NULL, claimed_until = NULL");
@@ -123,7 +139,7 @@ impl Db {
 
     /// Closes all connections and lets go of the file. Dropping does so too, but does not wait for it.
     pub async fn close(self) {
-        match &self.0 {
+        match &self.pools {
             Pools::Sqlite { writer, readers, .. } => {
                 readers.close().await;
                 writer.close().await;
@@ -134,7 +150,7 @@ impl Db {
 
     /// A connection to read on.
     pub(super) async fn read(&self) -> Result<Conn> {
-        Ok(match &self.0 {
+        Ok(match &self.pools {
             Pools::Sqlite { readers, .. } => Either::Sqlite(readers.acquire().await?),
             Pools::Pg(pool) => Either::Pg(pool.acquire().await?),
         })
@@ -142,7 +158,7 @@ impl Db {
 
     /// A transaction in which all reads see one state.
     pub(super) async fn view(&self) -> Result<Tx> {
-        Ok(match &self.0 {
+        Ok(match &self.pools {
             Pools::Sqlite { readers, .. } => Either::Sqlite(readers.begin_with(BEGIN_VIEW.sqlite).await?),
             Pools::Pg(pool) => Either::Pg(pool.begin_with(BEGIN_VIEW.pg).await?),
         })
@@ -150,7 +166,7 @@ impl Db {
 
     /// A transaction that writes.
     pub(super) async fn write(&self) -> sqlx::Result<Tx> {
-        Ok(match &self.0 {
+        Ok(match &self.pools {
             Pools::Sqlite { writer, .. } => Either::Sqlite(writer.begin_with(BEGIN_WRITE.sqlite).await?),
             Pools::Pg(pool) => Either::Pg(pool.begin_with(BEGIN_WRITE.pg).await?),
         })
@@ -160,7 +176,7 @@ impl Db {
     async fn fit(&self, access: Access) -> Result<()> {
         let ours = MIGRATIONS.iter().map(|(version, ..)| *version).max().unwrap_or(0);
         if access == Access::Serve {
-            let migrated = match &self.0 {
+            let migrated = match &self.pools {
                 Pools::Sqlite { writer, .. } => migrator(|(_, _, sqlite, _)| sqlite).run(writer).await,
                 Pools::Pg(pool) => migrator(|(_, _, _, pg)| pg).run(pool).await,
             };

@@ -1,8 +1,10 @@
 //! Writes a settlement: all of it, or nothing.
 //!
-//! First the lease is checked and held; then rows are written in a fixed order (entities, links, mirrors, the rest), each over
+//! Those of other tasks that wait meanwhile go with it (`together`). First the lease is checked and held; then rows are written in a fixed order (entities, links, mirrors, the rest), each over
 //! the revision it was worked out from. A row that moved, a key that another took and a collision of two transactions all
 //! mean [`Settled::Moved`].
+
+mod together;
 
 use async_trait::async_trait;
 
@@ -18,6 +20,8 @@ use crate::model::{
     VerdictRow,
 };
 use crate::store::{Keys, Review, Settled, Settlement, Settling};
+
+pub(super) use together::Together;
 
 /// Why a settlement is not written.
 enum Stop {
@@ -40,6 +44,13 @@ type Part = std::result::Result<(), Stop>;
 impl Settling for Db {
     async fn settle(&self, settlement: &Settlement) -> Result<Settled> {
         settlement.own_workspace_only()?;
+        self.settle_together(settlement).await
+    }
+}
+
+impl Db {
+    /// In a transaction of its own.
+    async fn settle_alone(&self, settlement: &Settlement) -> Result<Settled> {
         let mut tx = self.write().await?;
         let written = match write(&mut tx, settlement).await {
             Ok(()) => tx.commit().await.map_err(Stop::from),
