@@ -11,6 +11,7 @@ macro_rules! eprintln {
     ($($text:tt)*) => { $crate::cli::print::err(format_args!("{}\n", format_args!($($text)*))) };
 }
 
+mod bench;
 mod changes;
 mod check;
 mod conflicts;
@@ -112,6 +113,11 @@ enum Command {
     Ask(install::Ask),
     /// Plays random histories of edits and faults in virtual time, and judges what must hold.
     Simulate(simulate::Simulate),
+    /// Measures the service on this machine.
+    Bench(bench::Bench),
+    /// The vendors of a benchmark.
+    #[command(hide = true)]
+    BenchTarget(bench::Target),
     /// Makes a key for sealing.
     Key(key::Key),
 }
@@ -156,6 +162,8 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Install(install) => install.run().await?,
         Command::Ask(ask) => ask.run().await?,
         Command::Simulate(simulate) => return simulate.run(),
+        Command::Bench(bench) => bench.run().await?,
+        Command::BenchTarget(target) => target.run().await?,
         Command::Key(key) => key.run()?,
     }
     Ok(ExitCode::SUCCESS)

@@ -3,6 +3,8 @@
 //! In: HTTP on a given listener. Out: answers, late or cut where a fault says so, and signed webhooks to the receivers.
 //! All judgement is the core's ([`Sandbox`], [`Outbox`], [`Signer`]); here are only the clock, the sockets and the locks.
 
+pub mod canned;
+
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -2,6 +2,7 @@
 //! has its test here; `tests/guards/run` shows that the tests notice when a guard is taken out.
 
 mod bad_input;
+mod bench;
 mod calls;
 mod capabilities;
 mod conflicts;
