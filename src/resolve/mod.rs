@@ -300,6 +300,10 @@ impl Resolver {
                 case.keep(conflicts, Some(turn.change.id));
                 Ruling::Ended { entity: Some(entity), outcome, findings, why: "a newer version is known".to_owned() }
             }
+            // Who it is, its first read finds out.
+            Weight::Proves if case.whole.entity.is_placeholder() => {
+                Ruling::Waits { entity, doubt: case.doubt(turn.system, turn.due(), turn.now) }
+            }
             Weight::Doubt | Weight::Echo => {
                 Ruling::Waits { entity, doubt: case.doubt(turn.system, turn.due(), turn.now) }
             }

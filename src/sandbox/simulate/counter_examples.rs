@@ -77,14 +77,3 @@ fn what_is_cleared_when_a_late_write_can_no_longer_land_is_an_edit() {
     whats.push((4_000, deed(System::Timify, Verb::Clear)));
     assert!(each_at(&whats, "fault/time_out_applied_late") > 12);
 }
-
-/// Found by simulation: two contacts of one person were entered in one system. What one's create had made, not yet answered, was
-/// found by the other one's look and taken for its own.
-#[test]
-fn what_an_unanswered_create_has_made_is_no_other_entitys() {
-    let slow = Trouble::Answers(stand_in(System::Timerex, Kind::Contact), FaultKind::Slow, 12);
-    let mut whats = vec![(0, deed(System::Timify, Verb::Make(Kind::Contact))), (60, What::Trouble(slow))];
-    whats.extend((61..66).map(|second| (second, deed(System::Timify, Verb::Make(Kind::Contact)))));
-    whats.extend((66..90).map(|second| (second, deed(System::Timify, Verb::Twin))));
-    assert!(each_at(&whats, "fault/slow") > 12);
-}

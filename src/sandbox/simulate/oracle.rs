@@ -8,6 +8,7 @@ use anyhow::Result;
 use super::deletions::Facts;
 use super::people::{Typed, owns};
 use super::stage::Stage;
+use super::story::stand_in;
 use super::view::{self, Held};
 use super::winners::{Hands, edits};
 use super::world::{Parcel, World, lock};
@@ -150,7 +151,10 @@ impl Scene<'_> {
         };
         let ours = stage.reports.iter().filter(|report| report.workspace == self.name);
         let drifted = ours.flat_map(|report| &report.drift).filter(|drift| drift.what == "drifted");
+        let seems_old =
+            |drift: &Drift| stage.hands.clock_set_beside(drift.object.as_str(), stand_in(drift.system, drift.kind));
         let contacts = drifted.filter(|drift| drift.kind == Kind::Contact && !undecided(drift) && told(drift));
+        let contacts = contacts.filter(|drift| !seems_old(drift));
         contacts.map(|drift| format!("2: {} was told, and only a reconcile found it: {drift:?}", self.name)).collect()
     }
 

@@ -49,6 +49,11 @@ impl Hands {
         self.clocks.iter().filter(|(one, at)| *one == of && about_then(*at)).count()
     }
 
+    /// Whether the clock of a vendor was set about when an object was touched last: what is told of it then may seem an old tale.
+    pub fn clock_set_beside(&self, object: &str, of: StandIn) -> bool {
+        self.touched.get(object).is_some_and(|at| self.clocks_set(of, *at) > 0)
+    }
+
     /// A value is set in the place of others.
     pub fn set(&mut self, edit: u32, over: &BTreeSet<u32>) {
         *self.set.entry(edit).or_default() += 1;
@@ -161,6 +166,9 @@ mod tests {
         }
         assert_eq!(hands.clocks_set(ghl, about), 2);
         assert_eq!(hands.clocks_set(StandIn::vendor(System::Timify), about), 0);
+        hands.touch("near", about);
+        hands.touch("far", Millis(900_000));
+        assert_eq!(["near", "far", "never"].map(|object| hands.clock_set_beside(object, ghl)), [true, false, false]);
     }
 
     #[test]
