@@ -18,7 +18,7 @@ use super::{Result, StoreError, error};
 pub const CONNECTIONS: u32 = 10;
 
 /// Transactions side by side in which settlements are written, on PostgreSQL. SQLite has one writer.
-const PG_TURNS: usize = 4;
+const PG_TURNS: usize = 6;
 
 /// Readers of a SQLite file.
 const SQLITE_READERS: u32 = 4;

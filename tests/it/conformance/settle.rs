@@ -17,6 +17,7 @@ on_both!(
     a_settlement_that_moved_writes_nothing,
     a_settlement_without_its_lease_writes_nothing,
     of_many_settlements_over_one_revision_one_is_written,
+    one_that_comes_too_late_holds_none_back_that_is_settled_beside_it,
     settlements_that_want_each_others_rows_end,
     a_reading_that_is_known_is_skipped,
     a_change_put_back_gets_its_new_verdict,
@@ -30,6 +31,7 @@ in_memory!(
     a_settlement_that_moved_writes_nothing,
     a_settlement_without_its_lease_writes_nothing,
     of_many_settlements_over_one_revision_one_is_written,
+    one_that_comes_too_late_holds_none_back_that_is_settled_beside_it,
     settlements_that_want_each_others_rows_end,
     a_reading_that_is_known_is_skipped,
     a_released_child_is_due,
@@ -202,6 +204,26 @@ async fn of_many_settlements_over_one_revision_one_is_written(db: &Database) {
     assert_eq!(settled.iter().filter(|settled| **settled == Settled::Done).count(), 1, "{settled:?}");
     assert_eq!(settled.iter().filter(|settled| **settled == Settled::Moved).count(), 7, "{settled:?}");
     assert_eq!((db.whole(1).await.entity.rev, db.store.attempts(id(1)).await.unwrap().len()), (2, 1));
+}
+
+async fn one_that_comes_too_late_holds_none_back_that_is_settled_beside_it(db: &Database) {
+    let settlement = db.settlement().await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 1..=40 {
+        let (store, mut settlement) = (Arc::clone(&db.store), settlement.clone());
+        settlement.entities.push(Entity { rev: if n == 7 { 5 } else { 0 }, ..contact(n) });
+        settlement.lease.fence += i64::from(n == 9);
+        tasks.spawn(async move { (n, store.settle(&settlement).await.unwrap()) });
+    }
+    for (n, settled) in tasks.join_all().await {
+        let expected = match n {
+            7 => Settled::Moved,
+            9 => Settled::LeaseLost,
+            _ => Settled::Done,
+        };
+        assert_eq!((n, settled), (n, expected));
+        assert_eq!(db.store.whole(id(n)).await.unwrap().is_some(), expected == Settled::Done, "{n}");
+    }
 }
 
 /// Another process takes the lease over and has not committed yet: the settlement must wait to hear who holds it.

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::{Stop, write};
+use crate::model::EntityId;
 use crate::store::sql::Db;
 use crate::store::{Result, Settled, Settlement, StoreError};
 
@@ -41,16 +42,26 @@ impl Together {
         told
     }
 
-    /// Those that came first.
+    /// Those that came first, in an order that all transactions share: two of them wait for each other in one direction only.
     fn take(&self) -> Vec<Waiting> {
         let mut waiting = self.lock();
         let count = waiting.len().min(TOGETHER);
-        waiting.drain(..count).collect()
+        let mut batch: Vec<Waiting> = waiting.drain(..count).collect();
+        drop(waiting);
+        batch.sort_by_key(|one| first_entity(&one.settlement));
+        batch
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Waiting>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The entity whose rows are locked first. Most settlements have no other.
+fn first_entity(settlement: &Settlement) -> Option<EntityId> {
+    let entities = settlement.entities.iter().map(|entity| entity.id);
+    let links = settlement.links.iter().map(|link| link.entity);
+    entities.chain(links).chain(settlement.mirrors.iter().map(|mirror| mirror.entity)).min()
 }
 
 impl Db {
