@@ -73,8 +73,8 @@ impl Lane<'_> {
     async fn owes_nothing(&self, case: &Case) -> Result<Option<Vec<(Field, Stamp)>>> {
         let (link, mirror) = (case.whole.link(self.system), case.whole.mirror(self.system));
         let now = self.lanes.clock.now();
-        let is_due = |mirror: &&Mirror| mirror.state == MirrorState::Due && mirror.due <= now && !mirror.doubts();
-        let may_rest = link.is_some_and(|link| link.sent.is_none()) && mirror.filter(is_due).is_some();
+        let is_due = |mirror: &Mirror| mirror.state == MirrorState::Due && mirror.due <= now && !mirror.doubts();
+        let may_rest = link.is_some_and(|link| link.sent.is_none()) && mirror.is_some_and(is_due);
         if !may_rest || matches!(case.whole.entity.life, Life::Merged(_)) {
             return Ok(None);
         }

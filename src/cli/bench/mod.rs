@@ -114,7 +114,7 @@ impl Bench {
 async fn accepting(place: &Place, name: &str, what: What, pace: Pace, lasts: Duration) -> Result<Figures> {
     let cpu = place.cpu()?;
     let load = place.sender.send(what, pace, lasts).await?;
-    let cpu = place.cpu()? - cpu;
+    let cpu = place.cpu()?.saturating_sub(cpu);
     ensure!(!load.sent.is_empty(), "no webhook was accepted ({name})");
     Ok(vec![
         (format!("{name}, webhooks/s"), per_second(load.sent.len(), load.span)),
@@ -132,7 +132,7 @@ async fn mirroring(place: &Place, name: &str, pace: Pace, lasts: Duration) -> Re
     let (begun, load) = (micros(), place.sender.send(What::Edits, pace, lasts).await?);
     ensure!(!load.sent.is_empty(), "no webhook was accepted ({name})");
     let came = place.settled(&load).await?;
-    let (cpu, after) = (place.cpu()? - cpu, place.tally().await?);
+    let (cpu, after) = (place.cpu()?.saturating_sub(cpu), place.tally().await?);
     let edits = load.sent.len();
     let last = came.values().copied().max().unwrap_or(begun);
     let sent: BTreeMap<u64, i64> = load.sent.iter().copied().collect();
