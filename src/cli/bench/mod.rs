@@ -73,8 +73,8 @@ impl Bench {
     /// Measures and prints.
     pub async fn run(self) -> Result<()> {
         let plan = Plan {
-            store: self.store.clone(),
-            program: self.program.clone(),
+            store: self.store,
+            program: self.program,
             workspaces: self.workspaces,
             contacts: self.contacts,
             reads: self.reads,
@@ -93,21 +93,21 @@ impl Bench {
         let name = format!("mirrored at {}/s", self.rate);
         figures.extend(mirroring(&place, &name, Pace::Open(self.rate), lasts).await?);
         figures.push(("memory after, MB".into(), megabytes(place.memory()?)));
-        self.print(&figures);
+        print(&figures, self.json);
         Ok(())
     }
+}
 
-    fn print(&self, figures: &Figures) {
-        if self.json {
-            println!("{}", figures.iter().cloned().collect::<serde_json::Map<_, _>>().into_iter().collect::<Value>());
-            return;
-        }
-        let mut table = table(["figure", "value"]);
-        for (name, value) in figures {
-            table.add_row([name.clone(), value.to_string()]);
-        }
-        println!("{table}");
+fn print(figures: &Figures, as_json: bool) {
+    if as_json {
+        println!("{}", Value::Object(figures.iter().cloned().collect()));
+        return;
     }
+    let mut table = table(["figure", "value"]);
+    for (name, value) in figures {
+        table.add_row([name.clone(), value.to_string()]);
+    }
+    println!("{table}");
 }
 
 /// How fast webhooks are accepted that are kept and mirrored nowhere.

@@ -11,13 +11,15 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::{Method, StatusCode};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::clock::{Clock, SystemClock};
 use crate::model::System;
+use crate::sandbox::core::addressee;
+use crate::sandbox::requests::means_to_write;
 use crate::sandbox::{Sandbox, SandboxSettings};
 
 /// Before the number of an edit, in its value.
@@ -61,24 +63,24 @@ pub fn micros() -> i64 {
 async fn answer(State(shared): State<Shared>, request: http::Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, BODY_LIMIT).await else { return StatusCode::PAYLOAD_TOO_LARGE.into_response() };
+    let request = http::Request::from_parts(parts, body);
+    let path = request.uri().path().to_owned();
     let mut vendors = lock(&shared);
-    if parts.uri.path() == "/tally" {
+    if path == "/tally" {
         return json!(vendors.tally).to_string().into_response();
     }
-    let writes = parts.method != Method::GET;
+    let writes = means_to_write(&request);
     *(if writes { &mut vendors.tally.writes } else { &mut vendors.tally.reads }) += 1;
-    let path = parts.uri.path().to_owned();
-    if let (true, Some(system), Some(number)) = (writes, system(&path), number(&body)) {
-        vendors.tally.came.push((system, number, micros()));
+    if let (Some((at, _)), Some(number)) = (addressee(&path), number(request.body()).filter(|_| writes)) {
+        vendors.tally.came.push((at.system, number, micros()));
     }
     if let Some(known) = vendors.contacts.get_mut(&path) {
         if writes {
-            merge(known, &body);
+            merge(known, request.body());
         }
-        let (from, answer) = envelope(&path, known);
-        return (StatusCode::OK, [("content-type", "application/json")], answer(from)).into_response();
+        return ([("content-type", "application/json")], enveloped(&path, known).to_string()).into_response();
     }
-    let response = vendors.sandbox.answer(SystemClock.now(), http::Request::from_parts(parts, body)).response;
+    let response = vendors.sandbox.answer(SystemClock.now(), request).response;
     if writes && response.status().is_success() {
         vendors.remember(&path, response.body());
     }
@@ -103,20 +105,12 @@ impl Vendors {
     }
 }
 
-fn system(path: &str) -> Option<System> {
-    if path.starts_with("/ghl/contacts/") {
-        Some(System::Ghl)
-    } else {
-        path.starts_with("/timify/v1/customers/").then_some(System::Timify)
-    }
-}
-
-/// How a vendor wraps a contact.
-fn envelope<'a>(path: &str, contact: &'a Value) -> (&'a Value, fn(&Value) -> String) {
+/// A contact as a vendor wraps it.
+fn enveloped(path: &str, contact: &Value) -> Value {
     if path.starts_with("/ghl/") {
-        (contact, |contact| json!({ "succeded": true, "contact": contact }).to_string())
+        json!({ "succeded": true, "contact": contact })
     } else {
-        (contact, |contact| json!({ "data": contact, "status": 1 }).to_string())
+        json!({ "data": contact, "status": 1 })
     }
 }
 
@@ -159,8 +153,8 @@ mod tests {
             (&customer["fields"][0]["value"], &customer["fields"][1]["value"]),
             (&json!(""), &json!("bid0000000042"))
         );
-        let (contact, wrap) = envelope("/timify/v1/customers/t", &customer);
-        assert!(wrap(contact).starts_with(r#"{"data":{"id":"t""#));
+        assert_eq!(enveloped("/timify/v1/customers/t", &customer)["data"]["id"], "t");
+        assert_eq!(enveloped("/ghl/contacts/c", &contact)["contact"]["id"], "c");
     }
 
     #[test]
@@ -168,9 +162,5 @@ mod tests {
         assert_eq!(number(br#"{"city":"bid0000000042"}"#), Some(42));
         assert_eq!(number(br#"{"city":"bid00"}"#), None);
         assert_eq!(number(b"{}"), None);
-        assert_eq!(
-            (system("/ghl/contacts/x"), system("/timify/v1/customers/x"), system("/ghl/x")),
-            (Some(System::Ghl), Some(System::Timify), None)
-        );
     }
 }
