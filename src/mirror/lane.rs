@@ -228,6 +228,7 @@ impl Lane<'_> {
         case.whole.link(self.system)?.may_change_until(self.site.workspace.policy.late_write)
     }
 
+    /// Nothing is owed, and that is written.
     pub(super) async fn rest(&self, mut case: Case, moves: &[(Field, Stamp)], why: &str) -> Result<Flow> {
         self.put_to_rest(&mut case, moves, why);
         self.settle(case, None).await.map(rest_unless_moved)

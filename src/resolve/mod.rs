@@ -281,7 +281,12 @@ impl Resolver {
             return Ok(Ruling::ended(Some(entity), Outcome::Superseded, "the object belongs to another entity by now"));
         };
         let guards = turn.site.workspace.policy.guards;
-        let ruling = match claim::weigh(turn.terms, &link, seen) {
+        let weight = match claim::weigh(turn.terms, &link, seen) {
+            // Who it is, its first read finds out.
+            Weight::Proves if case.whole.entity.is_placeholder() => Weight::Doubt,
+            weight => weight,
+        };
+        let ruling = match weight {
             // What is read meanwhile may be older.
             Weight::Echo if guards.echo && !self.lookup.is_asked(entity, turn.system) => {
                 // What was said before it, and comes after it, is older.
@@ -299,10 +304,6 @@ impl Resolver {
                 let outcome = if conflicts.is_empty() { Outcome::Superseded } else { Outcome::Conflict };
                 case.keep(conflicts, Some(turn.change.id));
                 Ruling::Ended { entity: Some(entity), outcome, findings, why: "a newer version is known".to_owned() }
-            }
-            // Who it is, its first read finds out.
-            Weight::Proves if case.whole.entity.is_placeholder() => {
-                Ruling::Waits { entity, doubt: case.doubt(turn.system, turn.due(), turn.now) }
             }
             Weight::Doubt | Weight::Echo => {
                 Ruling::Waits { entity, doubt: case.doubt(turn.system, turn.due(), turn.now) }

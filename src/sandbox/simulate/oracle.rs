@@ -153,8 +153,8 @@ impl Scene<'_> {
         let drifted = ours.flat_map(|report| &report.drift).filter(|drift| drift.what == "drifted");
         let seems_old =
             |drift: &Drift| stage.hands.clock_set_beside(drift.object.as_str(), stand_in(drift.system, drift.kind));
-        let contacts = drifted.filter(|drift| drift.kind == Kind::Contact && !undecided(drift) && told(drift));
-        let contacts = contacts.filter(|drift| !seems_old(drift));
+        let is_amiss = |drift: &&Drift| !undecided(drift) && told(drift) && !seems_old(drift);
+        let contacts = drifted.filter(|drift| drift.kind == Kind::Contact).filter(is_amiss);
         contacts.map(|drift| format!("2: {} was told, and only a reconcile found it: {drift:?}", self.name)).collect()
     }
 

@@ -12,7 +12,7 @@ type Place = (String, u32);
 #[derive(Debug, Default)]
 pub struct Writes {
     put: BTreeMap<Place, usize>,
-    taken: BTreeMap<Place, usize>,
+    taken: BTreeSet<Place>,
     unheard: BTreeMap<Place, usize>,
 }
 
@@ -36,7 +36,7 @@ impl Writes {
     /// A write was made.
     pub fn made(&mut self, change: &Change) {
         add(&mut self.put, &change.object, &change.put);
-        add(&mut self.taken, &change.object, &change.taken);
+        self.taken.extend(change.taken.iter().map(|edit| (change.object.clone(), *edit)));
     }
 
     /// Its outcome was heard by nobody who goes by it: by nobody at all, or by one whose lease was another's by then.
@@ -56,7 +56,7 @@ impl Writes {
     /// Whether a write took that value away, or one of which nobody heard put it there.
     pub fn came_between(&self, object: &str, edit: u32) -> bool {
         let place = (object.to_owned(), edit);
-        self.taken.contains_key(&place) || self.unheard.contains_key(&place)
+        self.taken.contains(&place) || self.unheard.contains_key(&place)
     }
 
     /// How often a write of which nobody heard put a value there or took it away: the object, the edit, how often.

@@ -1,8 +1,8 @@
 //! Writes a settlement: all of it, or nothing.
 //!
-//! Those of other tasks that wait meanwhile go with it (`together`). First the lease is checked and held; then rows are written in a fixed order (entities, links, mirrors, the rest), each over
-//! the revision it was worked out from. A row that moved, a key that another took and a collision of two transactions all
-//! mean [`Settled::Moved`].
+//! Those of other tasks that wait meanwhile go with it (`together`). First the lease is checked and held; then rows are written
+//! in a fixed order (entities, links, mirrors, the rest), each over the revision it was worked out from. A row that moved, a key
+//! that another took and a collision of two transactions all mean [`Settled::Moved`].
 
 mod together;
 

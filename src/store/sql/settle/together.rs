@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Semaphore, oneshot};
 
-use super::{Stop, write};
+use super::{Part, Stop, write};
 use crate::model::EntityId;
 use crate::store::sql::Db;
 use crate::store::{Result, Settled, Settlement, StoreError};
@@ -94,19 +94,12 @@ impl Db {
         if batch.is_empty() {
             return false;
         }
-        let settlements: Vec<&Settlement> = batch.iter().map(|one| &one.settlement).collect();
-        let written =
-            if batch.len() > 1 { self.write_all(&settlements).await } else { Err(Stop::Late(Settled::Moved)) };
-        // Where the database is away, it is so for all of them.
-        let (written, away) = match written {
-            Err(Stop::Failed(error @ StoreError::Unavailable(_))) => (false, Some(Arc::new(error))),
-            written => (written.is_ok(), None),
-        };
+        let written = if batch.len() == 1 { Ok(false) } else { self.write_all(&batch).await };
         for Waiting { settlement, answer } in batch {
-            let settled = match &away {
-                Some(error) => Err(StoreError::Unavailable(Box::new(error.clone()))),
-                None if written => Ok(Settled::Done),
-                None => self.settle_alone(&settlement).await,
+            let settled = match &written {
+                Ok(true) => Ok(Settled::Done),
+                Ok(false) => self.settle_alone(&settlement).await,
+                Err(away) => Err(StoreError::Unavailable(Box::new(away.clone()))),
             };
             // Who no longer listens finds out from the rows.
             let _ = answer.send(settled);
@@ -114,10 +107,18 @@ impl Db {
         true
     }
 
-    /// All of them, or none.
-    async fn write_all(&self, settlements: &[&Settlement]) -> std::result::Result<(), Stop> {
+    /// Writes all of them, or none: `false` where one is in the way. An error: the database is away, for all of them.
+    async fn write_all(&self, batch: &[Waiting]) -> std::result::Result<bool, Arc<StoreError>> {
+        match self.try_all(batch).await {
+            Ok(()) => Ok(true),
+            Err(Stop::Failed(error @ StoreError::Unavailable(_))) => Err(Arc::new(error)),
+            Err(_) => Ok(false),
+        }
+    }
+
+    async fn try_all(&self, batch: &[Waiting]) -> Part {
         let mut tx = self.write().await?;
-        for settlement in settlements {
+        for Waiting { settlement, .. } in batch {
             write(&mut tx, settlement).await?;
         }
         Ok(tx.commit().await?)
