@@ -7,6 +7,7 @@ mod place;
 mod target;
 
 use std::collections::BTreeMap;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -46,12 +47,12 @@ pub struct Bench {
     #[arg(long, default_value_t = 100)]
     rate: u32,
     /// Workspaces.
-    #[arg(long, default_value_t = 1)]
-    workspaces: usize,
+    #[arg(long, default_value = "1")]
+    workspaces: NonZeroUsize,
     /// Contacts in each.
-    #[arg(long, default_value_t = 1_000)]
-    contacts: u64,
-    /// Reads what is about to be written (the default of workspaces), or only in doubt.
+    #[arg(long, default_value = "1000")]
+    contacts: NonZeroU64,
+    /// Whether what is about to be written is read first: `always` (the default of workspaces) or `in_doubt`.
     #[arg(long, default_value_t = ReadBeforeWrite::InDoubt)]
     reads: ReadBeforeWrite,
     /// Prints JSON.
@@ -75,8 +76,8 @@ impl Bench {
         let plan = Plan {
             store: self.store,
             program: self.program,
-            workspaces: self.workspaces,
-            contacts: self.contacts,
+            workspaces: self.workspaces.get(),
+            contacts: self.contacts.get(),
             reads: self.reads,
         };
         let place = Place::start(&plan).await?;
@@ -88,7 +89,7 @@ impl Bench {
             figures.extend(accepting(&place, name, what, Pace::Closed(self.connections), lasts).await?);
         }
         let made = place.sender.contacts().await?;
-        arrived(&place, &made, self.contacts * self.workspaces as u64).await?;
+        arrived(&place, &made).await?;
         figures.extend(mirroring(&place, "mirrored", Pace::Closed(self.connections), lasts).await?);
         let name = format!("mirrored at {}/s", self.rate);
         figures.extend(mirroring(&place, &name, Pace::Open(self.rate), lasts).await?);
@@ -151,7 +152,8 @@ async fn mirroring(place: &Place, name: &str, pace: Pace, lasts: Duration) -> Re
 }
 
 /// Waits until every contact that was made stands in both systems.
-async fn arrived(place: &Place, made: &Load, contacts: u64) -> Result<()> {
+async fn arrived(place: &Place, made: &Load) -> Result<()> {
+    let contacts = place.sender.all_contacts();
     ensure!(made.sent.len() as u64 == contacts, "{} of {contacts} contacts were sent", made.sent.len());
     let begun = Instant::now();
     while place.tally().await?.writes < contacts * 2 {
