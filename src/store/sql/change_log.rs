@@ -2,9 +2,10 @@
 
 use async_trait::async_trait;
 
-use super::dialect::{Either, Tx, all, execute, first, json};
+use super::dialect::{Either, Tx, all, first, json};
 use super::error::collided;
 use super::rows::{BodyRow, Both, ChangeRow, DoubtRow, read};
+use super::script::{Script, values};
 use super::{Db, Result};
 use crate::clock::Millis;
 use crate::model::{Appended, Change, ChangeId, EntityId, ExternalId, Kind, NewChange, Standing, System, VerdictRow};
@@ -100,78 +101,101 @@ pub(super) async fn append_all(tx: &mut Tx, changes: &[NewChange]) -> sqlx::Resu
         // Others append at the same time: with the keys in one order for all, they wait in one direction only.
         order.sort_by_key(|at| &changes[*at].dedup);
     }
-    let mut appended = vec![Appended::Duplicate(ChangeId(0)); changes.len()];
-    for at in order {
-        let row = insert(&mut *tx, &changes[at]).await?;
-        if let Appended::New(id) = row {
-            place(&mut *tx, id, &changes[at]).await?;
-        }
-        appended[at] = row;
+    let mut script = Script::default();
+    for at in &order {
+        insert(&mut script, &changes[*at]);
+    }
+    let inserted = script.run(tx).await.all()?;
+    let mut new: Vec<Option<ChangeId>> = vec![None; changes.len()];
+    for (at, done) in order.into_iter().zip(inserted) {
+        new[at] = done.number.map(ChangeId);
+    }
+    place_all(tx, changes, &new).await?;
+    let mut appended = Vec::with_capacity(changes.len());
+    for (change, new) in changes.iter().zip(new) {
+        appended.push(match new {
+            Some(id) => Appended::New(id),
+            None => Appended::Duplicate(known(tx, &change.dedup).await?),
+        });
     }
     Ok(appended)
 }
 
-/// Inserts a change and its body, unless its key is there. On PostgreSQL an insert waits for another transaction that has
-/// the same key in hand, and the second statement sees what that one committed.
-pub(super) async fn insert(tx: &mut Tx, change: &NewChange) -> sqlx::Result<Appended> {
-    let new: Option<(i64,)> = first!(
-        &mut *tx,
+/// The row that has a key.
+async fn known(tx: &mut Tx, dedup: &str) -> sqlx::Result<ChangeId> {
+    let row: Option<(i64,)> = first!(tx, "SELECT id FROM change_log WHERE dedup = $1", dedup);
+    row.map(|(id,)| ChangeId(id)).ok_or(sqlx::Error::RowNotFound)
+}
+
+/// Inserts a change, unless its key is there; gives its number if it is new. On PostgreSQL an insert waits for another
+/// transaction that has the same key in hand, and a later statement sees what that one committed.
+pub(super) fn insert(script: &mut Script, change: &NewChange) {
+    script.add(
         "INSERT INTO change_log (dedup, workspace, system, extension, origin, label, kind, object, standing, reason, at, \
          received) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
          ON CONFLICT (dedup) DO NOTHING RETURNING id",
-        change.dedup.as_str(),
-        change.workspace.as_deref(),
-        change.system.word(),
-        change.extension,
-        change.origin.word(),
-        change.label.as_str(),
-        change.kind.map(Kind::word),
-        change.object.as_ref().map(ExternalId::as_str),
-        change.standing.word(),
-        change.reason.as_deref(),
-        change.at.map(|at| at.0),
-        change.received.0,
+        values![
+            change.dedup.as_str(),
+            change.workspace.as_deref(),
+            change.system.word(),
+            change.extension,
+            change.origin.word(),
+            change.label.as_str(),
+            change.kind.map(Kind::word),
+            change.object.as_ref().map(ExternalId::as_str),
+            change.standing.word(),
+            change.reason.as_deref(),
+            change.at.map(|at| at.0),
+            change.received.0,
+        ],
     );
-    if let Some((id,)) = new {
-        execute!(
-            tx,
-            "INSERT INTO bodies (change_id, headers, body) VALUES ($1, $2, $3)",
-            id,
-            json(&change.headers)?,
-            &change.body[..],
-        );
-        return Ok(Appended::New(ChangeId(id)));
-    }
-    let old: Option<(i64,)> = first!(tx, "SELECT id FROM change_log WHERE dedup = $1", change.dedup.as_str());
-    old.map(|(id,)| Appended::Duplicate(ChangeId(id))).ok_or(sqlx::Error::RowNotFound)
 }
 
-/// A routed change waits to be decided; any other has its verdict at once.
-async fn place(tx: &mut Tx, id: ChangeId, change: &NewChange) -> sqlx::Result<()> {
-    let workspace = change.workspace.as_deref();
-    if let Some(verdict) = change.verdict_at_once(id) {
-        return write_verdict(tx, &verdict, workspace).await;
-    }
-    let due = change.received.0;
-    execute!(tx, "INSERT INTO inbox (change_id, workspace, due) VALUES ($1, $2, $3)", id.0, workspace, due);
+/// Keeps the headers and the body of a change that is new.
+pub(super) fn keep_body(script: &mut Script, id: ChangeId, change: &NewChange) -> sqlx::Result<()> {
+    script.add(
+        "INSERT INTO bodies (change_id, headers, body) VALUES ($1, $2, $3)",
+        values![id.0, json(&change.headers)?, &change.body[..]],
+    );
     Ok(())
 }
 
+/// What is new has a body; what is routed of it waits to be decided, any other has its verdict at once.
+async fn place_all(tx: &mut Tx, changes: &[NewChange], new: &[Option<ChangeId>]) -> sqlx::Result<()> {
+    let new = || changes.iter().zip(new).filter_map(|(change, id)| id.map(|id| (change, id)));
+    let mut script = Script::default();
+    for (change, id) in new() {
+        keep_body(&mut script, id, change)?;
+    }
+    for (change, id) in new() {
+        let workspace = change.workspace.as_deref();
+        match change.verdict_at_once(id) {
+            Some(verdict) => write_verdict(&mut script, &verdict, workspace)?,
+            None => script.add(
+                "INSERT INTO inbox (change_id, workspace, due) VALUES ($1, $2, $3)",
+                values![id.0, workspace, change.received.0],
+            ),
+        }
+    }
+    script.run(tx).await.all().map(|_| ())
+}
+
 /// Writes a verdict; a change that was put back and is decided again gets the new one.
-pub(super) async fn write_verdict(tx: &mut Tx, verdict: &VerdictRow, workspace: Option<&str>) -> sqlx::Result<()> {
-    execute!(
-        tx,
+pub(super) fn write_verdict(script: &mut Script, verdict: &VerdictRow, workspace: Option<&str>) -> sqlx::Result<()> {
+    script.add(
         "INSERT INTO verdicts (change_id, workspace, entity, outcome, findings, why, at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (change_id) DO UPDATE SET workspace = excluded.workspace, \
          entity = excluded.entity, outcome = excluded.outcome, findings = excluded.findings, why = excluded.why, \
          at = excluded.at",
-        verdict.change.0,
-        workspace,
-        verdict.entity.map(|id| id.to_string()),
-        verdict.outcome.word(),
-        json(&verdict.findings)?,
-        verdict.why.as_str(),
-        verdict.at.0,
+        values![
+            verdict.change.0,
+            workspace,
+            verdict.entity.map(|id| id.to_string()),
+            verdict.outcome.word(),
+            json(&verdict.findings)?,
+            verdict.why.as_str(),
+            verdict.at.0,
+        ],
     );
     Ok(())
 }

@@ -25,6 +25,11 @@ macro_rules! select_conflict {
 /// What is told as one report.
 type Report<'a> = (EntityId, System, Option<&'a ExternalId>, &'a str);
 
+/// Whether a settlement says anything of conflicts or pairs. Most do not.
+pub(super) fn any(s: &Settlement) -> bool {
+    !(s.conflicts.is_empty() && s.closings.is_empty() && s.handed.is_empty() && s.apart.is_empty())
+}
+
 /// What a settlement says of conflicts and pairs.
 pub(super) async fn write(tx: &mut Tx, s: &Settlement) -> sqlx::Result<()> {
     let workspace = s.lease.workspace.as_str();

@@ -18,6 +18,7 @@ mod pool;
 mod reports;
 mod row_ref;
 mod rows;
+mod script;
 mod settle;
 mod workspaces;
 

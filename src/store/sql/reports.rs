@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use super::dialect::all;
 use super::row_ref::RowRef;
 use super::rows::{AttemptRow, Both, ChangeRow, ConflictRow, FoundRow, ReviewRow, ids, read};
+use super::script::Script;
 use super::settle::close_review;
 use super::{Db, Result};
 use crate::clock::Millis;
@@ -91,9 +92,11 @@ impl Reports for Db {
 
     async fn close_review(&self, workspace: &str, subject: &str, now: Millis) -> Result<bool> {
         let mut tx = self.write().await?;
-        let closed = close_review(&mut tx, workspace, subject, now).await?;
+        let mut script = Script::default();
+        close_review(&mut script, workspace, subject, now);
+        let done = script.run(&mut tx).await.all()?;
         tx.commit().await?;
-        Ok(closed)
+        Ok(done.iter().any(|done| done.written == 1))
     }
 
     async fn outcomes(&self, workspace: &str) -> Result<BTreeMap<Outcome, u64>> {
