@@ -45,7 +45,7 @@ use crate::credentials::seal::Sealer;
 use crate::dispatch::budget::{Budget, Limit};
 use crate::dispatch::lease::Holder;
 use crate::dispatch::worker::POLL;
-use crate::http::{Frame, Operations, Public, routes};
+use crate::http::{Connections, Frame, Operations, Public, affordable, routes, serve};
 use crate::ids::Ids;
 use crate::model::{Mode, System};
 use crate::record::Recorder;
@@ -56,6 +56,12 @@ use crate::systems::{Site, Transport};
 
 /// How long what runs may take to end when we are asked to stop.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Connections of operators.
+const OPERATORS: usize = 64;
+
+/// How long a connection may take to send the head of a request.
+const HEAD: Duration = Duration::from_secs(30);
 
 /// What the service stands on; tests and the demo bring their own.
 #[derive(Clone)]
@@ -222,15 +228,16 @@ impl Running {
         };
         let (ops_of, decisions) = (Arc::new(self.clone()), Arc::new(self.clone()));
         let operations = Operations { ops: ops_of, decisions, token: config.ops.token.clone(), frame };
-        let ends =
-            [(public, routes::public(way_in), listened), (ops, routes::ops(operations), CancellationToken::new())];
-        for (listener, router, ended) in ends {
+        let most = affordable(config.server.connections);
+        let ends = [
+            (public, routes::public(way_in), most, listened),
+            (ops, routes::ops(operations), OPERATORS, CancellationToken::new()),
+        ];
+        for (listener, router, most, ended) in ends {
+            let limits = Connections { most, head: HEAD };
             let stop = self.supervisor.stop().clone();
             self.supervisor.spawn(async move {
-                let serving = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
-                if let Err(error) = serving.await {
-                    tracing::error!(error = %error, "a listener ended");
-                }
+                serve(listener, router, limits, stop).await;
                 ended.cancel();
             });
         }

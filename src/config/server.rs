@@ -1,6 +1,7 @@
 //! `[server]`, `[store]`, `[seal]` and `[ops]`: where Lockstep listens, keeps, seals, and whom it lets operate.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -21,6 +22,8 @@ pub struct Server {
     pub public_url: Option<String>,
     /// The largest body, in bytes.
     pub body_limit: usize,
+    /// Connections that may be open at once.
+    pub connections: usize,
 }
 
 impl Server {
@@ -30,6 +33,7 @@ impl Server {
             ops: section.or("ops", (Ipv4Addr::LOCALHOST, 8081).into()),
             public_url: section.maybe("public_url").map(|HttpUrl(url)| url),
             body_limit: section.or("body_limit", Size(1 << 20)).0,
+            connections: section.or("connections", NonZeroU32::new(10_000).unwrap_or(NonZeroU32::MIN)).get() as usize,
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod health;
 pub mod ops;
 pub mod problem;
 pub mod routes;
+mod serve;
 #[cfg(test)]
 mod tests;
 mod webhooks;
@@ -22,3 +23,4 @@ pub use frame::Frame;
 pub use health::{Access, Health, Lacks, load_json};
 pub use ops::{Invite, NotWell, Ops, OpsError, Question};
 pub use routes::{Operations, Public};
+pub use serve::{Connections, affordable, serve};
