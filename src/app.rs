@@ -2,6 +2,7 @@
 
 mod access;
 pub(crate) mod assembly;
+mod bells;
 mod conflicts;
 mod connect;
 mod deletions;
@@ -247,22 +248,28 @@ impl Running {
     fn lead_on(self: &Arc<Self>, recorder: &Recorder) {
         let (holder, stop) = (self.holder.clone(), self.supervisor.stop().clone());
         self.supervisor.watch("leases", |heart| async move { holder.run(stop, heart).await });
-        let (running, mut commits) = (self.clone(), recorder.commits());
+        let (running, stop) = (self.clone(), self.supervisor.stop().clone());
+        self.supervisor.spawn(async move {
+            stop.run_until_cancelled(running.hear_bells()).await;
+        });
+        let (running, brought) = (self.clone(), recorder.brought());
         let stop = self.supervisor.stop().clone();
         self.supervisor.spawn(async move {
-            loop {
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    changed = commits.changed() => if changed.is_err() { return },
-                }
-                running.wake();
+            while let Some(workspaces) = stop.run_until_cancelled(brought.take()).await {
+                running.roster.served().wake_these(workspaces.iter().flatten().map(String::as_str));
+                // What tells of our app itself may name no workspace, or one of ours.
                 running.installs.notify_one();
+                running.ring_elsewhere(workspaces.iter().flatten()).await;
             }
         });
     }
 
     fn wake(&self) {
         self.roster.served().wake();
+    }
+
+    fn wake_in(&self, workspace: &str) {
+        self.roster.served().wake_these([workspace].into_iter());
     }
 
     /// What a workspace is doing.

@@ -227,7 +227,7 @@ impl Running {
             let running = self.clone();
             async move {
                 let report = running.stages.reconciler.run(&site, scope).await;
-                running.wake();
+                running.wake_in(&name);
                 report.inspect_err(|error| tracing::error!(workspace = %name, error = %error, "reconcile failed"))
             }
         };

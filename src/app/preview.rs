@@ -211,7 +211,7 @@ impl Running {
                 crate::mirror::spread::make_due(&mut mirror, now, now);
                 settlement.mirrors.push(mirror);
             }
-            if self.store.settle(&settlement).await? != Settled::Done {
+            if self.stages.lanes.settling.settle(&settlement).await? != Settled::Done {
                 return Err(NotLive::Changed);
             }
         }

@@ -72,4 +72,11 @@ impl Served {
             wake.notify_one();
         }
     }
+
+    /// Rings in those of these that are served.
+    pub fn wake_these<'a>(&self, workspaces: impl Iterator<Item = &'a str>) {
+        for wake in workspaces.filter_map(|name| self.wakes.get(name)) {
+            wake.notify_one();
+        }
+    }
 }

@@ -116,7 +116,7 @@ impl Running {
     async fn look_at_links(&self, site: &Site) {
         match self.stages.follower.follow(site).await {
             Ok(0) => {}
-            Ok(_) => self.wake(),
+            Ok(_) => self.wake_in(&site.workspace.name),
             Err(error) => tracing::warn!(workspace = %site.workspace.name, error = %error, "links were not looked at"),
         }
     }
@@ -164,7 +164,7 @@ impl Running {
     async fn poll(&self, site: &Site, poll: &mut Poll) {
         match self.stages.reconciler.poll_if_due(site, poll).await {
             Ok(0) => {}
-            Ok(_) => self.wake(),
+            Ok(_) => self.wake_in(&site.workspace.name),
             Err(error) => tracing::warn!(workspace = %site.workspace.name, error = %error, "a poll was left out"),
         }
     }

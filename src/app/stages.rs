@@ -12,7 +12,7 @@ use crate::ids::Ids;
 use crate::mirror::{Lanes, UnderWay};
 use crate::reconcile::{Follower, Reconciler};
 use crate::resolve::Resolver;
-use crate::store::Store;
+use crate::store::{Cached, Store};
 use crate::systems::Site;
 
 /// The stages behind the change log.
@@ -30,11 +30,12 @@ pub struct Stages {
 impl Stages {
     /// Builds them.
     pub fn new(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>, ids: &Arc<Ids>) -> Self {
-        let resolver = Resolver::new(store.clone(), store.clone(), store.clone(), clock.clone(), ids.clone());
+        let cached = Arc::new(Cached::new(store.clone(), store.clone(), clock.clone()));
+        let resolver = Resolver::new(store.clone(), cached.clone(), clock.clone(), ids.clone());
         let lanes = Lanes {
             log: store.clone(),
             mirrors: store.clone(),
-            settling: store.clone(),
+            settling: cached,
             workspaces: store.clone(),
             lookup: resolver.lookup(),
             clock: clock.clone(),

@@ -30,6 +30,7 @@ impl Dispatch {
         let limits = Limits {
             lanes: at_least_one("lanes", default.lanes as u32) as usize,
             tries: at_least_one("tries", default.tries),
+            horizon: section.or("horizon", default.horizon),
             backoff: section.or("backoff", default.backoff),
             fuse: at_least_one("fuse", default.fuse),
             creates_per_hour: section.or("creates_per_hour", default.creates_per_hour),

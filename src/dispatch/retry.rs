@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 
+use crate::clock::Millis;
 use crate::ids::Ids;
+use crate::model::Limits;
 
 /// The first wait.
 const FIRST: Duration = Duration::from_millis(500);
@@ -22,9 +24,35 @@ pub fn delay(tries: u32, asked: Option<Duration>, longest: Duration, ids: &Ids) 
     (base + jitter).max(asked.unwrap_or_default())
 }
 
+/// Whether a step that failed so often is left to a person. `since`: since when it is owed.
+pub fn is_over(tries: u32, since: Option<Millis>, now: Millis, limits: &Limits) -> bool {
+    tries > limits.tries && since.is_none_or(|since| now.since(since) >= limits.horizon)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Policy;
+
+    #[test]
+    fn nothing_is_given_up_before_it_was_tried_often_and_long() {
+        let limits = Policy::default().limits;
+        let hours = |hours| Some(Millis(0) + Duration::from_hours(hours));
+        let over = |tries, owed_for| is_over(tries, Some(Millis(0)), hours(owed_for).unwrap_or_default(), &limits);
+        assert_eq!([over(21, 72), over(21, 71), over(20, 100), over(500, 71)], [true, false, false, false]);
+        assert!(is_over(21, None, Millis(0), &limits));
+    }
+
+    #[test]
+    fn the_waits_reach_the_horizon() {
+        let (limits, ids) = (Policy::default().limits, Ids::seeded(1));
+        let (mut at, mut tries) = (Millis(0), 0);
+        while !is_over(tries, Some(Millis(0)), at, &limits) {
+            tries += 1;
+            at = at + delay(tries, None, limits.backoff, &ids);
+        }
+        assert!(at >= Millis(0) + limits.horizon && tries < 100, "{tries} tries until {at}");
+    }
 
     #[test]
     fn waits_grow_stay_under_their_cap_and_honour_the_vendor() {

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::lease::Holder;
-use crate::clock::Clock;
+use crate::clock::{Clock, Millis};
 use crate::mirror::{Lanes, Worked};
 use crate::model::{EntityId, Lease, Mode, System};
 use crate::resolve::Resolver;
@@ -32,7 +32,7 @@ pub struct Worker {
     pub lanes: Arc<Lanes>,
     /// Finds what is due.
     pub mirrors: Arc<dyn Mirrors>,
-    /// Tells the mode.
+    /// Tells what there is to do.
     pub workspaces: Arc<dyn Workspaces>,
     /// The leases of this process.
     pub holder: Arc<Holder>,
@@ -43,6 +43,9 @@ pub struct Worker {
     /// The slow poll that catches what no wake-up told: [`POLL`], unless time is virtual.
     pub poll: Duration,
 }
+
+/// How soon what is due next is looked for again, at the soonest.
+const SHORTEST: Duration = Duration::from_millis(5);
 
 type Key = (EntityId, System);
 
@@ -79,24 +82,32 @@ impl Worker {
         }
     }
 
-    /// One round: decide what came in, start what is due. Gives how long nothing is due.
+    /// One round: decide what came in, or start what is due. Gives how long there is nothing to do.
     async fn turn(&self, running: &mut Running) -> Result<Duration> {
         let name = &self.site.workspace.name;
         let Some(lease) = self.holder.lease(name) else { return Ok(self.poll) };
-        let Some(mode) = self.workspaces.mode(name).await? else { return Ok(self.poll) };
-        if self.resolver.step(&self.site, &lease).await?.is_none() {
-            self.holder.lost(name);
-            return Ok(self.poll);
+        let now = self.clock.now();
+        let Some(outlook) = self.workspaces.outlook(name, now).await? else { return Ok(self.poll) };
+        if outlook.inbox.is_due(now) {
+            match self.resolver.step(&self.site, &lease).await? {
+                Some(0) => {}
+                Some(_) => return Ok(Duration::ZERO),
+                None => {
+                    self.holder.lost(name);
+                    return Ok(self.poll);
+                }
+            }
         }
-        self.start(running, &lease, mode).await?;
-        let limit = self.site.workspace.policy.limits.lanes;
-        let due = self.mirrors.next_due(name).await?.filter(|_| running.keys.len() < limit);
-        Ok(due.map_or(self.poll, |due| due.since(self.clock.now()).clamp(Duration::from_millis(5), self.poll)))
+        if outlook.mirrors.is_due(now) && running.keys.len() < self.site.workspace.policy.limits.lanes {
+            self.start(running, &lease, outlook.mode, now).await?;
+        }
+        // What is due by now has its lane, or gets the place of one that ends.
+        Ok(outlook.later().map_or(self.poll, |due| due.since(self.clock.now()).clamp(SHORTEST, self.poll)))
     }
 
-    async fn start(&self, running: &mut Running, lease: &Lease, mode: Mode) -> Result<()> {
+    async fn start(&self, running: &mut Running, lease: &Lease, mode: Mode, now: Millis) -> Result<()> {
         let limit = self.site.workspace.policy.limits.lanes;
-        let due = self.mirrors.due(&self.site.workspace.name, self.clock.now(), (limit * 2) as u32).await?;
+        let due = self.mirrors.due(&self.site.workspace.name, now, (limit * 2) as u32).await?;
         for mirror in due {
             let key = (mirror.entity, mirror.system);
             if running.keys.len() >= limit || !running.keys.insert(key) {

@@ -33,7 +33,7 @@ use crate::reconcile::Scope;
 use crate::record::tests::MemoryLog;
 use crate::record::{Directory, Recorder, Waiting};
 use crate::secret::Secret;
-use crate::store::{Load, Result as StoreResult, Workspaces};
+use crate::store::{Load, Outlook, Result as StoreResult, Workspaces};
 use crate::systems::{Door, Envelope};
 use crate::verify::VerifiedWebhook;
 
@@ -81,6 +81,9 @@ impl Workspaces for QuietRows {
     }
     async fn last_webhooks(&self, _: &str) -> StoreResult<BTreeMap<System, Millis>> {
         Ok([(System::Ghl, NOW)].into())
+    }
+    async fn outlook(&self, _: &str, _: Millis) -> StoreResult<Option<Outlook>> {
+        Ok(None)
     }
     async fn load(&self, _: &str) -> StoreResult<Load> {
         Ok(Load { undecided: 3, ..Load::default() })

@@ -53,8 +53,11 @@ impl Lane<'_> {
                 self.doubt_bookings(&case, &mut settlement).await?;
                 self.follow_to_the_grave(&mut case, &mut settlement).await?;
             }
-            let booked = case.asks_for_bookings() && self.lanes.lookup.is_booked(self.entity).await?;
-            case.spread(self.site, booked, now, now);
+            // Others are owed nothing by an answer that shows what was sent, and their lanes need not look again.
+            if case.is_news_beyond(self.system) {
+                let booked = case.asks_for_bookings(self.site) && self.lanes.lookup.is_booked(self.entity).await?;
+                case.spread(self.site, booked, now, now);
+            }
             let done = self.owes_nothing(&case).await?;
             if let Some(moves) = &done {
                 self.put_to_rest(&mut case, moves, "");

@@ -144,14 +144,15 @@ impl Lane<'_> {
     /// Nobody knows yet whose one of those is that were found. A placeholder's lane tells when it reads it.
     async fn look_again(&self, mut case: Case, attempt: Attempt) -> Result<Flow> {
         let limits = &self.site.workspace.policy.limits;
-        let tries = case.mirror(self.system).tries + 1;
-        if tries > limits.tries {
+        let (now, mirror) = (self.lanes.clock.now(), case.mirror(self.system));
+        let tries = mirror.tries + 1;
+        if retry::is_over(tries, mirror.since, now, limits) {
             let reason = format!("{} has one that it could be, and that could not be read", self.system);
             return self.park(case, &reason, Some(attempt)).await;
         }
         let wait = retry::delay(tries, None, limits.backoff, &self.lanes.ids);
         let mirror = case.mirror(self.system);
-        (mirror.tries, mirror.due) = (tries, self.lanes.clock.now() + wait);
+        (mirror.tries, mirror.due) = (tries, now + wait);
         self.settle(case, Some(attempt)).await.map(rest_unless_moved)
     }
 
@@ -283,7 +284,7 @@ impl Lane<'_> {
         let now = self.lanes.clock.now();
         let mirror = case.mirror(self.system);
         (mirror.intent, mirror.tries, mirror.reason) = (None, 0, None);
-        let booked = case.asks_for_bookings() && self.lanes.lookup.is_booked(self.entity).await?;
+        let booked = case.asks_for_bookings(self.site) && self.lanes.lookup.is_booked(self.entity).await?;
         case.spread(self.site, booked, now, now);
         let mut settlement = self.with_attempts(vec![attempt]);
         settlement.release.push((self.entity, self.system));
@@ -336,13 +337,14 @@ impl Lane<'_> {
             // Its webhook was here before the answer: it was made, and is read next.
             return self.settle(case, Some(attempt)).await.map(rest_unless_moved);
         }
-        let tries = case.mirror(self.system).tries + 1;
-        if tries > policy.limits.tries {
+        let (now, mirror) = (self.lanes.clock.now(), case.mirror(self.system));
+        let tries = mirror.tries + 1;
+        if retry::is_over(tries, mirror.since, now, &policy.limits) {
             return self.park(case, &error.to_string(), Some(attempt)).await;
         }
         let wait = retry::delay(tries, Some(policy.create_settle), policy.limits.backoff, &self.lanes.ids);
         let mirror = case.mirror(self.system);
-        (mirror.tries, mirror.due) = (tries, self.lanes.clock.now() + wait);
+        (mirror.tries, mirror.due) = (tries, now + wait);
         mirror.reason = Some(error.to_string());
         self.settle(case, Some(attempt)).await.map(rest_unless_moved)
     }

@@ -99,6 +99,7 @@ impl Lanes {
         system: System,
     ) -> Result<Worked> {
         let Some(target) = site.targets.get(&system) else { return Ok(Worked::Rested) };
+        self.lookup.under(lease);
         let (target, fresh, alone) = (target.as_ref(), false, None);
         let mut lane = Lane { lanes: self, site, lease, mode, target, system, entity, fresh, alone };
         for _ in 0..TURNS {
@@ -278,7 +279,7 @@ impl Lane<'_> {
                 let attempt = Some(attempt).filter(|_| !matches!(error, SystemError::Spent { .. }));
                 return self.settle(case, attempt).await.map(rest_unless_moved);
             }
-            _ if decision == Decision::Park || tries > limits.tries => {
+            _ if decision == Decision::Park || retry::is_over(tries, case.mirror(self.system).since, now, limits) => {
                 return self.park(case, &error.to_string(), Some(attempt)).await;
             }
             Decision::Retry { after } => *after,
@@ -316,7 +317,7 @@ impl Lane<'_> {
 
     /// Whether the rules let the entity be made here; the reason if not.
     pub(super) async fn creation(&self, case: &Case) -> Result<Creation> {
-        let booked = case.asks_for_bookings() && self.lanes.lookup.is_booked(self.entity).await?;
+        let booked = case.asks_for_bookings(self.site) && self.lanes.lookup.is_booked(self.entity).await?;
         Ok(creation(&case.whole, self.target, &self.site.workspace, booked))
     }
 

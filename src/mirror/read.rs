@@ -119,7 +119,8 @@ impl Lane<'_> {
             self.follow_to_the_grave(subject, &mut settlement).await?;
         }
         self.rouse_contact(subject, &mut settlement).await?;
-        let is_booked = subject.asks_for_bookings() && self.lanes.lookup.is_booked(subject.whole.entity.id).await?;
+        let is_booked =
+            subject.asks_for_bookings(self.site) && self.lanes.lookup.is_booked(subject.whole.entity.id).await?;
         subject.spread(self.site, is_booked, now, now);
         if let Some(reason) = ambiguous {
             subject.ambiguous(self.site, self.system, &reason, now);

@@ -128,8 +128,10 @@ pub struct Limits {
     pub deletes_per_hour: u32,
     /// Lanes worked side by side.
     pub lanes: usize,
-    /// Tries of one step before it is parked.
+    /// Tries of one step before it may be parked.
     pub tries: u32,
+    /// How long a step is tried at least before it is parked.
+    pub horizon: Duration,
     /// The longest wait between two tries.
     pub backoff: Duration,
 }
@@ -157,6 +159,7 @@ impl Default for Policy {
                 deletes_per_hour: 50,
                 lanes: 16,
                 tries: 20,
+                horizon: Duration::from_hours(72),
                 backoff: Duration::from_hours(1),
             },
         }

@@ -7,10 +7,11 @@
 mod directory;
 mod place;
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::clock::Clock;
 use crate::model::{Appended, NewChange};
@@ -58,11 +59,48 @@ struct Entry {
     answer: oneshot::Sender<Result<Appended, NotStored>>,
 }
 
+/// Workspaces for which new changes were stored, until whoever works them takes notice. `None`: changes of no workspace.
+#[derive(Debug, Default)]
+pub struct Brought {
+    workspaces: Mutex<BTreeSet<Option<String>>>,
+    bell: Notify,
+}
+
+impl Brought {
+    fn add<'a>(&self, new: impl Iterator<Item = &'a NewChange>) {
+        let mut workspaces = self.workspaces();
+        let before = workspaces.len();
+        for change in new {
+            if !workspaces.contains(&change.workspace) {
+                workspaces.insert(change.workspace.clone());
+            }
+        }
+        if workspaces.len() > before {
+            self.bell.notify_one();
+        }
+    }
+
+    /// Waits for some, and takes them.
+    pub async fn take(&self) -> BTreeSet<Option<String>> {
+        loop {
+            let workspaces = std::mem::take(&mut *self.workspaces());
+            if !workspaces.is_empty() {
+                return workspaces;
+            }
+            self.bell.notified().await;
+        }
+    }
+
+    fn workspaces(&self) -> std::sync::MutexGuard<'_, BTreeSet<Option<String>>> {
+        self.workspaces.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Hands changes to the [`Writer`]. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Recorder {
     queue: mpsc::Sender<Entry>,
-    commits: watch::Receiver<u64>,
+    brought: Arc<Brought>,
     patience: Duration,
     clock: Arc<dyn Clock>,
 }
@@ -71,7 +109,7 @@ pub struct Recorder {
 pub struct Writer {
     log: Arc<dyn ChangeLog>,
     entries: mpsc::Receiver<Entry>,
-    commits: watch::Sender<u64>,
+    brought: Arc<Brought>,
     batch: usize,
 }
 
@@ -79,9 +117,9 @@ impl Recorder {
     /// A recorder, and the writer that must run for it.
     pub fn new(log: Arc<dyn ChangeLog>, waiting: Waiting, clock: Arc<dyn Clock>) -> (Self, Writer) {
         let (queue, entries) = mpsc::channel(waiting.queue.max(1));
-        let (sender, commits) = watch::channel(0);
-        let recorder = Self { queue, commits, patience: waiting.patience, clock };
-        (recorder, Writer { log, entries, commits: sender, batch: waiting.batch.max(1) })
+        let brought = Arc::<Brought>::default();
+        let recorder = Self { queue, brought: brought.clone(), patience: waiting.patience, clock };
+        (recorder, Writer { log, entries, brought, batch: waiting.batch.max(1) })
     }
 
     /// Stores a change and waits for the commit.
@@ -98,9 +136,9 @@ impl Recorder {
         }
     }
 
-    /// Counts commits that brought new rows: whoever decides changes waits here for work.
-    pub fn commits(&self) -> watch::Receiver<u64> {
-        self.commits.clone()
+    /// Where new rows were brought: whoever decides changes waits here for work.
+    pub fn brought(&self) -> Arc<Brought> {
+        self.brought.clone()
     }
 }
 
@@ -127,9 +165,9 @@ impl Writer {
             }
             let (changes, answers): (Vec<_>, Vec<_>) = entries.drain(..).map(|e| (e.change, e.answer)).unzip();
             let results = self.append(&changes).await;
-            if results.iter().any(|result| matches!(result, Ok(Appended::New(_)))) {
-                self.commits.send_modify(|count| *count += 1);
-            }
+            let stored = changes.iter().zip(&results);
+            self.brought
+                .add(stored.filter(|(_, result)| matches!(result, Ok(Appended::New(_)))).map(|(change, _)| change));
             for (answer, result) in answers.into_iter().zip(results) {
                 // A sender that no longer listens sends again, and is then told of a duplicate.
                 let _ = answer.send(result);

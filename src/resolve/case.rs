@@ -8,8 +8,8 @@ use crate::clock::Millis;
 use crate::mirror::deletion::is_nowhere;
 use crate::mirror::spread::{is_owed, make_due, mirror_of};
 use crate::model::{
-    Action, ChangeId, Conflict, Entity, EntityId, ExternalId, Field, FieldRule, Kind, Life, Link, LinkState, Mirror,
-    MirrorState, NewConflict, OnDelete, Proof, Sent, ShownBy, Stamp, System, Terms, Value, Whole,
+    Action, ChangeId, Conflict, CreateRule, Entity, EntityId, ExternalId, Field, FieldRule, Kind, Life, Link,
+    LinkState, Mirror, MirrorState, NewConflict, OnDelete, Proof, Sent, ShownBy, Stamp, System, Terms, Value, Whole,
 };
 use crate::store::{Review, Settlement};
 use crate::systems::Site;
@@ -314,9 +314,20 @@ impl Case {
         said(&before.entity) == said(&self.whole.entity) && held(before) == held(&self.whole)
     }
 
-    /// Whether the contact's rules may need to know whether it has an appointment.
-    pub fn asks_for_bookings(&self) -> bool {
-        self.whole.entity.kind == Kind::Contact
+    /// Whether the rules need to know whether the contact has an appointment: it is made somewhere if so.
+    pub fn asks_for_bookings(&self, site: &Site) -> bool {
+        let may_be_made =
+            |(system, rule): (&System, &CreateRule)| *rule == CreateRule::Booked && self.whole.link(*system).is_none();
+        self.whole.entity.kind == Kind::Contact && site.workspace.policy.create.iter().any(may_be_made)
+    }
+
+    /// Whether anything is new that another system than this one could be owed.
+    pub fn is_news_beyond(&self, system: System) -> bool {
+        self.before.as_ref().is_none_or(|before| {
+            let links = |whole: &Whole| whole.links.iter().filter(|link| link.system != system).cloned().collect();
+            let (were, are): (Vec<Link>, Vec<Link>) = (links(before), links(&self.whole));
+            before.entity != self.whole.entity || places(before) != places(&self.whole) || were != are
+        })
     }
 
     /// Adds what differs from what is stored to a settlement.

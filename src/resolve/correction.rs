@@ -80,7 +80,7 @@ impl Resolver {
         }
         case.keep_corrected(conflicts, Some(change.id));
         settlement.closings.extend(restored(correction, &findings));
-        let booked = case.asks_for_bookings() && self.lookup.is_booked(id).await?;
+        let booked = case.asks_for_bookings(site) && self.lookup.is_booked(id).await?;
         case.spread(site, booked, now, now);
         case.into_settlement(settlement);
         let (outcome, why) = summed(&findings);

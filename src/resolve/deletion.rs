@@ -100,7 +100,7 @@ impl Resolver {
         {
             case.wake(system, now);
         }
-        let booked = case.asks_for_bookings() && self.lookup.is_booked(id).await?;
+        let booked = case.asks_for_bookings(site) && self.lookup.is_booked(id).await?;
         case.spread(site, booked, now, now);
         case.into_settlement(settlement);
         Ok(Ruling::ended(Some(id), Outcome::Applied, told(said)))

@@ -8,14 +8,14 @@ use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 use super::Case;
 use super::identity::{self, Match};
 use crate::clock::Millis;
-use crate::model::{EntityId, ExternalId, Field, Fields, Kind, Link, MirrorState, System, Value, Whole};
-use crate::store::{self, Entities, Keys, Result, Settlement};
+use crate::model::{EntityId, ExternalId, Field, Fields, Kind, Lease, Link, MirrorState, System, Value, Whole};
+use crate::store::{self, Cached, Entities, Keys, Result, Settlement};
 use crate::systems::Site;
 
 /// Looks things up. Clones share their locks.
 #[derive(Clone)]
 pub struct Lookup {
-    entities: Arc<dyn Entities>,
+    entities: Arc<Cached>,
     matching: Arc<Mutex<BTreeMap<String, Arc<RwLock<()>>>>>,
     asked: Arc<Mutex<BTreeSet<(EntityId, System)>>>,
 }
@@ -42,8 +42,13 @@ impl Drop for Asking {
 
 impl Lookup {
     /// Looks in these entities.
-    pub fn new(entities: Arc<dyn Entities>) -> Self {
+    pub fn new(entities: Arc<Cached>) -> Self {
         Self { entities, matching: Arc::default(), asked: Arc::default() }
+    }
+
+    /// What follows is done under this lease.
+    pub fn under(&self, lease: &Lease) {
+        self.entities.under(lease);
     }
 
     /// To be kept from before a system is asked for an entity until its answer is settled. (One lane asks at a time.)
@@ -232,6 +237,7 @@ pub fn keys(fields: &Fields) -> Keys {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::ManualClock;
     use crate::model::{Author, Entity, Intent, Mirror, Sent, Stamp};
     use crate::store::memory::Memory;
     use crate::store::{Leases, Settling};
@@ -244,7 +250,9 @@ mod tests {
         let mut entity = Entity::new(EntityId(uuid::Uuid::from_u128(1)), "w", kind, Millis(0));
         entity.set(Field::BODY, Value::text("tea"), Stamp::new(Millis(1), Author::Ghl));
         let lease = store.lease(&["w".to_owned()], "us", Millis(0), Millis(i64::MAX)).await.unwrap().remove(0);
-        let lookup = Lookup::new(Arc::new(store.clone()));
+        let (store, clock) = (Arc::new(store), Arc::new(ManualClock::at(Millis(0))));
+        let store = Arc::new(Cached::new(store.clone(), store, clock));
+        let lookup = Lookup::new(store.clone());
         let said = |text| Fields::from([(Field::BODY, Value::text(text))]);
         let open = async |text| lookup.our_open_create("w", system, kind, Some(&said(text))).await.unwrap();
         assert_eq!(open("tea").await, None);

@@ -49,7 +49,7 @@ use crate::ids::Ids;
 use crate::model::{
     Change, EntityId, Field, Finding, Kind, Lease, Link, Moved, Observation, Outcome, System, Terms, VerdictRow,
 };
-use crate::store::{ChangeLog, Entities, Result, Settled, Settlement, Settling};
+use crate::store::{Cached, ChangeLog, Result, Settled, Settlement, Settling};
 use crate::systems::Site;
 use claim::Weight;
 use decide::{Frame, Verdict};
@@ -115,14 +115,8 @@ impl Ruling {
 
 impl Resolver {
     /// A resolver over these stores.
-    pub fn new(
-        log: Arc<dyn ChangeLog>,
-        entities: Arc<dyn Entities>,
-        settling: Arc<dyn Settling>,
-        clock: Arc<dyn Clock>,
-        ids: Arc<Ids>,
-    ) -> Self {
-        Self { log, settling, lookup: Lookup::new(entities), clock, ids }
+    pub fn new(log: Arc<dyn ChangeLog>, store: Arc<Cached>, clock: Arc<dyn Clock>, ids: Arc<Ids>) -> Self {
+        Self { log, settling: store.clone(), lookup: Lookup::new(store), clock, ids }
     }
 
     /// Its look-ups, for the lanes to share.
@@ -132,6 +126,7 @@ impl Resolver {
 
     /// Decides the changes that are due, a batch at most. Gives how many; `None`: the lease is lost.
     pub async fn step(&self, site: &Site, lease: &Lease) -> Result<Option<usize>> {
+        self.lookup.under(lease);
         let changes = self.log.undecided(&site.workspace.name, self.clock.now(), BATCH).await?;
         // What belongs to a contact is decided after it, as it came.
         let is_contact = |change: &Change| change.said.kind == Some(Kind::Contact);
@@ -324,7 +319,7 @@ impl Resolver {
         let verdict = decide::decide(&case.whole.entity, &link, seen, &frame);
         let ruling = told(entity, &verdict);
         case.accept(verdict, Some(turn.change.id));
-        let booked = case.asks_for_bookings() && self.lookup.is_booked(entity).await?;
+        let booked = case.asks_for_bookings(turn.site) && self.lookup.is_booked(entity).await?;
         case.spread(turn.site, booked, turn.due(), turn.now);
         Ok(ruling)
     }

@@ -253,7 +253,7 @@ impl Resolver {
 
     /// Makes due what an entity owes as it now stands.
     async fn tell(&self, ordered: &Ordered<'_>, case: &mut Case, now: Millis) -> Result<()> {
-        let booked = case.asks_for_bookings() && self.lookup.is_booked(case.whole.entity.id).await?;
+        let booked = case.asks_for_bookings(ordered.site) && self.lookup.is_booked(case.whole.entity.id).await?;
         case.spread(ordered.site, booked, now, now);
         Ok(())
     }

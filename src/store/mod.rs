@@ -2,6 +2,7 @@
 //!
 //! Two stores, SQLite and PostgreSQL, behind the same traits (`sql/`); `tests/it/conformance` runs each method on both.
 
+mod cached;
 mod error;
 pub mod memory;
 pub mod sql;
@@ -10,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 
+pub use cached::Cached;
 pub use error::StoreError;
 
 pub use crate::model::Whole;
@@ -205,8 +207,6 @@ pub trait Settling: Send + Sync {
 pub trait Mirrors: Send + Sync {
     /// Mirrors of a workspace in state `due` whose time has come, longest due first.
     async fn due(&self, workspace: &str, now: Millis, limit: u32) -> Result<Vec<Mirror>>;
-    /// The earliest instant at which a due mirror or an inbox row that waits for no read has its time.
-    async fn next_due(&self, workspace: &str) -> Result<Option<Millis>>;
     /// Mirrors in a state, oldest first.
     async fn in_state(&self, workspace: &str, state: MirrorState, limit: u32) -> Result<Vec<Mirror>>;
     /// Writes to one entity in one system since an instant: attempts that were done or are unclear (the fuse).
@@ -222,6 +222,61 @@ pub trait Leases: Send + Sync {
     async fn lease(&self, workspaces: &[String], owner: &str, now: Millis, until: Millis) -> Result<Vec<Lease>>;
     /// Gives back all leases of an owner.
     async fn release_leases(&self, owner: &str) -> Result<()>;
+}
+
+/// Tells other processes that there is something to do. Nothing rests on it: what is not heard is found by the slow poll.
+#[async_trait]
+pub trait Bells: Send + Sync {
+    /// Rings for workspaces.
+    async fn ring(&self, workspaces: &[&str]) -> Result<()>;
+    /// Listens; `None`: there is no other process.
+    async fn listen(&self) -> Result<Option<Box<dyn Listening>>>;
+}
+
+/// Somebody who listens.
+#[async_trait]
+pub trait Listening: Send {
+    /// The workspace that is rung for next, by whomever.
+    async fn heard(&mut self) -> Result<String>;
+}
+
+/// When work of one sort has its time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Times {
+    /// The earliest.
+    pub first: Option<Millis>,
+    /// The earliest that is yet to come.
+    pub later: Option<Millis>,
+}
+
+impl Times {
+    /// Whether any has come.
+    pub fn is_due(self, now: Millis) -> bool {
+        self.first.is_some_and(|first| first <= now)
+    }
+}
+
+/// What there is to do in a workspace, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outlook {
+    /// Its mode.
+    pub mode: Mode,
+    /// Changes that wait for no read.
+    pub inbox: Times,
+    /// Mirrors in state `due`.
+    pub mirrors: Times,
+}
+
+impl Outlook {
+    /// When the earliest work has its time.
+    pub fn first(self) -> Option<Millis> {
+        self.inbox.first.into_iter().chain(self.mirrors.first).min()
+    }
+
+    /// When the earliest work that is yet to come has its time.
+    pub fn later(self) -> Option<Millis> {
+        self.inbox.later.into_iter().chain(self.mirrors.later).min()
+    }
 }
 
 /// What a workspace is doing, in numbers.
@@ -250,6 +305,8 @@ pub trait Workspaces: Send + Sync {
     async fn set_mode(&self, workspace: &str, mode: Mode, now: Millis) -> Result<()>;
     /// When the last webhook of each system came in.
     async fn last_webhooks(&self, workspace: &str) -> Result<BTreeMap<System, Millis>>;
+    /// What there is to do in it; `None`: not registered.
+    async fn outlook(&self, workspace: &str, now: Millis) -> Result<Option<Outlook>>;
     /// What it is doing.
     async fn load(&self, workspace: &str) -> Result<Load>;
     /// A remembered text: reconcile positions and the like. `None` where nothing was remembered.
@@ -394,6 +451,7 @@ pub trait Store:
     + Settling
     + Mirrors
     + Leases
+    + Bells
     + Workspaces
     + Credentials
     + Installs
@@ -411,6 +469,7 @@ impl<T> Store for T where
         + Settling
         + Mirrors
         + Leases
+        + Bells
         + Workspaces
         + Credentials
         + Installs

@@ -57,7 +57,7 @@ pub const ROOMS: &[Room] = &[
     // The stages. Small parts of dispatch serve those who call vendors: the pause before a retry, and the rate budget, which
     // is an `Allowance` of `systems`.
     room(&["dispatch/budget"], &["clock", "ids", "model", "systems"]),
-    room(&["dispatch/retry"], &["ids"]),
+    room(&["dispatch/retry"], &["clock", "ids", "model"]),
     // What a webhook is about is an `Envelope`, which only a `Door` makes.
     room(&["record"], &["clock", "model", "secret", "store", "systems", "verify"]),
     // Who must be told is decided with the change itself, by the pure part of mirror.

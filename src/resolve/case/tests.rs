@@ -375,9 +375,34 @@ fn what_was_held_is_due_where_it_is_owed_no_longer_and_what_rests_stays() {
 }
 
 #[test]
-fn only_of_contacts_it_is_asked_whether_they_booked() {
-    let asks = |kind| Case::new(entity(kind)).asks_for_bookings();
-    assert!(asks(Kind::Contact) && !asks(Kind::Task) && !asks(Kind::Appointment));
+fn it_is_asked_whether_a_contact_booked_where_it_would_be_made_if_so() {
+    let asks = |kind, rule, links: Vec<Link>| {
+        let mut site = site();
+        site.workspace.policy.create = BTreeMap::from([(System::Timify, rule)]);
+        Case::of(Whole { entity: entity(kind), links, mirrors: Vec::new() }).asks_for_bookings(&site)
+    };
+    assert!(asks(Kind::Contact, CreateRule::Booked, vec![]));
+    assert!(asks(Kind::Contact, CreateRule::Booked, vec![link(System::Timify, "t", LinkState::Gone)]));
+    assert!(!asks(Kind::Contact, CreateRule::Booked, vec![link(System::Timify, "t", LinkState::Live)]));
+    assert!(!asks(Kind::Contact, CreateRule::All, vec![]) && !asks(Kind::Contact, CreateRule::Off, vec![]));
+    assert!(!asks(Kind::Task, CreateRule::Booked, vec![]) && !asks(Kind::Appointment, CreateRule::Booked, vec![]));
+}
+
+#[test]
+fn only_what_stands_or_is_known_of_others_is_news_beyond_a_system() {
+    let links = vec![link(System::Ghl, "g", LinkState::Live), link(System::Timify, "t", LinkState::Live)];
+    let whole = Whole { entity: entity(Kind::Contact), links, mirrors: Vec::new() };
+    let news = |change: fn(&mut Whole)| {
+        let mut case = Case::of(whole.clone());
+        change(&mut case.whole);
+        case.is_news_beyond(System::Ghl)
+    };
+    assert!(!news(|_| ()));
+    assert!(!news(|whole| whole.links[0].seen = NOW));
+    assert!(news(|whole| whole.links[1].seen = NOW));
+    assert!(news(|whole| whole.links[0].state = LinkState::Gone));
+    assert!(news(|whole| whole.entity.parent = Some(EntityId(Uuid::from_u128(9)))));
+    assert!(Case::new(entity(Kind::Contact)).is_news_beyond(System::Ghl));
 }
 
 /// Found by simulation: a process ended between a write and its settlement, and no row told of that write. The fuse did not count it.

@@ -12,7 +12,7 @@ use crate::model::{
 };
 use crate::resolve::sample::site;
 use crate::store::memory::Memory;
-use crate::store::{ChangeLog, Entities, Leases, Reports, Review, Settling};
+use crate::store::{Cached, ChangeLog, Entities, Leases, Reports, Review, Settling};
 
 fn stamp(t: i64, author: Author) -> Stamp {
     Stamp::new(Millis(t), author)
@@ -132,6 +132,7 @@ const NOW: Millis = Millis(120_000);
 /// A resolver over a store of its own, and what it is told.
 struct Desk {
     store: Arc<Memory>,
+    cached: Arc<Cached>,
     resolver: Resolver,
     site: Site,
     lease: Lease,
@@ -142,8 +143,9 @@ impl Desk {
         let store = Arc::new(Memory::new());
         let leases = store.lease(&["v".to_owned(), "w".to_owned()], "us", NOW, Millis(i64::MAX)).await.unwrap();
         let clock = Arc::new(ManualClock::at(NOW));
-        let resolver = Resolver::new(store.clone(), store.clone(), store.clone(), clock, Arc::new(Ids::seeded(1)));
-        Self { store, resolver, site: site(), lease: leases[1].clone() }
+        let cached = Arc::new(Cached::new(store.clone(), store.clone(), clock.clone()));
+        let resolver = Resolver::new(store.clone(), cached.clone(), clock, Arc::new(Ids::seeded(1)));
+        Self { store, cached, resolver, site: site(), lease: leases[1].clone() }
     }
 
     /// Keeps an entity of `w`; gives its id.
@@ -152,7 +154,7 @@ impl Desk {
         let mut settlement = Settlement::new(self.lease.clone(), NOW);
         settlement.entities.push(Entity { id, workspace: "w".to_owned(), ..entity });
         settlement.links = links;
-        assert_eq!(self.store.settle(&settlement).await.unwrap(), Settled::Done);
+        assert_eq!(self.cached.settle(&settlement).await.unwrap(), Settled::Done);
         id
     }
 
@@ -234,7 +236,7 @@ async fn nothing_of_another_workspace_or_kind_and_nothing_deleted_is_corrected()
     let task = desk.keep(2, task, vec![]).await;
     let mut elsewhere = Settlement::new(Lease { workspace: "v".to_owned(), ..desk.lease.clone() }, NOW);
     elsewhere.entities.push(Entity { id: EntityId(Uuid::from_u128(3)), workspace: "v".to_owned(), ..entity() });
-    assert_eq!(desk.store.settle(&elsewhere).await.unwrap(), Settled::Done);
+    assert_eq!(desk.cached.settle(&elsewhere).await.unwrap(), Settled::Done);
     let expected =
         [(gone, Outcome::Superseded), (task, Outcome::Unparsed), (elsewhere.entities[0].id, Outcome::Unparsed)];
     for (id, outcome) in expected {
@@ -256,7 +258,7 @@ async fn who_comes_too_late_leaves_a_held_field_to_be_asked_about_and_who_saw_it
     let mut asked = Settlement::new(desk.lease.clone(), NOW);
     let (workspace, subject) = ("w".to_owned(), format!("hold/{id}/city"));
     asked.reviews.push(Review { workspace, subject, entity: Some(id), text: String::new(), at: NOW });
-    desk.store.settle(&asked).await.unwrap();
+    desk.cached.settle(&asked).await.unwrap();
     for (saw, outcome, open) in [(Stamp::NEVER, Outcome::Conflict, 1), (rival, Outcome::Applied, 0)] {
         let said = Correction { saw: [(Field::CITY, saw)].into(), ..lives(id, "Kobe") };
         assert_eq!(desk.told(&said).await, Some(outcome));

@@ -96,10 +96,10 @@ async fn run(assembly: Assembly, ground: Ground, door: &Mutex<Option<Door>>, wor
         let (heart, ring) = (beat(&ground.clock), stop.clone());
         running.spawn(async move { worker.run(ring, heart).await });
     }
-    let (mut commits, woken) = (recorder.commits(), served.clone());
+    let (brought, woken) = (recorder.brought(), served.clone());
     running.spawn(async move {
-        while commits.changed().await.is_ok() {
-            woken.wake();
+        loop {
+            woken.wake_these(brought.take().await.iter().flatten().map(String::as_str));
         }
     });
     let open = Door { intake: doorway.intake.clone(), stages, served, holder };

@@ -26,7 +26,7 @@ use crate::reconcile::{Report, Scope};
 use crate::sandbox::signing::Signer;
 use crate::sandbox::{SandboxSettings, Workspace};
 use crate::store::memory::Memory;
-use crate::store::{Entities, Mirrors};
+use crate::store::{Entities, Outlook, Workspaces};
 
 /// When it all begins.
 pub const BEGINNING: Millis = Millis(1_772_442_000_000);
@@ -164,7 +164,8 @@ impl Stage {
             self.until(|stage| lock(&stage.world).next().is_none()).await?;
             let mut left = (lock(&self.world).under_way > 0).then(|| "a webhook is taken in".to_owned());
             for one in &self.settings.workspaces {
-                let due = self.store.next_due(&one.name).await.map_err(|error| Restless(error.to_string()))?;
+                let outlook = self.store.outlook(&one.name, self.clock.now()).await;
+                let due = outlook.map_err(|error| Restless(error.to_string()))?.and_then(Outlook::first);
                 left = left.or(due.map(|due| format!("{}: due at {due}", one.name)));
             }
             if left.is_none() {
@@ -214,7 +215,7 @@ impl Stage {
         let now = self.clock.now();
         let mut next = coming;
         for one in &self.settings.workspaces {
-            let due = self.store.next_due(&one.name).await.ok().flatten();
+            let due = self.store.outlook(&one.name, now).await.ok().flatten().and_then(Outlook::first);
             // What is due already is worked by whoever looks next.
             let due = if due.is_some_and(|due| due <= now) { sleeper } else { due };
             next = [next, due].into_iter().flatten().min();

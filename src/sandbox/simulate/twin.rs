@@ -20,8 +20,8 @@ use crate::model::{
 use crate::store::memory::{Memory, Pace};
 use crate::store::sql::Db;
 use crate::store::{
-    ChangeLog, Conflicts, Credentials, Entities, Installs, Invitations, Keys, Leases, Load, Mirrors, Reports, Result,
-    Review, Settled, Settlement, Settling, Sought, Store, Whole, Workspaces,
+    Bells, ChangeLog, Conflicts, Credentials, Entities, Installs, Invitations, Keys, Leases, Listening, Load, Mirrors,
+    Outlook, Reports, Result, Review, Settled, Settlement, Settling, Sought, Store, Whole, Workspaces,
 };
 
 /// A SQLite store beside the one in memory, and the first thing that they disagreed about; more would follow from it.
@@ -145,9 +145,19 @@ both! { Settling:
     fn settle(settlement: &Settlement) -> Settled;
 }
 
+#[async_trait]
+impl Bells for Twin {
+    async fn ring(&self, _workspaces: &[&str]) -> Result<()> {
+        Ok(())
+    }
+
+    async fn listen(&self) -> Result<Option<Box<dyn Listening>>> {
+        Ok(None)
+    }
+}
+
 both! { Mirrors:
     fn due(workspace: &str, now: Millis, limit: u32) -> Vec<Mirror>;
-    fn next_due(workspace: &str) -> Option<Millis>;
     fn in_state(workspace: &str, state: MirrorState, limit: u32) -> Vec<Mirror>;
     fn writes_since(entity: EntityId, system: System, since: Millis) -> u32;
     fn actions_since(workspace: &str, system: System, action: Action, since: Millis) -> u32;
@@ -161,6 +171,7 @@ both! { Leases:
 both! { Workspaces:
     fn register(names: &[String], mode: Mode, now: Millis) -> ();
     fn mode(workspace: &str) -> Option<Mode>;
+    fn outlook(workspace: &str, now: Millis) -> Option<Outlook>;
     fn set_mode(workspace: &str, mode: Mode, now: Millis) -> ();
     fn last_webhooks(workspace: &str) -> BTreeMap<System, Millis>;
     fn load(workspace: &str) -> Load;

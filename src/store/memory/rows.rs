@@ -10,7 +10,10 @@ use crate::model::{
     Action, AttemptResult, Entity, EntityId, ExternalId, Install, InstallKey, InstallState, Kind, Lease, Link, Mirror,
     MirrorState, Mode, Origin, System,
 };
-use crate::store::{Credentials, Entities, Installs, Keys, Leases, Load, Mirrors, Result, TICKETS, Whole, Workspaces};
+use crate::store::{
+    Bells, Credentials, Entities, Installs, Keys, Leases, Listening, Load, Mirrors, Outlook, Result, TICKETS, Times,
+    Whole, Workspaces,
+};
 
 impl Tables {
     fn live(&self) -> impl Iterator<Item = &Entity> {
@@ -115,19 +118,22 @@ impl Memory {
 }
 
 #[async_trait]
+impl Bells for Memory {
+    async fn ring(&self, _workspaces: &[&str]) -> Result<()> {
+        Ok(())
+    }
+
+    async fn listen(&self) -> Result<Option<Box<dyn Listening>>> {
+        Ok(None)
+    }
+}
+
+#[async_trait]
 impl Mirrors for Memory {
     async fn due(&self, workspace: &str, now: Millis, limit: u32) -> Result<Vec<Mirror>> {
         Ok(self.tables().await.mirrors_where(limit, |mirror| {
             mirror.workspace == workspace && mirror.state == MirrorState::Due && mirror.due <= now
         }))
-    }
-
-    async fn next_due(&self, workspace: &str) -> Result<Option<Millis>> {
-        let tables = self.tables().await;
-        let due = |mirror: &&Mirror| mirror.workspace == workspace && mirror.state == MirrorState::Due;
-        let mirrors = tables.mirrors.values().filter(due).map(|mirror| mirror.due);
-        let rows = tables.inbox.values().filter(|row| row.workspace == workspace && row.on.is_none());
-        Ok(mirrors.chain(rows.map(|row| row.due)).min())
     }
 
     async fn in_state(&self, workspace: &str, state: MirrorState, limit: u32) -> Result<Vec<Mirror>> {
@@ -209,6 +215,19 @@ impl Workspaces for Memory {
 
     async fn mode(&self, workspace: &str) -> Result<Option<Mode>> {
         Ok(self.tables().await.workspaces.get(workspace).copied())
+    }
+
+    async fn outlook(&self, workspace: &str, now: Millis) -> Result<Option<Outlook>> {
+        let tables = self.tables().await;
+        let times = |times: Vec<Millis>| Times {
+            first: times.iter().min().copied(),
+            later: times.iter().filter(|time| **time > now).min().copied(),
+        };
+        let rows = tables.inbox.values().filter(|row| row.workspace == workspace && row.on.is_none());
+        let due = |mirror: &&Mirror| mirror.workspace == workspace && mirror.state == MirrorState::Due;
+        let inbox = times(rows.map(|row| row.due).collect());
+        let mirrors = times(tables.mirrors.values().filter(due).map(|mirror| mirror.due).collect());
+        Ok(tables.workspaces.get(workspace).map(|mode| Outlook { mode: *mode, inbox, mirrors }))
     }
 
     async fn set_mode(&self, workspace: &str, mode: Mode, _now: Millis) -> Result<()> {

@@ -24,17 +24,6 @@ impl Mirrors for Db {
         read(rows)
     }
 
-    async fn next_due(&self, workspace: &str) -> Result<Option<Millis>> {
-        let mut on = self.read().await?;
-        let row: Option<(Option<i64>,)> = first!(
-            &mut on,
-            "SELECT MIN(t) FROM (SELECT MIN(due) AS t FROM mirrors WHERE workspace = $1 AND state = 'due' \
-             UNION ALL SELECT MIN(due) AS t FROM inbox WHERE workspace = $1 AND entity IS NULL) AS times",
-            workspace
-        );
-        Ok(row.and_then(|(due,)| due).map(Millis))
-    }
-
     async fn in_state(&self, workspace: &str, state: MirrorState, limit: u32) -> Result<Vec<Mirror>> {
         let mut on = self.read().await?;
         let rows: Vec<MirrorRow> = all!(

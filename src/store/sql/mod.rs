@@ -4,6 +4,7 @@
 //! one static text that both databases understand, stamped for both drivers by the macros in `dialect`; only the words that
 //! `dialect` names differ. Deciding what to write is left to the stages; sealing of credentials to their owner.
 
+mod bells;
 mod change_log;
 mod conflicts;
 mod credentials;

@@ -148,6 +148,14 @@ impl Db {
         }
     }
 
+    /// PostgreSQL's pool, if it is that.
+    pub(super) fn pg(&self) -> Option<&PgPool> {
+        match &self.pools {
+            Pools::Sqlite { .. } => None,
+            Pools::Pg(pool) => Some(pool),
+        }
+    }
+
     /// A connection to read on.
     pub(super) async fn read(&self) -> Result<Conn> {
         Ok(match &self.pools {

@@ -445,6 +445,14 @@ impl TryFrom<InvitationRow> for Invitation {
     }
 }
 
+row!(OutlookRow {
+    mode: String,
+    inbox: Option<i64>,
+    inbox_later: Option<i64>,
+    mirrors: Option<i64>,
+    mirrors_later: Option<i64>,
+});
+
 row!(LeaseRow { workspace: String, owner: String, fence: i64, until: i64 });
 
 impl From<LeaseRow> for Lease {

@@ -6,10 +6,11 @@ use async_trait::async_trait;
 
 use super::dialect::{all, execute, first};
 use super::row_ref::RowRef;
+use super::rows::OutlookRow;
 use super::{Db, Result};
 use crate::clock::Millis;
 use crate::model::{MirrorState, Mode, System};
-use crate::store::{Load, Workspaces};
+use crate::store::{Load, Outlook, Times, Workspaces};
 
 #[async_trait]
 impl Workspaces for Db {
@@ -33,6 +34,29 @@ impl Workspaces for Db {
         let mut on = self.read().await?;
         let row: Option<(String,)> = first!(&mut on, "SELECT mode FROM workspaces WHERE name = $1", workspace);
         row.map(|(mode,)| RowRef::new("workspaces", workspace).word("mode", &mode)).transpose()
+    }
+
+    async fn outlook(&self, workspace: &str, now: Millis) -> Result<Option<Outlook>> {
+        let mut on = self.read().await?;
+        let row: Option<OutlookRow> = first!(
+            &mut on,
+            "SELECT mode, \
+             (SELECT MIN(due) FROM inbox WHERE workspace = $1 AND entity IS NULL) AS inbox, \
+             (SELECT MIN(due) FROM inbox WHERE workspace = $1 AND entity IS NULL AND due > $2) AS inbox_later, \
+             (SELECT MIN(due) FROM mirrors WHERE workspace = $1 AND state = 'due') AS mirrors, \
+             (SELECT MIN(due) FROM mirrors WHERE workspace = $1 AND state = 'due' AND due > $2) AS mirrors_later \
+             FROM workspaces WHERE name = $1",
+            workspace,
+            now.0
+        );
+        row.map(|row| {
+            Ok(Outlook {
+                mode: RowRef::new("workspaces", workspace).word("mode", &row.mode)?,
+                inbox: Times { first: row.inbox.map(Millis), later: row.inbox_later.map(Millis) },
+                mirrors: Times { first: row.mirrors.map(Millis), later: row.mirrors_later.map(Millis) },
+            })
+        })
+        .transpose()
     }
 
     async fn set_mode(&self, workspace: &str, mode: Mode, now: Millis) -> Result<()> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lockstep::clock::Millis;
-use lockstep::model::{Appended, ChangeId, NewChange, Origin, Outcome, Standing, System};
+use lockstep::model::{Appended, ChangeId, Mode, NewChange, Origin, Outcome, Standing, System};
 
 use super::{ACME, NOW, change, contact, id, verdict};
 use crate::support::databases::{Database, in_memory, on_both};
@@ -146,7 +146,9 @@ async fn a_change_put_off_comes_again_at_its_time(db: &Database) {
     db.put(|s| s.later.extend([(a, later), (b, later)])).await;
     assert!(db.store.undecided(ACME, NOW, 10).await.unwrap().is_empty());
     assert!(db.store.waiting(id(1), System::Ghl).await.unwrap().is_empty());
-    assert_eq!(db.store.next_due(ACME).await.unwrap(), Some(later));
+    db.store.register(&[ACME.to_owned()], Mode::Live, NOW).await.unwrap();
+    let outlook = db.store.outlook(ACME, NOW).await.unwrap().unwrap();
+    assert_eq!((outlook.first(), outlook.later()), (Some(later), Some(later)));
     assert_eq!(db.store.undecided(ACME, later, 10).await.unwrap().len(), 2);
 }
 

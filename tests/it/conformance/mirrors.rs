@@ -1,14 +1,15 @@
 //! Work to be done, and how much was done.
 
 use lockstep::clock::Millis;
-use lockstep::model::{Action, AttemptResult, Mirror, MirrorState, System};
+use lockstep::model::{Action, AttemptResult, Mirror, MirrorState, Mode, System};
+use lockstep::store::{Outlook, Times};
 
 use super::{ACME, NOW, attempt, change, contact, id, mirror};
 use crate::support::databases::{Database, in_memory, on_both};
 
 on_both!(
     due_mirrors_come_when_their_time_has_come_longest_due_first,
-    the_next_time_is_that_of_a_mirror_or_of_a_change,
+    the_outlook_tells_when_there_is_what_to_do,
     mirrors_are_found_by_state,
     the_fuse_counts_writes_that_may_have_landed,
     the_brake_counts_calls_that_may_have_landed,
@@ -16,7 +17,7 @@ on_both!(
 
 in_memory!(
     due_mirrors_come_when_their_time_has_come_longest_due_first,
-    the_next_time_is_that_of_a_mirror_or_of_a_change,
+    the_outlook_tells_when_there_is_what_to_do,
     mirrors_are_found_by_state,
     the_fuse_counts_writes_that_may_have_landed,
     the_brake_counts_calls_that_may_have_landed,
@@ -52,19 +53,31 @@ async fn due_mirrors_come_when_their_time_has_come_longest_due_first(db: &Databa
     assert_eq!(due("other", 9).await, []);
 }
 
-async fn the_next_time_is_that_of_a_mirror_or_of_a_change(db: &Database) {
-    assert_eq!(db.store.next_due(ACME).await.unwrap(), None);
+async fn the_outlook_tells_when_there_is_what_to_do(db: &Database) {
+    let outlook = async |now| db.store.outlook(ACME, Millis(now)).await.unwrap().unwrap();
+    let times = |first: Option<i64>, later: Option<i64>| Times { first: first.map(Millis), later: later.map(Millis) };
+    assert_eq!(db.store.outlook(ACME, NOW).await.unwrap(), None, "it is not registered");
+    db.store.register(&[ACME.to_owned()], Mode::Shadow, NOW).await.unwrap();
+    let nothing = Outlook { mode: Mode::Shadow, inbox: Times::default(), mirrors: Times::default() };
+    assert_eq!((outlook(0).await, nothing.first(), nothing.later()), (nothing, None, None));
     db.put(|s| {
-        s.entities.push(contact(1));
-        s.mirrors.extend([with(1, System::Ghl, MirrorState::Due, 77), with(1, System::Timify, MirrorState::Idle, 1)]);
+        s.entities.extend([contact(1), contact(2)]);
+        s.mirrors.extend([
+            with(1, System::Ghl, MirrorState::Due, 77),
+            with(2, System::Ghl, MirrorState::Due, 88),
+            with(1, System::Timify, MirrorState::Idle, 1),
+        ]);
     })
     .await;
-    assert_eq!(db.store.next_due(ACME).await.unwrap(), Some(Millis(77)));
+    assert_eq!(outlook(76).await.mirrors, times(Some(77), Some(77)));
+    assert_eq!(outlook(77).await.mirrors, times(Some(77), Some(88)));
+    assert_eq!(outlook(88).await.mirrors, times(Some(77), None));
     let early = db.append(lockstep::model::NewChange { received: Millis(66), ..change("a") }).await;
-    assert_eq!(db.store.next_due(ACME).await.unwrap(), Some(Millis(66)));
+    let seen = outlook(70).await;
+    assert_eq!((seen.inbox, seen.first(), seen.later()), (times(Some(66), None), Some(Millis(66)), Some(Millis(77))));
+    assert!(seen.inbox.is_due(Millis(66)) && !seen.inbox.is_due(Millis(65)) && !seen.mirrors.is_due(Millis(76)));
     db.put(|s| s.waits.push((early, id(1), System::Ghl, 1))).await;
-    assert_eq!(db.store.next_due(ACME).await.unwrap(), Some(Millis(77)));
-    assert_eq!(db.store.next_due("other").await.unwrap(), None);
+    assert_eq!(outlook(70).await.inbox, Times::default());
 }
 
 async fn mirrors_are_found_by_state(db: &Database) {

@@ -1,5 +1,6 @@
 //! Each method of the store, on both databases: what holds for one holds for the other.
 
+mod bells;
 mod change_log;
 mod conflicts;
 mod entities;

@@ -99,7 +99,7 @@ async fn seen(db: &Database) -> String {
         seen.push(format!("{:?}", store.waiting(id(n), System::Ghl).await.unwrap()));
     }
     seen.push(format!("{:?}", store.undecided(ACME, Millis(i64::MAX), 99).await.unwrap()));
-    seen.push(format!("{:?}", store.next_due(ACME).await.unwrap()));
+    seen.push(format!("{:?}", store.outlook(ACME, Millis(0)).await.unwrap()));
     seen.push(format!("{:?}", store.conflicts(ACME, None).await.unwrap()));
     seen.push(format!("{:?}", store.reviews(ACME).await.unwrap()));
     seen.push(format!("{:?}", store.outcomes(ACME).await.unwrap()));

@@ -14,7 +14,7 @@ use lockstep::model::{
 use lockstep::reconcile::{Poll, Reconciler};
 use lockstep::resolve::Resolver;
 use lockstep::sandbox::{Edit, StandIn, Webhook};
-use lockstep::store::{Settlement, Whole};
+use lockstep::store::{Cached, Settlement, Whole};
 use lockstep::systems::timerex::Team;
 use lockstep::systems::{Site, Target};
 use serde_json::{Value, json};
@@ -50,11 +50,12 @@ impl Desk {
     pub async fn with(adjust: impl FnOnce(&mut Team), extended: bool) -> Self {
         let (bench, database) = (Bench::new(), Database::sqlite().await);
         let (store, clock, ids) = (database.store.clone(), bench.core.clock.clone(), Arc::new(Ids::seeded(7)));
-        let resolver = Resolver::new(store.clone(), store.clone(), store.clone(), clock.clone(), ids.clone());
+        let cached = Arc::new(Cached::new(store.clone(), store.clone(), clock.clone()));
+        let resolver = Resolver::new(store.clone(), cached.clone(), clock.clone(), ids.clone());
         let lanes = Lanes {
             log: store.clone(),
             mirrors: store.clone(),
-            settling: store.clone(),
+            settling: cached,
             workspaces: store.clone(),
             lookup: resolver.lookup(),
             clock: clock.clone(),
@@ -147,7 +148,7 @@ impl Desk {
         entity.set(Field::EMAIL, Held::text(email), Stamp::new(self.bench.now(), Author::Ghl));
         let mut settlement = Settlement::new(self.lease.clone(), self.bench.now());
         settlement.entities.push(entity);
-        self.database.store.settle(&settlement).await.unwrap();
+        self.lanes.settling.settle(&settlement).await.unwrap();
     }
 
     /// Works once whatever is to be done now.

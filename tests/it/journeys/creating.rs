@@ -287,7 +287,7 @@ async fn a_create_that_is_never_answered_clearly_is_parked_after_its_tries(place
         AND two.action = one.action AND two.id > one.id AND two.at < one.at + 1000
         WHERE one.system = 'ghl' AND one.action = 'create'";
     let mut plan = Plan::of(1);
-    plan.service.dispatch.push_str("tries = 2");
+    plan.service.dispatch.push_str("tries = 2\nhorizon = \"0s\"");
     let world = plan.start(place).await;
     world.fault(json!({ "system": "ghl", "kind": "error_500", "only": "writes" })).await;
     world.edit(0, "timify", "create contact", json!({ "fields": contact("timify", "Yan") })).await;

@@ -1,0 +1,329 @@
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::ids::Ids;
+use crate::model::{Author, Entity, Field, LinkState, Mirror, Stamp, Value};
+use crate::store::memory::Memory;
+use crate::store::{Leases, StoreError};
+
+const ACME: &str = "acme";
+
+/// A store that counts what it is asked, and can hold answers back or fail.
+struct Asked {
+    store: Memory,
+    looks: AtomicUsize,
+    fails: AtomicBool,
+    holds: AtomicBool,
+    held: Notify,
+}
+
+#[async_trait]
+impl Settling for Asked {
+    async fn settle(&self, settlement: &Settlement) -> Result<Settled> {
+        let settled = self.store.settle(settlement).await;
+        if self.fails.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("cut off after the commit".into()));
+        }
+        settled
+    }
+}
+
+#[async_trait]
+impl Entities for Asked {
+    async fn whole(&self, entity: EntityId) -> Result<Option<Whole>> {
+        let (holds, found) = (self.holds.load(Ordering::SeqCst), self.store.whole(entity).await);
+        self.looks.fetch_add(1, Ordering::SeqCst);
+        if holds {
+            self.held.notified().await;
+        }
+        found
+    }
+
+    async fn link(&self, workspace: &str, system: System, kind: Kind, id: &ExternalId) -> Result<Option<Link>> {
+        self.looks.fetch_add(1, Ordering::SeqCst);
+        self.store.link(workspace, system, kind, id).await
+    }
+
+    async fn with_keys(&self, workspace: &str, kind: Kind, keys: &Keys) -> Result<Vec<EntityId>> {
+        self.store.with_keys(workspace, kind, keys).await
+    }
+
+    async fn children(&self, parent: EntityId, kind: Option<Kind>) -> Result<Vec<EntityId>> {
+        self.store.children(parent, kind).await
+    }
+
+    async fn entities(&self, workspace: &str, after: Option<EntityId>, limit: u32) -> Result<Vec<EntityId>> {
+        self.store.entities(workspace, after, limit).await
+    }
+
+    async fn live_links(&self, workspace: &str, system: System, kind: Kind) -> Result<Vec<Link>> {
+        self.store.live_links(workspace, system, kind).await
+    }
+
+    async fn links_within(&self, workspace: &str, system: System, outer: &ExternalId) -> Result<Vec<Link>> {
+        self.store.links_within(workspace, system, outer).await
+    }
+
+    async fn open_intents(&self, workspace: &str, system: System, kind: Kind) -> Result<Vec<EntityId>> {
+        self.store.open_intents(workspace, system, kind).await
+    }
+
+    async fn apart(&self, workspace: &str, entity: EntityId) -> Result<BTreeSet<EntityId>> {
+        self.store.apart(workspace, entity).await
+    }
+}
+
+struct Bench {
+    asked: Arc<Asked>,
+    cached: Arc<Cached>,
+    clock: ManualClock,
+    lease: Lease,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let store = Memory::new();
+        let lease = store.lease(&[ACME.to_owned()], "us", Millis(0), Millis(i64::MAX)).await.unwrap().remove(0);
+        let (looks, fails, holds, held) = Default::default();
+        let asked = Arc::new(Asked { store, looks, fails, holds, held });
+        let clock = ManualClock::at(Millis(1_000));
+        let cached = Arc::new(Cached::new(asked.clone(), asked.clone(), Arc::new(clock.clone())));
+        cached.under(&lease);
+        Self { asked, cached, clock, lease }
+    }
+
+    fn settlement(&self) -> Settlement {
+        Settlement::new(self.lease.clone(), Millis(1_000))
+    }
+
+    /// An entity with a link and a mirror.
+    async fn made(&self, number: u128) -> EntityId {
+        let mut settlement = self.settlement();
+        settlement.entities.push(Entity::new(id(number), ACME, Kind::Contact, Millis(1)));
+        settlement.links.push(Link::new(ACME, id(number), System::Ghl, Kind::Contact, external(number)));
+        settlement.mirrors.push(Mirror::new(ACME, id(number), System::Timify));
+        assert_eq!(self.cached.settle(&settlement).await.unwrap(), Settled::Done);
+        id(number)
+    }
+
+    async fn whole(&self, id: EntityId) -> Whole {
+        self.cached.whole(id).await.unwrap().unwrap()
+    }
+
+    /// How often the store is asked while an entity is looked up, which is as it is stored.
+    async fn looks_for(&self, id: EntityId) -> usize {
+        let before = self.asked.looks.load(Ordering::SeqCst);
+        let whole = self.whole(id).await;
+        let looks = self.asked.looks.load(Ordering::SeqCst) - before;
+        assert_eq!(Some(whole), self.asked.store.whole(id).await.unwrap());
+        looks
+    }
+
+    /// Begins to look an entity up; the answer of the store is on its way.
+    async fn begin_look(&self, id: EntityId) -> tokio::task::JoinHandle<Whole> {
+        let (before, cached) = (self.asked.looks.load(Ordering::SeqCst), self.cached.clone());
+        self.asked.holds.store(true, Ordering::SeqCst);
+        let look = tokio::spawn(async move { cached.whole(id).await.unwrap().unwrap() });
+        while self.asked.looks.load(Ordering::SeqCst) == before {
+            tokio::task::yield_now().await;
+        }
+        self.asked.holds.store(false, Ordering::SeqCst);
+        look
+    }
+
+    async fn end_look(&self, look: tokio::task::JoinHandle<Whole>) -> Whole {
+        self.asked.held.notify_one();
+        look.await.unwrap()
+    }
+
+    /// Writes a mirror past the cache.
+    async fn settle_past(&self, change: impl FnOnce(&mut Mirror), id: EntityId) {
+        let mut mirror = self.asked.store.whole(id).await.unwrap().unwrap().mirrors.remove(0);
+        change(&mut mirror);
+        let settlement = Settlement { mirrors: vec![mirror], ..self.settlement() };
+        assert_eq!(self.asked.store.settle(&settlement).await.unwrap(), Settled::Done);
+    }
+}
+
+fn id(number: u128) -> EntityId {
+    EntityId(Uuid::from_u128(number))
+}
+
+fn external(number: u128) -> ExternalId {
+    ExternalId::new(format!("c{number}"))
+}
+
+#[tokio::test]
+async fn what_was_written_or_looked_at_is_not_asked_for_again() {
+    let bench = Bench::new().await;
+    let one = bench.made(1).await;
+    assert_eq!(bench.looks_for(one).await, 0, "as it was written");
+    let link = bench.cached.link(ACME, System::Ghl, Kind::Contact, &external(1)).await.unwrap().unwrap();
+    assert_eq!((link.entity, bench.asked.looks.load(Ordering::SeqCst)), (one, 0));
+    let again = Bench {
+        cached: Arc::new(Cached::new(bench.asked.clone(), bench.asked.clone(), Arc::new(bench.clock.clone()))),
+        ..bench
+    };
+    assert_eq!([again.looks_for(one).await, again.looks_for(one).await], [1, 0]);
+}
+
+#[tokio::test]
+async fn a_link_that_becomes_anothers_leaves_the_one_that_had_it() {
+    let bench = Bench::new().await;
+    let (one, two) = (bench.made(1).await, bench.made(2).await);
+    let mut link = bench.whole(one).await.links.remove(0);
+    link.entity = two;
+    let mut former = bench.whole(two).await.links.remove(0);
+    former.state = LinkState::Gone;
+    let settlement = Settlement { links: vec![link, former], ..bench.settlement() };
+    assert_eq!(bench.cached.settle(&settlement).await.unwrap(), Settled::Done);
+    assert_eq!([bench.looks_for(one).await, bench.looks_for(two).await], [1, 0]);
+    let link = bench.cached.link(ACME, System::Ghl, Kind::Contact, &external(1)).await.unwrap().unwrap();
+    assert_eq!(link.entity, two);
+}
+
+#[tokio::test]
+async fn a_look_for_who_loses_a_link_meanwhile_is_not_kept() {
+    let bench = Bench::new().await;
+    let (one, two) = (bench.made(1).await, bench.made(2).await);
+    let mut link = bench.whole(one).await.links.remove(0);
+    (link.entity, link.state) = (two, LinkState::Gone);
+    bench.cached.shelf().forget(ACME);
+    let look = bench.begin_look(one).await;
+    let settlement = Settlement { links: vec![link], ..bench.settlement() };
+    assert_eq!(bench.cached.settle(&settlement).await.unwrap(), Settled::Done);
+    bench.end_look(look).await;
+    assert_eq!(bench.looks_for(one).await, 1);
+}
+
+#[tokio::test]
+async fn what_moved_is_asked_for_again() {
+    let bench = Bench::new().await;
+    let one = bench.made(1).await;
+    let stale = bench.whole(one).await.mirrors;
+    bench.settle_past(|mirror| mirror.due = Millis(9), one).await;
+    let settlement = Settlement { mirrors: stale, ..bench.settlement() };
+    assert_eq!(bench.cached.settle(&settlement).await.unwrap(), Settled::Moved);
+    assert_eq!(bench.looks_for(one).await, 1);
+}
+
+#[tokio::test]
+async fn what_was_known_under_an_older_lease_is_forgotten() {
+    let bench = Bench::new().await;
+    let one = bench.made(1).await;
+    bench.cached.under(&Lease { fence: bench.lease.fence - 1, ..bench.lease.clone() });
+    assert_eq!(bench.looks_for(one).await, 0, "whoever comes late with an older one");
+    bench.settle_past(|mirror| mirror.due = Millis(9), one).await;
+    bench.cached.under(&Lease { fence: bench.lease.fence + 1, ..bench.lease.clone() });
+    assert_eq!(bench.looks_for(one).await, 1);
+}
+
+#[tokio::test]
+async fn a_look_that_a_write_or_a_new_lease_crosses_is_not_kept() {
+    for new_lease in [false, true] {
+        let bench = Bench::new().await;
+        let one = bench.made(1).await;
+        let mut mirror = bench.whole(one).await.mirrors.remove(0);
+        bench.cached.shelf().forget(ACME);
+        let look = bench.begin_look(one).await;
+        if new_lease {
+            bench.settle_past(|mirror| mirror.due = Millis(9), one).await;
+            bench.cached.under(&Lease { fence: bench.lease.fence + 1, ..bench.lease.clone() });
+        } else {
+            mirror.due = Millis(9);
+            let settlement = Settlement { mirrors: vec![mirror], ..bench.settlement() };
+            assert_eq!(bench.cached.settle(&settlement).await.unwrap(), Settled::Done);
+        }
+        assert_ne!(bench.end_look(look).await.mirrors[0].due, Millis(9), "it found what was there");
+        assert_eq!(bench.looks_for(one).await, 1, "new lease: {new_lease}");
+    }
+}
+
+#[tokio::test]
+async fn after_a_settlement_that_may_be_written_yet_nothing_is_kept_for_a_while() {
+    let bench = Bench::new().await;
+    let (one, two) = (bench.made(1).await, bench.made(2).await);
+    let mut mirror = bench.whole(one).await.mirrors.remove(0);
+    mirror.due = Millis(9);
+    bench.asked.fails.store(true, Ordering::SeqCst);
+    let settlement = Settlement { mirrors: vec![mirror], ..bench.settlement() };
+    assert!(bench.cached.settle(&settlement).await.is_err());
+    bench.asked.fails.store(false, Ordering::SeqCst);
+    for entity in [one, two, one] {
+        assert_eq!(bench.looks_for(entity).await, 1);
+    }
+    bench.clock.advance(UNSURE);
+    assert_eq!([bench.looks_for(one).await, bench.looks_for(one).await], [1, 0]);
+}
+
+#[tokio::test]
+async fn children_that_a_contact_releases_are_asked_for_again() {
+    let bench = Bench::new().await;
+    let (contact, child) = (bench.made(1).await, id(2));
+    let mut settlement = bench.settlement();
+    let mut task = Entity::new(child, ACME, Kind::Task, Millis(1));
+    task.parent = Some(contact);
+    settlement.entities.push(task);
+    let waits = Mirror { state: MirrorState::Waiting, ..Mirror::new(ACME, child, System::Timify) };
+    settlement.mirrors.push(waits);
+    bench.cached.settle(&settlement).await.unwrap();
+    assert_eq!([bench.looks_for(child).await, bench.looks_for(child).await], [1, 0], "it may be due at once");
+    let settlement = Settlement { release: vec![(contact, System::Timify)], ..bench.settlement() };
+    bench.cached.settle(&settlement).await.unwrap();
+    assert_eq!(bench.whole(child).await.mirrors[0].state, MirrorState::Due);
+    assert_eq!(bench.looks_for(child).await, 0);
+}
+
+#[tokio::test]
+async fn when_the_shelf_is_full_the_older_half_goes() {
+    let bench = Bench::new().await;
+    for number in 1..=MOST as u128 + 1 {
+        bench.made(number).await;
+    }
+    assert_eq!(bench.cached.shelf().wholes.len(), MOST / 2 + 1);
+    assert_eq!(bench.cached.shelf().names.len(), MOST / 2 + 1);
+    assert_eq!(bench.looks_for(id(MOST as u128)).await, 0);
+    assert_eq!(bench.looks_for(id(1)).await, 1);
+}
+
+/// Any settlements, some of them worked out from what is no longer so: what is kept is what is stored.
+#[tokio::test]
+async fn it_gives_what_is_stored_whatever_is_settled() {
+    for seed in 0..50 {
+        let (bench, ids) = (Bench::new().await, Ids::seeded(seed));
+        let mut old = Vec::new();
+        for number in 1..=4 {
+            bench.made(number).await;
+        }
+        for step in 0..60 {
+            let whole = bench.whole(id(1 + u128::from(ids.below(4)))).await;
+            let other = bench.whole(id(1 + u128::from(ids.below(4)))).await;
+            let mut settlement = bench.settlement();
+            if ids.below(2) == 0 {
+                let mut entity = whole.entity.clone();
+                entity.set(Field::EMAIL, Value::text(format!("{step}@x.test")), Stamp::new(Millis(step), Author::Ghl));
+                settlement.entities.push(entity);
+            }
+            if ids.below(2) == 0 {
+                let mut mirror = whole.mirrors[0].clone();
+                mirror.due = Millis(step);
+                settlement.mirrors.push(mirror);
+            }
+            if let Some(link) = whole.links.first().filter(|_| ids.below(4) == 0) {
+                settlement.links.push(Link { entity: other.entity.id, state: LinkState::Gone, ..link.clone() });
+            }
+            if ids.below(3) == 0 {
+                old.push(settlement.clone());
+            }
+            let late = old.get(ids.below(old.len().max(1) as u64) as usize).cloned().filter(|_| ids.below(4) == 0);
+            bench.cached.settle(&late.unwrap_or(settlement)).await.unwrap();
+            for number in 1..=4 {
+                bench.looks_for(id(number)).await;
+            }
+        }
+    }
+}
