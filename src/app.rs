@@ -238,7 +238,7 @@ impl Running {
             let limits = Connections { most, head: HEAD };
             let stop = self.supervisor.stop().clone();
             self.supervisor.spawn(async move {
-                serve(listener, router, limits, stop).await;
+                serve(listener, router, limits, stop.cancelled_owned()).await;
                 ended.cancel();
             });
         }

@@ -5,6 +5,7 @@
 //! operating system, and is refused by it when that is full.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,6 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 /// What connections may ask of us.
@@ -48,16 +48,22 @@ pub fn affordable(wanted: usize) -> usize {
 /// How long nobody is let in after the operating system gave no connection: it has no descriptors left.
 const EXHAUSTED: Duration = Duration::from_secs(1);
 
-/// Answers connections until `stop` is rung, and then those that are under way.
-pub async fn serve(listener: TcpListener, router: Router, limits: Connections, stop: CancellationToken) {
+/// Answers connections until `stop`, and then those that are under way.
+pub async fn serve(listener: TcpListener, router: Router, limits: Connections, stop: impl Future<Output = ()>) {
     let places = Arc::new(Semaphore::new(limits.most));
     let open = GracefulShutdown::new();
     let mut server = Builder::new(TokioExecutor::new()).http1_only();
     server.http1().timer(TokioTimer::new()).header_read_timeout(limits.head);
     let routes = router.map_request(|request: Request<_>| request.map(Body::new));
     let service = TowerToHyperService::new(routes);
-    while let Some(Ok(place)) = stop.run_until_cancelled(places.clone().acquire_owned()).await {
-        let Some(stream) = stop.run_until_cancelled(accept(&listener)).await else { break };
+    let mut stop = pin!(stop);
+    loop {
+        let entering = async { (places.clone().acquire_owned().await, accept(&listener).await) };
+        let (place, stream) = tokio::select! {
+            biased;
+            () = &mut stop => break,
+            entered = entering => entered,
+        };
         let connection = server.serve_connection(TokioIo::new(stream), service.clone()).into_owned();
         let connection = open.watch(connection);
         tokio::spawn(async move {
@@ -98,6 +104,8 @@ mod tests {
     use std::net::SocketAddr;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::Notify;
+    use tokio::task::JoinHandle;
 
     use super::*;
 
@@ -105,11 +113,12 @@ mod tests {
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 
     /// A server with so many places; its address, and what stops it.
-    async fn server(most: usize) -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
+    async fn server(most: usize) -> (SocketAddr, Arc<Notify>, JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+        let (address, stop) = (listener.local_addr().unwrap(), Arc::<Notify>::default());
         let router = Router::new().route("/", axum::routing::get(async || "well"));
-        let serving = tokio::spawn(serve(listener, router, Connections { most, head: HEAD }, stop.clone()));
+        let (limits, rung) = (Connections { most, head: HEAD }, stop.clone());
+        let serving = tokio::spawn(serve(listener, router, limits, async move { rung.notified().await }));
         (address, stop, serving)
     }
 
@@ -172,7 +181,7 @@ mod tests {
         let mut idle = TcpStream::connect(address).await.unwrap();
         idle.write_all(REQUEST).await.unwrap();
         assert!(answer(&mut idle).await.ends_with("well"));
-        stop.cancel();
+        stop.notify_one();
         tokio::time::timeout(Duration::from_secs(5), serving).await.expect("it ends").unwrap();
         assert!(TcpStream::connect(address).await.is_err());
     }

@@ -153,20 +153,25 @@ impl Shelf {
         self.drop_where(|shelved| shelved.whole.entity.workspace == workspace);
     }
 
-    /// What a settlement changed without naming it: the children of a contact that is released became due, and who had a link
-    /// that became another's has it no longer.
-    fn forget_unnamed(&mut self, settlement: &Settlement) {
-        let released = |parent| settlement.release.iter().any(|(contact, _)| *contact == parent);
-        let moved: Vec<&Link> = settlement.links.iter().filter(|link| self.is_elsewhere(link)).collect();
-        if settlement.release.is_empty() && moved.is_empty() {
-            return;
+    /// Who had a link that became another's has it no longer.
+    fn forget_former(&mut self, links: &[Link]) {
+        let moved: Vec<Name> = links.iter().filter(|link| self.is_elsewhere(link)).map(name).collect();
+        if !moved.is_empty() {
+            self.all_late();
         }
-        self.all_late();
-        self.drop_where(|shelved| shelved.whole.entity.parent.is_some_and(released));
-        for name in moved.into_iter().map(name) {
+        for name in moved {
             if let Some(former) = self.names.get(&name).copied() {
                 self.take(former);
             }
+        }
+    }
+
+    /// The children of a contact that is released became due, whichever they are.
+    fn forget_released(&mut self, release: &[(EntityId, System)]) {
+        if !release.is_empty() {
+            self.all_late();
+            let released = |parent| release.iter().any(|(contact, _)| *contact == parent);
+            self.drop_where(|shelved| shelved.whole.entity.parent.is_some_and(released));
         }
     }
 
@@ -205,16 +210,19 @@ impl<'a> Writing<'a> {
     fn end(mut self, settled: Settled) {
         let now = self.store.clock.now();
         let mut shelf = self.store.shelf();
-        if settled == Settled::Done {
-            shelf.forget_unnamed(self.settlement);
+        let done = settled == Settled::Done;
+        if done {
+            shelf.forget_former(&self.settlement.links);
         }
         for id in &self.entities {
             let before = shelf.take(*id);
-            if settled == Settled::Done
-                && let Some(whole) = after(*id, before, self.settlement)
-            {
+            if done && let Some(whole) = after(*id, before, self.settlement) {
                 shelf.keep(whole, now);
             }
+        }
+        // A child may have become this contact's with the same settlement.
+        if done {
+            shelf.forget_released(&self.settlement.release);
         }
         self.ended = true;
     }

@@ -278,6 +278,28 @@ async fn children_that_a_contact_releases_are_asked_for_again() {
     assert_eq!(bench.looks_for(child).await, 0);
 }
 
+/// Found by simulation: what waited for one contact was kept as it waited when it became another one's, which is there. Its
+/// lane looked for ever at what it was not.
+#[tokio::test]
+async fn a_child_that_becomes_a_released_contacts_is_asked_for_again() {
+    let bench = Bench::new().await;
+    let (former, heir, child) = (bench.made(1).await, bench.made(2).await, id(3));
+    let mut settlement = bench.settlement();
+    let task = Entity { parent: Some(former), ..Entity::new(child, ACME, Kind::Task, Millis(1)) };
+    settlement.entities.push(task);
+    settlement.mirrors.push(Mirror { state: MirrorState::Waiting, ..Mirror::new(ACME, child, System::Timify) });
+    bench.cached.settle(&settlement).await.unwrap();
+    let task = bench.whole(child).await.entity;
+    let settlement = Settlement {
+        entities: vec![Entity { parent: Some(heir), ..task }],
+        release: vec![(heir, System::Timify)],
+        ..bench.settlement()
+    };
+    bench.cached.settle(&settlement).await.unwrap();
+    assert_eq!(bench.whole(child).await.mirrors[0].state, MirrorState::Due);
+    assert_eq!(bench.looks_for(child).await, 0);
+}
+
 #[tokio::test]
 async fn when_the_shelf_is_full_the_older_half_goes() {
     let bench = Bench::new().await;
@@ -305,13 +327,20 @@ async fn it_gives_what_is_stored_whatever_is_settled() {
             let mut settlement = bench.settlement();
             if ids.below(2) == 0 {
                 let mut entity = whole.entity.clone();
+                if ids.below(3) == 0 && other.entity.id < entity.id {
+                    entity.parent = Some(other.entity.id);
+                }
                 entity.set(Field::EMAIL, Value::text(format!("{step}@x.test")), Stamp::new(Millis(step), Author::Ghl));
                 settlement.entities.push(entity);
             }
             if ids.below(2) == 0 {
                 let mut mirror = whole.mirrors[0].clone();
                 mirror.due = Millis(step);
+                mirror.state = if ids.below(2) == 0 { MirrorState::Waiting } else { MirrorState::Idle };
                 settlement.mirrors.push(mirror);
+            }
+            if ids.below(4) == 0 {
+                settlement.release.push((other.entity.id, System::Timify));
             }
             if let Some(link) = whole.links.first().filter(|_| ids.below(4) == 0) {
                 settlement.links.push(Link { entity: other.entity.id, state: LinkState::Gone, ..link.clone() });
