@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::lease::Holder;
-use crate::clock::{Clock, Millis};
+use crate::clock::Clock;
 use crate::mirror::{Lanes, Worked};
 use crate::model::{EntityId, Lease, Mode, System};
 use crate::resolve::Resolver;
@@ -82,32 +82,37 @@ impl Worker {
         }
     }
 
-    /// One round: decide what came in, or start what is due. Gives how long there is nothing to do.
+    /// One round: decide what came in, start what is due. Gives how long there is nothing to do.
     async fn turn(&self, running: &mut Running) -> Result<Duration> {
         let name = &self.site.workspace.name;
         let Some(lease) = self.holder.lease(name) else { return Ok(self.poll) };
         let now = self.clock.now();
         let Some(outlook) = self.workspaces.outlook(name, now).await? else { return Ok(self.poll) };
+        let mut decided = 0;
         if outlook.inbox.is_due(now) {
-            match self.resolver.step(&self.site, &lease).await? {
-                Some(0) => {}
-                Some(_) => return Ok(Duration::ZERO),
-                None => {
-                    self.holder.lost(name);
-                    return Ok(self.poll);
-                }
-            }
+            let Some(count) = self.resolver.step(&self.site, &lease).await? else {
+                self.holder.lost(name);
+                return Ok(self.poll);
+            };
+            decided = count;
         }
-        if outlook.mirrors.is_due(now) && running.keys.len() < self.site.workspace.policy.limits.lanes {
-            self.start(running, &lease, outlook.mode, now).await?;
+        // Also while more comes in than can be decided: what is due does not wait for that to end.
+        if decided > 0 || outlook.mirrors.is_due(now) {
+            self.start(running, &lease, outlook.mode).await?;
+        }
+        if decided > 0 {
+            return Ok(Duration::ZERO);
         }
         // What is due by now has its lane, or gets the place of one that ends.
         Ok(outlook.later().map_or(self.poll, |due| due.since(self.clock.now()).clamp(SHORTEST, self.poll)))
     }
 
-    async fn start(&self, running: &mut Running, lease: &Lease, mode: Mode, now: Millis) -> Result<()> {
+    async fn start(&self, running: &mut Running, lease: &Lease, mode: Mode) -> Result<()> {
         let limit = self.site.workspace.policy.limits.lanes;
-        let due = self.mirrors.due(&self.site.workspace.name, now, (limit * 2) as u32).await?;
+        if running.keys.len() >= limit {
+            return Ok(());
+        }
+        let due = self.mirrors.due(&self.site.workspace.name, self.clock.now(), (limit * 2) as u32).await?;
         for mirror in due {
             let key = (mirror.entity, mirror.system);
             if running.keys.len() >= limit || !running.keys.insert(key) {
