@@ -39,6 +39,14 @@ guards:
 guards-simulated:
     tests/guards/simulated
 
+# Kills the service, a replica, PostgreSQL, again and again while vendors fail; 3000 kills are about an hour and a half.
+kill KILLS="3000" SEED="1":
+    LOCKSTEP_KILLS={{ KILLS }} LOCKSTEP_KILL_SEED={{ SEED }} cargo test --release --test it -- --nocapture journeys::kill::
+
+# Tries one reader of bytes from outside with libFuzzer (cargo-fuzz, nightly); see fuzz/README.md.
+fuzz TARGET SECONDS="600":
+    cargo +nightly fuzz run {{ TARGET }} -- -max_total_time={{ SECONDS }} -max_len=65536
+
 # Random histories for as long as you like; `just simulate --seeds 200000 --from 1000000`.
 simulate *ARGS:
     cargo run --release -- --log off simulate {{ ARGS }}

@@ -68,9 +68,7 @@ impl Roster {
 impl Served {
     /// Rings in all workspaces.
     pub fn wake(&self) {
-        for wake in self.wakes.values() {
-            wake.notify_one();
-        }
+        self.wake_these(self.wakes.keys().map(String::as_str));
     }
 
     /// Rings in those of these that are served.

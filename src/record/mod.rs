@@ -215,8 +215,7 @@ impl Writer {
 }
 
 fn report(error: &StoreError, changes: usize) {
-    let cause = std::error::Error::source(error).map(ToString::to_string);
-    tracing::error!(changes, cause, "changes could not be stored: {error}");
+    tracing::error!(changes, %error, "changes could not be stored");
 }
 
 #[cfg(test)]

@@ -73,16 +73,15 @@ impl Shelf {
         looking.late |= late;
     }
 
-    fn end_look(&mut self, id: EntityId, found: Option<&Whole>, now: Millis) {
-        let Some(looking) = self.looking.get_mut(&id) else { return };
+    /// Whether what was found is no longer so.
+    fn end_look(&mut self, id: EntityId) -> bool {
+        let Some(looking) = self.looking.get_mut(&id) else { return true };
         looking.count -= 1;
         let late = looking.late;
         if looking.count == 0 {
             self.looking.remove(&id);
         }
-        if let Some(whole) = found.filter(|_| !late) {
-            self.keep(whole.clone(), now);
-        }
+        late
     }
 
     fn begin_write(&mut self, id: EntityId) {
@@ -183,6 +182,24 @@ impl Shelf {
 
 fn name(link: &Link) -> Name {
     (link.workspace.clone(), link.system, link.kind, link.id.clone())
+}
+
+/// A look-up that is under way; it may be given up at any moment.
+struct Look<'a> {
+    store: &'a Cached,
+    entity: EntityId,
+    found: Option<Whole>,
+}
+
+impl Drop for Look<'_> {
+    fn drop(&mut self) {
+        let now = self.store.clock.now();
+        let mut shelf = self.store.shelf();
+        let late = shelf.end_look(self.entity);
+        if let Some(whole) = self.found.take().filter(|_| !late) {
+            shelf.keep(whole, now);
+        }
+    }
 }
 
 /// A settlement that is being written.
@@ -318,9 +335,9 @@ impl Entities for Cached {
             }
             shelf.begin_look(entity);
         }
-        let found = self.entities.whole(entity).await;
-        self.shelf().end_look(entity, found.as_ref().ok().and_then(Option::as_ref), self.clock.now());
-        found
+        let mut look = Look { store: self, entity, found: None };
+        look.found = self.entities.whole(entity).await?;
+        Ok(look.found.clone())
     }
 
     async fn link(&self, workspace: &str, system: System, kind: Kind, id: &ExternalId) -> Result<Option<Link>> {

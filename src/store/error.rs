@@ -1,17 +1,17 @@
 //! What can go wrong in a store.
 
-/// A store failed. None of these is the caller's answer to a question: not found is `Option`, lost races are
+/// A store failed, and why. None of these is the caller's answer to a question: not found is `Option`, lost races are
 /// [`Settled`](super::Settled).
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database could not be reached, or is shutting down: try again later.
-    #[error("the store is not available")]
-    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the store is not available: {0}")]
+    Unavailable(Box<dyn std::error::Error + Send + Sync>),
     /// The database refused a statement.
-    #[error("the store refused a statement")]
-    Statement(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the store refused a statement: {0}")]
+    Statement(Box<dyn std::error::Error + Send + Sync>),
     /// A row does not hold what its table promises.
-    #[error("bad row: table {table}, column {column}, row {row}")]
+    #[error("bad row: table {table}, column {column}, row {row}: {cause}")]
     BadRow {
         /// The table.
         table: &'static str,
@@ -20,8 +20,7 @@ pub enum StoreError {
         /// The row's key.
         row: String,
         /// What is wrong with it.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        cause: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The tables are not those of this version.
     #[error("migrations: {0}")]

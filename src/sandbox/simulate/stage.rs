@@ -3,7 +3,7 @@
 //! Each replica is what [`assemble`] wires, run by its own workers; only sockets and the machine's clock are not there. The
 //! runtime has one thread: when nothing in it can go on, it says so, and the stage moves the clock to what comes next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -417,15 +417,19 @@ impl Stage {
         world.count(format!("deed/{}", word.to_lowercase()));
         let after = world.values(wish.at, &id);
         world.tell(|| format!("{:?} {:?} -> {id}", deed, wish.edit));
+        // Who deletes had also what stood there until a write of ours took it away, late, and nobody heard of that.
+        let mut taken = BTreeSet::new();
         if wish.edit.action == "delete" {
             world.gone.by_people(&id, now);
+            taken.extend(world.written.taken_unheard(&id));
         }
         drop(world);
         // What is moved in TimeRex is another booking from then on.
         [Some(&id), wish.edit.id.as_ref()].into_iter().flatten().for_each(|id| self.hands.touch(id, now));
         *self.deeds.entry(deed.workspace).or_default() += 1;
         // Who sets a value has seen the one that was there, whoever typed that in.
-        let gone = |typed: &&mut Typed| before.contains(&typed.token) && !after.contains(&typed.token);
+        let stood = |edit: &u32| before.contains(edit) || taken.contains(edit);
+        let gone = |typed: &&mut Typed| stood(&typed.token) && !after.contains(&typed.token);
         self.typed.iter_mut().filter(gone).for_each(|typed| typed.replaced = true);
         // As the phone of somebody who stands elsewhere.
         let sets = |edit: &&u32| wish.sets.iter().any(|(_, _, token)| token == *edit);

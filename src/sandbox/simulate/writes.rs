@@ -59,6 +59,12 @@ impl Writes {
         self.taken.contains(&place) || self.unheard.contains_key(&place)
     }
 
+    /// What a write of which nobody heard took away from an object.
+    pub fn taken_unheard<'a>(&'a self, object: &'a str) -> impl Iterator<Item = u32> + 'a {
+        let here = self.taken.iter().filter(move |place| place.0 == object && self.unheard.contains_key(place));
+        here.map(|place| place.1)
+    }
+
     /// How often a write of which nobody heard put a value there or took it away: the object, the edit, how often.
     pub fn unheard(&self) -> impl Iterator<Item = (&str, u32, usize)> {
         self.unheard.iter().map(|(place, count)| (place.0.as_str(), place.1, *count))
@@ -97,8 +103,11 @@ mod tests {
         let mut writes = Writes::default();
         let late = write(&mut writes, 1, 2);
         assert!(writes.came_between("it", 1) && !writes.came_between("it", 2) && !writes.came_between("another", 1));
+        assert_eq!(writes.taken_unheard("it").count(), 0);
         writes.not_heard(Some(late));
         assert!(writes.came_between("it", 2));
+        assert_eq!(writes.taken_unheard("it").collect::<Vec<_>>(), [1]);
+        assert_eq!(writes.taken_unheard("another").count(), 0);
     }
 
     #[test]

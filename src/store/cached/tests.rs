@@ -110,6 +110,16 @@ impl Bench {
         id(number)
     }
 
+    /// A task whose mirror waits for a contact's.
+    async fn waiting_for(&self, contact: EntityId) -> EntityId {
+        let (child, mut settlement) = (id(9), self.settlement());
+        settlement.entities.push(Entity { parent: Some(contact), ..Entity::new(child, ACME, Kind::Task, Millis(1)) });
+        let waits = Mirror { state: MirrorState::Waiting, ..Mirror::new(ACME, child, System::Timify) };
+        settlement.mirrors.push(waits);
+        assert_eq!(self.cached.settle(&settlement).await.unwrap(), Settled::Done);
+        child
+    }
+
     async fn whole(&self, id: EntityId) -> Whole {
         self.cached.whole(id).await.unwrap().unwrap()
     }
@@ -244,6 +254,19 @@ async fn a_look_that_a_write_or_a_new_lease_crosses_is_not_kept() {
 }
 
 #[tokio::test]
+async fn a_look_that_is_given_up_is_over() {
+    let bench = Bench::new().await;
+    let one = bench.made(1).await;
+    bench.cached.under(&Lease { fence: bench.lease.fence + 1, ..bench.lease.clone() });
+    let look = bench.begin_look(one).await;
+    bench.settle_past(|mirror| mirror.tries = 7, one).await;
+    look.abort();
+    assert!(look.await.unwrap_err().is_cancelled());
+    bench.cached.under(&Lease { fence: bench.lease.fence + 2, ..bench.lease.clone() });
+    assert_eq!([bench.looks_for(one).await, bench.looks_for(one).await], [1, 0]);
+}
+
+#[tokio::test]
 async fn after_a_settlement_that_may_be_written_yet_nothing_is_kept_for_a_while() {
     let bench = Bench::new().await;
     let (one, two) = (bench.made(1).await, bench.made(2).await);
@@ -263,14 +286,8 @@ async fn after_a_settlement_that_may_be_written_yet_nothing_is_kept_for_a_while(
 #[tokio::test]
 async fn children_that_a_contact_releases_are_asked_for_again() {
     let bench = Bench::new().await;
-    let (contact, child) = (bench.made(1).await, id(2));
-    let mut settlement = bench.settlement();
-    let mut task = Entity::new(child, ACME, Kind::Task, Millis(1));
-    task.parent = Some(contact);
-    settlement.entities.push(task);
-    let waits = Mirror { state: MirrorState::Waiting, ..Mirror::new(ACME, child, System::Timify) };
-    settlement.mirrors.push(waits);
-    bench.cached.settle(&settlement).await.unwrap();
+    let contact = bench.made(1).await;
+    let child = bench.waiting_for(contact).await;
     assert_eq!([bench.looks_for(child).await, bench.looks_for(child).await], [1, 0], "it may be due at once");
     let settlement = Settlement { release: vec![(contact, System::Timify)], ..bench.settlement() };
     bench.cached.settle(&settlement).await.unwrap();
@@ -283,12 +300,8 @@ async fn children_that_a_contact_releases_are_asked_for_again() {
 #[tokio::test]
 async fn a_child_that_becomes_a_released_contacts_is_asked_for_again() {
     let bench = Bench::new().await;
-    let (former, heir, child) = (bench.made(1).await, bench.made(2).await, id(3));
-    let mut settlement = bench.settlement();
-    let task = Entity { parent: Some(former), ..Entity::new(child, ACME, Kind::Task, Millis(1)) };
-    settlement.entities.push(task);
-    settlement.mirrors.push(Mirror { state: MirrorState::Waiting, ..Mirror::new(ACME, child, System::Timify) });
-    bench.cached.settle(&settlement).await.unwrap();
+    let (former, heir) = (bench.made(1).await, bench.made(2).await);
+    let child = bench.waiting_for(former).await;
     let task = bench.whole(child).await.entity;
     let settlement = Settlement {
         entities: vec![Entity { parent: Some(heir), ..task }],

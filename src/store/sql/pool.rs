@@ -2,13 +2,13 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{PgPool, SqlSafeStr, SqlitePool};
+use sqlx::{Connection, PgPool, SqlSafeStr, SqlitePool};
 
 use super::dialect::{BEGIN_VIEW, BEGIN_WRITE, Conn, Either, Tx, execute, first};
 use super::settle::Together;
@@ -229,40 +229,53 @@ async fn sqlite(path: &str, access: Access) -> Result<Pools> {
     }
     let path = Path::new(path);
     let reading = SqliteConnectOptions::new().filename(path).foreign_keys(true).busy_timeout(BUSY).read_only(true);
-    let readers = SqlitePoolOptions::new().max_connections(SQLITE_READERS).acquire_timeout(ACQUIRE);
+    let readers = whole(SqlitePoolOptions::new().max_connections(SQLITE_READERS).acquire_timeout(ACQUIRE));
     if access == Access::ReadOnly {
-        let readers = readers.connect_with(reading).await?;
+        let readers = readers.connect_with(reading).await.map_err(|error| unavailable(path, &error))?;
         return Ok(Pools::Sqlite { writer: readers.clone(), readers, _lock: None });
     }
     let lock = lock(path)?;
-    private_file(path).map_err(unavailable)?;
+    private_file(path)?;
     let writing = SqliteConnectOptions::new()
         .filename(path)
         .foreign_keys(true)
         .busy_timeout(BUSY)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full);
-    let writer = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE).connect_with(writing).await?;
-    Ok(Pools::Sqlite { writer, readers: readers.connect_with(reading).await?, _lock: Some(lock) })
+    let writer =
+        whole(SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE)).connect_with(writing).await;
+    let writer = writer.map_err(|error| unavailable(path, &error))?;
+    let readers = readers.connect_with(reading).await.map_err(|error| unavailable(path, &error))?;
+    Ok(Pools::Sqlite { writer, readers, _lock: Some(lock) })
+}
+
+/// Connections that are whole: where the disk fails, SQLite itself ends the transaction, of which the driver then believes for
+/// ever that it is open. Such a one is closed. To ask a file whether it is still there costs a turn of its thread.
+fn whole(options: SqlitePoolOptions) -> SqlitePoolOptions {
+    options
+        .test_before_acquire(false)
+        .before_acquire(|connection, _| Box::pin(std::future::ready(Ok(!connection.is_in_transaction()))))
 }
 
 /// Takes the lock that keeps a second process off a SQLite file. The operating system frees it when we end, however we end.
 fn lock(path: &Path) -> Result<File> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
-    let file = private_file(&PathBuf::from(name)).map_err(unavailable)?;
+    let file = private_file(Path::new(&name))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::Locked(path.display().to_string())),
-        Err(TryLockError::Error(error)) => Err(unavailable(error)),
+        Err(TryLockError::Error(error)) => Err(unavailable(path, &error)),
     }
 }
 
 /// Opens a file, made if missing, that only its owner can read.
-fn private_file(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+fn private_file(path: &Path) -> Result<File> {
+    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+    opened.map_err(|error| unavailable(path, &error))
 }
 
-fn unavailable(error: std::io::Error) -> StoreError {
-    StoreError::Unavailable(Box::new(error))
+/// A person has to know which file it is.
+fn unavailable(path: &Path, error: &dyn std::error::Error) -> StoreError {
+    StoreError::Unavailable(format!("{}: {error}", path.display()).into())
 }

@@ -34,8 +34,8 @@ impl RowRef {
         Self { table, row: row.to_string() }
     }
 
-    pub(super) fn bad(&self, column: &'static str, source: impl Error + Send + Sync + 'static) -> StoreError {
-        StoreError::BadRow { table: self.table, column, row: self.row.clone(), source: Box::new(source) }
+    pub(super) fn bad(&self, column: &'static str, cause: impl Error + Send + Sync + 'static) -> StoreError {
+        StoreError::BadRow { table: self.table, column, row: self.row.clone(), cause: Box::new(cause) }
     }
 
     /// A word of one of our enums, or an id.

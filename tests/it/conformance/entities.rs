@@ -260,7 +260,7 @@ async fn a_bad_row_is_an_error_that_names_it(db: &Database) {
     for (statement, table, column, row) in spoiled {
         db.run(statement).await;
         let error = db.store.whole(id(1)).await.unwrap_err();
-        let text = format!("{error:?}");
+        let text = format!("{error:?} {error}");
         assert!(!text.contains("ann@"), "a value is shown: {text}");
         let StoreError::BadRow { table: t, column: c, row: r, .. } = error else { panic!("{text}") };
         assert_eq!((t, c, r), (table, column, row));

@@ -1,12 +1,16 @@
-//! `kill -9` at random moments of a burst, each followed by a restart at once: nothing acknowledged is lost, nothing is made
-//! twice, at most one equal write is repeated per kill and call in flight, and in the end all systems agree.
+//! `kill -9` at random moments of a burst, each followed by a restart: of the service, of one of two replicas, of PostgreSQL,
+//! while vendors fail. Nothing acknowledged is lost, nothing is made twice, at most one equal write is repeated per kill and
+//! call in flight, and in the end all systems agree.
 //!
 //! `LOCKSTEP_KILL_SEED` and `LOCKSTEP_KILLS` choose another run; a failure prints its seed and keeps its folder.
 
+mod faults;
+mod fleet;
 pub mod installs;
 mod load;
 pub mod proof;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,9 +24,10 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::ledger::Ledger;
-use crate::support::postgres;
+use crate::support::postgres::{self, Cluster};
 use crate::support::service::{Service, free_port};
 use crate::support::stage::Stage;
+use fleet::Fleet;
 use installs::Reach;
 use load::{Load, Told};
 
@@ -35,10 +40,30 @@ const PAUSE: Duration = Duration::from_millis(240);
 /// How long everything may take to come to rest after the last kill.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// Who is slow to answer.
+const STAND_INS: [(&str, bool); 5] =
+    [("ghl", false), ("timify", false), ("timerex", false), ("timify", true), ("timerex", true)];
+
+/// When the calls were sent that were stored as sent and have no answer.
+#[derive(Default)]
+struct Open {
+    creates: BTreeSet<i64>,
+    writes: BTreeSet<i64>,
+}
+
+impl Open {
+    fn extend(&mut self, more: Self) {
+        self.creates.extend(more.creates);
+        self.writes.extend(more.writes);
+    }
+}
+
 /// One kill, and what it left behind.
 pub struct Kill {
     pub at: Millis,
-    /// Creates that this start of the service had sent and stored no answer of.
+    /// Who was killed.
+    pub victim: &'static str,
+    /// Creates that were sent since the kill before, with no answer stored.
     pub creates: usize,
     /// Other writes likewise.
     pub writes: usize,
@@ -48,11 +73,15 @@ pub struct Trial {
     pub seed: u64,
     pub kills: usize,
     pub url: String,
-    /// How long a start may wait for the lease of the killed process; kills come later by it.
-    pub lease_wait: Duration,
     pub folder: TempDir,
     /// Whether GHL is reached by installs of the app, and not by a token that stays.
     pub installed: bool,
+    /// How many processes there are on the same database.
+    pub replicas: usize,
+    /// The database, where it is killed, too.
+    pub cluster: Option<Cluster>,
+    /// Whether vendors fail now and then.
+    pub faults: bool,
 }
 
 /// A number from the environment.
@@ -62,10 +91,13 @@ pub fn chosen<T: std::str::FromStr>(name: &str, default: T) -> T {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_or_made_twice_when_it_is_killed_on_sqlite() {
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite://{}", folder.path().join("lockstep.db").display());
-    let (seed, kills) = (chosen("LOCKSTEP_KILL_SEED", 1), chosen("LOCKSTEP_KILLS", 50));
-    Trial { seed, kills, url, lease_wait: Duration::ZERO, folder, installed: false }.run().await;
+    Trial::on_sqlite(chosen("LOCKSTEP_KILL_SEED", 1), chosen("LOCKSTEP_KILLS", 50)).run().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_or_made_twice_when_it_is_killed_and_vendors_fail_on_sqlite() {
+    let trial = Trial::on_sqlite(chosen("LOCKSTEP_KILL_SEED", 1), chosen("LOCKSTEP_KILLS", 50) / 5);
+    Trial { faults: true, ..trial }.run().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -74,75 +106,120 @@ async fn nothing_is_lost_or_made_twice_when_it_is_killed_on_sqlite() {
     ignore = "no PostgreSQL: apt-get install postgresql, or set TEST_POSTGRES_URL=postgres://USER@HOST/DATABASE; then \
               cargo test"
 )]
-async fn nothing_is_lost_or_made_twice_when_it_is_killed_on_postgres() {
-    let fresh = postgres::fresh().await;
-    let folder = tempfile::tempdir().unwrap();
-    let (seed, kills) = (chosen("LOCKSTEP_KILL_SEED", 1), chosen("LOCKSTEP_KILLS", 50) / 5);
-    let lease_wait = Duration::from_millis(1_300);
-    Trial { seed, kills, url: fresh.url.clone(), lease_wait, folder, installed: false }.run().await;
+async fn nothing_is_lost_or_made_twice_when_replicas_and_postgres_are_killed_and_vendors_fail() {
+    // Without its programs here, the server is another's, which nobody may kill.
+    let (url, cluster, _fresh) = if let Some(cluster) = Cluster::own().await {
+        (cluster.url.clone(), Some(cluster), None)
+    } else {
+        let fresh = postgres::fresh().await;
+        (fresh.url.clone(), None, Some(fresh))
+    };
+    let trial = Trial::on_sqlite(chosen("LOCKSTEP_KILL_SEED", 1), chosen("LOCKSTEP_KILLS", 50) * 3 / 10);
+    Trial { url, replicas: 2, cluster, faults: true, ..trial }.run().await;
 }
 
 impl Trial {
-    pub async fn run(self) {
-        let port = free_port();
-        let settings = self.settings(port);
+    /// One process, on a file of its own.
+    pub fn on_sqlite(seed: u64, kills: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("lockstep.db").display());
+        Self { seed, kills, url, folder, installed: false, replicas: 1, cluster: None, faults: false }
+    }
+
+    pub async fn run(mut self) {
+        let ports: Vec<u16> = (0..self.replicas).map(|_| free_port()).collect();
+        let settings = self.settings(&ports);
         let stage = Arc::new(Stage::start(settings.clone()).await);
-        for (system, extension) in
-            [("ghl", false), ("timify", false), ("timerex", false), ("timify", true), ("timerex", true)]
-        {
+        for (system, extension) in STAND_INS {
             stage.slow_answers(system, extension, ANSWER_MS).await;
         }
-        let reach = if self.installed { Reach::InstallsAskedAnew } else { Reach::Tokens };
-        let mut service = service(&settings, &stage, &self.url, self.folder.path(), port, reach);
+        let mut fleet = self.fleet(&settings, &stage, &ports);
+        fleet.start_all();
         if self.installed {
             stage.slow_tokens(ANSWER_MS, None).await;
-            service.start();
-            installs::connect(port, &installs::agency(&settings)).await;
-            service.kill();
+            installs::connect(ports[0], &installs::agency(&settings)).await;
         }
         let stop = CancellationToken::new();
         let people = tokio::spawn(Load::new(stage.clone(), self.seed).run(stop.clone(), PAUSE));
-        let kills = self.kill_again_and_again(&mut service, &stage).await;
-        service.start();
+        let trouble = faults::now_and_then(stage.clone(), self.seed, stop.clone());
+        let trouble = self.faults.then(|| tokio::spawn(trouble));
+        let kills = self.kill_again_and_again(&mut fleet, &stage).await;
         stop.cancel();
         let told = people.await.unwrap();
+        if let Some(trouble) = trouble {
+            println!("faults: {:?}", trouble.await.unwrap());
+        }
         let rested = rest(&self.url, &[&stage.account.name], &stage).await;
-        service.kill();
+        fleet.stop_all();
         self.judge(&stage, &told, &kills, rested).await;
     }
 
-    fn settings(&self, port: u16) -> SandboxSettings {
-        let mut settings = sandbox_settings(SandboxSettings::example(), self.seed, port);
+    fn fleet(&mut self, settings: &SandboxSettings, stage: &Stage, ports: &[u16]) -> Fleet {
+        let reach = if self.installed { Reach::InstallsAskedAnew } else { Reach::Tokens };
+        let replica = |(number, port): (usize, &u16)| {
+            let folder = self.folder.path().join(format!("replica-{number}"));
+            std::fs::create_dir(&folder).unwrap();
+            service(settings, stage, &self.url, &folder, *port, reach)
+        };
+        let replicas = ports.iter().enumerate().map(replica).collect();
+        Fleet { replicas, cluster: self.cluster.take() }
+    }
+
+    /// Each sender has its replica.
+    fn settings(&self, ports: &[u16]) -> SandboxSettings {
+        let mut settings = sandbox_settings(SandboxSettings::example(), self.seed, ports[0]);
+        let first = format!(":{}/", ports[0]);
+        for (receiver, port) in settings.receivers.iter_mut().zip(ports.iter().cycle()) {
+            receiver.url = receiver.url.replace(&first, &format!(":{port}/"));
+        }
         if self.installed {
-            installs::set(&mut settings, port);
+            installs::set(&mut settings, ports[0]);
             settings.ghl.oauth.reconnect = true;
         }
         settings
     }
 
-    async fn kill_again_and_again(&self, service: &mut Service, stage: &Stage) -> Vec<Kill> {
+    async fn kill_again_and_again(&self, fleet: &mut Fleet, stage: &Stage) -> Vec<Kill> {
         let mut rng = fastrand::Rng::with_seed(self.seed);
         let mut kills = Vec::new();
+        let mut before = SystemClock.now();
         while kills.len() < self.kills {
-            let started = SystemClock.now();
-            service.start();
             self.moment(&mut rng, stage).await;
-            service.kill();
+            let victim = fleet.any(&mut rng);
+            // Others may read what the victim left open before we do.
+            let mut open = if fleet.is_alone(victim) { Open::default() } else { self.open_calls().await };
+            fleet.kill(victim);
             let at = SystemClock.now();
-            let ledger = Ledger::open(&self.url, self.folder.path()).await;
-            let (creates, writes) = if ledger.is_made().await { ledger.open_calls().await } else { Default::default() };
-            ledger.close().await;
-            let now = |calls: Vec<i64>| calls.into_iter().filter(|sent| *sent >= started.0).count();
-            kills.push(Kill { at, creates: now(creates), writes: now(writes) });
+            if fleet.is_database(victim) {
+                tokio::time::sleep(Duration::from_millis(rng.u64(0..1_500))).await;
+                fleet.start(victim);
+            }
+            open.extend(self.open_calls().await);
+            let now = |calls: BTreeSet<i64>| calls.into_iter().filter(|sent| *sent >= before.0).count();
+            kills.push(Kill { at, victim: fleet.name(victim), creates: now(open.creates), writes: now(open.writes) });
+            before = at;
+            if !fleet.is_database(victim) {
+                fleet.start(victim);
+            }
         }
         kills
+    }
+
+    async fn open_calls(&self) -> Open {
+        let ledger = Ledger::open(&self.url, self.folder.path()).await;
+        let open = if ledger.is_made().await { ledger.open_calls().await } else { Default::default() };
+        ledger.close().await;
+        let (creates, writes) = open;
+        Open { creates: creates.into_iter().collect(), writes: writes.into_iter().collect() }
     }
 
     /// Waits from a start to its kill: some kills come while the service starts, some at any time, most while an answer to a
     /// write of it is on its way.
     async fn moment(&self, rng: &mut fastrand::Rng, stage: &Stage) {
         let ms = Duration::from_millis;
-        let (at_work, in_answer) = (self.lease_wait + ms(rng.u64(60..1_500)), ms(rng.u64(0..ANSWER_MS)));
+        // A process on PostgreSQL may wait for the lease of a killed one.
+        let lease_wait = ms(if self.url.starts_with("sqlite") { 0 } else { 1_300 });
+        let (at_work, in_answer) = (lease_wait + ms(rng.u64(60..1_500)), ms(rng.u64(0..ANSWER_MS)));
         match rng.u8(..10) {
             0..2 => tokio::time::sleep(ms(rng.u64(2..60))).await,
             2..4 => tokio::time::sleep(at_work).await,
@@ -171,8 +248,12 @@ impl Trial {
         }
         let open = |of: fn(&Kill) -> usize| kills.iter().map(of).sum::<usize>();
         let hit = kills.iter().filter(|kill| kill.creates + kill.writes > 0).count();
+        let mut killed = BTreeMap::<&str, usize>::new();
+        for kill in kills {
+            *killed.entry(kill.victim).or_default() += 1;
+        }
         println!(
-            "seed {}: {} kills, {hit} of them with calls open ({} creates, {} other writes); {repeats} repeated; \
+            "seed {}: {} kills {killed:?}, {hit} of them with calls open ({} creates, {} other writes); {repeats} repeated; \
              {} edits, {} contacts, {} bookings, {} tasks, {} notes, {} webhooks",
             self.seed,
             kills.len(),

@@ -13,6 +13,7 @@ mod extension_example;
 mod fields;
 mod first_run;
 mod guests;
+mod hardships;
 mod intake;
 mod invitations;
 mod kill;

@@ -20,10 +20,8 @@ use crate::support::stage::Stage;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_install_is_lost_when_an_agencys_service_is_killed_while_tokens_end_on_sqlite() {
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite://{}", folder.path().join("lockstep.db").display());
-    let (seed, kills) = (chosen("LOCKSTEP_KILL_SEED", 1), chosen("LOCKSTEP_KILLS", 50) * 3 / 10);
-    Trial { seed, kills, url, lease_wait: Duration::ZERO, folder, installed: true }.run().await;
+    let trial = Trial::on_sqlite(chosen("LOCKSTEP_KILL_SEED", 1), chosen("LOCKSTEP_KILLS", 50) * 3 / 10);
+    Trial { installed: true, ..trial }.run().await;
 }
 
 /// A person enters somebody in TIMIFY.

@@ -9,6 +9,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use lockstep::store::sql::{Access, Db};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -86,9 +87,10 @@ async fn start() -> Server {
     let programs = programs().expect("no PostgreSQL: install the package `postgresql`, or set TEST_POSTGRES_URL");
     sweep(&programs);
     let folder = std::env::temp_dir().join(format!("{FOLDER}{}", std::process::id()));
-    let watcher = start_cluster(&programs, &folder);
-    let socket = folder.to_str().unwrap().replace('/', "%2F");
-    let url = format!("postgres://lockstep@localhost/postgres?host={socket}");
+    make_cluster(&programs, &folder);
+    start_cluster(&programs, &folder, QUICK);
+    let watcher = watch(&programs, &folder);
+    let url = url_in(&folder);
     run(&url, &format!("CREATE DATABASE {TEMPLATE}")).await;
     Db::open(&with_database(&url, TEMPLATE), Access::Serve, 1).await.unwrap().close().await;
     Server { copied: copied(&url).await, url, watcher: Some(watcher) }
@@ -128,16 +130,79 @@ fn shell(script: &str, arguments: [&Path; 2]) -> Command {
     command
 }
 
-fn start_cluster(programs: &Path, folder: &Path) -> Child {
-    // `$1`: the programs, `$2`: the folder. The socket lies in the folder, which only its owner (and root) can enter.
-    const START: &str = r#"set -e; umask 077; mkdir "$2"; cd "$2"
-        "$1/initdb" -D "$2/data" -U lockstep -A trust -E UTF8 --locale=C -N
-        "$1/pg_ctl" -D "$2/data" -l "$2/log" -w -t 60 start -o "-k '$2' -c listen_addresses='' -c fsync=off \
-            -c synchronous_commit=off -c full_page_writes=off -c max_connections=300 -c deadlock_timeout=100ms \
-            -c shared_buffers=32MB" </dev/null >/dev/null 2>&1 || { cat "$2/log" >&2; exit 1; }"#;
-    const WATCH: &str = r#"read -r _; "$1/pg_ctl" -D "$2/data" -m immediate -w stop; rm -rf "$2""#;
-    let started = shell(START, [programs, folder]).output().unwrap();
+/// A server that need not outlive the machine's power.
+const QUICK: &str = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=300 \
+                     -c deadlock_timeout=100ms -c shared_buffers=32MB";
+
+/// A server as people run it.
+const DURABLE: &str = "-c shared_buffers=32MB";
+
+/// A server of its own that can be killed.
+pub struct Cluster {
+    programs: PathBuf,
+    folder: PathBuf,
+    /// A database on it.
+    pub url: String,
+    _watcher: Child,
+}
+
+impl Cluster {
+    /// One of our own, if its programs are there.
+    pub async fn own() -> Option<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let programs = programs()?;
+        sweep(&programs);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("{FOLDER}{}-{number}", std::process::id()));
+        make_cluster(&programs, &folder);
+        start_cluster(&programs, &folder, DURABLE);
+        let (watcher, url) = (watch(&programs, &folder), url_in(&folder));
+        run(&url, "CREATE DATABASE lockstep").await;
+        Some(Self { programs, url: with_database(&url, "lockstep"), folder, _watcher: watcher })
+    }
+
+    /// SIGKILL; what it had begun ends with it.
+    pub fn kill(&self) {
+        const KILL: &str = r#"kill -9 "$(head -n 1 "$2/data/postmaster.pid")""#;
+        let killed = shell(KILL, [&self.programs, &self.folder]).status().unwrap();
+        assert!(killed.success(), "PostgreSQL was not there to be killed");
+    }
+
+    /// Starts it again.
+    pub fn start(&self) {
+        start_cluster(&self.programs, &self.folder, DURABLE);
+    }
+}
+
+/// The socket lies in the folder, which only its owner (and root) can enter.
+fn url_in(folder: &Path) -> String {
+    let socket = folder.to_str().unwrap().replace('/', "%2F");
+    format!("postgres://lockstep@localhost/postgres?host={socket}")
+}
+
+// In all scripts `$1` is the programs, `$2` the folder.
+
+fn make_cluster(programs: &Path, folder: &Path) {
+    const MAKE: &str = r#"set -e; umask 077; mkdir "$2"; cd "$2"
+        "$1/initdb" -D "$2/data" -U lockstep -A trust -E UTF8 --locale=C -N"#;
+    let made = shell(MAKE, [programs, folder]).output().unwrap();
+    assert!(made.status.success(), "no cluster could be made: {}", String::from_utf8_lossy(&made.stderr));
+}
+
+fn start_cluster(programs: &Path, folder: &Path, settings: &str) {
+    // What a killed one leaves behind goes away within moments; a new one refuses to start until then.
+    const START: &str = r#"cd "$2"; for try in 1 2 3 4 5 6 7 8 9 10; do
+            "$1/pg_ctl" -D "$2/data" -l "$2/log" -w -t 60 start -o "-k '$2' -c listen_addresses='' $SETTINGS" \
+                </dev/null >/dev/null 2>&1 && exit 0
+            sleep 0.2
+        done; cat "$2/log" >&2; exit 1"#;
+    let started = shell(START, [programs, folder]).env("SETTINGS", settings).output().unwrap();
     assert!(started.status.success(), "PostgreSQL did not start: {}", String::from_utf8_lossy(&started.stderr));
+}
+
+/// Waits for our end, and removes the cluster then.
+fn watch(programs: &Path, folder: &Path) -> Child {
+    const WATCH: &str = r#"read -r _; "$1/pg_ctl" -D "$2/data" -m immediate -w stop; rm -rf "$2""#;
     let mut watcher = shell(WATCH, [programs, folder]);
     watcher.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     // In a group of its own, so that an interrupt at the keyboard does not take it along.
@@ -149,7 +214,7 @@ fn sweep(programs: &Path) {
     const REMOVE: &str = r#""$1/pg_ctl" -D "$2/data" -m immediate -w stop; rm -rf "$2""#;
     for folder in std::fs::read_dir(std::env::temp_dir()).unwrap().flatten().map(|entry| entry.path()) {
         let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let Some(pid) = name.strip_prefix(FOLDER) else { continue };
+        let Some(pid) = name.strip_prefix(FOLDER).and_then(|rest| rest.split('-').next()) else { continue };
         let alive = *pid != *std::process::id().to_string()
             && (!Path::new("/proc/self").exists() || Path::new("/proc").join(pid).exists());
         if !alive {
