@@ -2,9 +2,7 @@
 
 use super::lane::{Call, Flow, Lane, RACES, live};
 use super::plan::Plan;
-use crate::model::{
-    Action, Attempt, ExternalId, Field, Life, Link, LinkState, Mirror, MirrorState, Observation, Sent, Stamp, Step,
-};
+use crate::model::{Action, Attempt, ExternalId, Field, Life, Link, LinkState, Mirror, MirrorState, Sent, Stamp, Step};
 use crate::resolve::Case;
 use crate::resolve::decide::{Frame, answered, landed};
 use crate::store::{Result, Settled, Settlement};
@@ -99,7 +97,7 @@ impl Lane<'_> {
             case.put_link(link);
             return;
         }
-        landed(&mut link, sent, shown.and_then(Observation::fields), self.lanes.clock.now());
+        landed(&mut link, sent, shown, self.lanes.clock.now());
         let Some(shown) = shown else {
             case.put_link(link);
             return;

@@ -150,6 +150,12 @@ pub fn stated(observation: &Observation, snapshot: &Snapshot) -> Fields {
     stated
 }
 
+/// What an observation says of one field, if anything.
+pub fn said(observation: &Observation, field: &Field) -> Option<Value> {
+    let absent = (observation.all_tags && field.as_tag().is_some()).then_some(Value::Blank);
+    observation.fields().and_then(|fields| fields.get(field)).cloned().or(absent)
+}
+
 /// The values that waiting claims brought, with their times.
 pub fn evidence<'a>(claims: impl IntoIterator<Item = &'a Observation>) -> Evidence {
     let mut evidence = Evidence::new();

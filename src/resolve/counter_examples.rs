@@ -555,12 +555,9 @@ fn a_write_leaves_what_was_answered_or_else_what_was_sent() {
     let fields = Fields::from([(NAME, text("sent")), (Field::PHONE, text("p1"))]);
     let stamps = [(NAME, stamp), (Field::PHONE, stamp)].into();
     let sent = Sent { fields, stamps, at: second(21), deletes: false, unclear: false };
-    super::decide::landed(
-        &mut link,
-        &sent,
-        Some(&Fields::from([(NAME, text("answered")), (Field::CITY, text("not sent"))])),
-        second(22),
-    );
+    let shown = Fields::from([(NAME, text("answered")), (Field::CITY, text("not sent"))]);
+    let shown = Observation { shape: Shape::Partial(shown), ..seen("base", None) };
+    super::decide::landed(&mut link, &sent, Some(&shown), second(22));
     let (held, written) = (vec![text("base")], Some(second(22)));
     let expected = Known { value: text("answered"), stamp, held, wrote: true, ours: true, written, hold: None };
     assert_eq!(link.known(&NAME), &expected);
@@ -593,7 +590,38 @@ fn an_answer_is_a_look_only_where_it_shows_the_whole_object(#[case] all: bool, #
     let (policy, terms) = (crate::model::Policy::default(), plain(&link));
     let verdict = super::decide::answered(&entity, &link, &sent, &shown, &Frame::of(&policy, &terms, second(100)));
     assert_eq!(verdict.link.seen, looked);
-    assert_eq!(verdict.findings, [(NAME, Finding::Taken)].into(), "what was sent has landed already");
+    assert_eq!(verdict.told(), [(NAME, Finding::Taken)].into(), "what was sent has landed already");
+}
+
+/// Found by simulation: of an answer that lists all tags, those that had been sent were put aside, and so seemed to be left out: a
+/// contact that was made with tags lost them everywhere.
+#[test]
+fn an_answer_that_lists_the_tags_that_were_sent_takes_none_away() {
+    let (mut entity, mut link) = both(X);
+    let (vip, old, gone) = (Field::tag("vip"), Field::tag("old"), Field::tag("gone"));
+    let stamp = Stamp::new(second(50), Author::Ghl);
+    for tag in [&vip, &old, &gone] {
+        entity.set(tag.clone(), Value::Flag(true), stamp);
+    }
+    for tag in [&old, &gone] {
+        let known = Known { value: Value::Flag(true), stamp, ..Known::default() };
+        link.snapshot.insert(tag.clone(), known);
+    }
+    let said = Fields::from([(vip.clone(), Value::Flag(true))]);
+    let stamps = [(vip.clone(), stamp)].into();
+    let sent = Sent { fields: said, stamps, at: second(90), deletes: false, unclear: false };
+    let fields = Fields::from([(vip.clone(), Value::Flag(true)), (old.clone(), Value::Flag(true))]);
+    let shown = Observation {
+        class: Class::Versioned(second(95)),
+        shape: Shape::Partial(fields),
+        all_tags: true,
+        ..seen("base", Some(second(95)))
+    };
+    super::decide::landed(&mut link, &sent, Some(&shown), second(95));
+    let (policy, terms) = (crate::model::Policy::default(), plain(&link));
+    let verdict = super::decide::answered(&entity, &link, &sent, &shown, &Frame::of(&policy, &terms, second(100)));
+    let stands = [&vip, &old, &gone].map(|tag| verdict.entity.value(tag) == &Value::Flag(true));
+    assert_eq!(stands, [true, true, false], "{:?}", verdict.findings);
 }
 
 /// R2: stamps raised to the same tick. Equal stamps would tell `plan` that the system holds what is true.

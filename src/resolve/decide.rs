@@ -11,8 +11,8 @@ use super::claim;
 use super::contest::{Contest, Edit, Winner};
 use crate::clock::Millis;
 use crate::model::{
-    Author, Class, Conflict, Entity, Evidence, Expressed, Field, FieldRule, FieldRules, Fields, Finding, Known,
-    LINKING, Link, LinkState, Observation, Order, Policy, Sent, Shape, Stamp, Stamped, Terms, Value,
+    Author, Class, Conflict, Entity, Evidence, Expressed, Field, FieldRule, FieldRules, Finding, Known, LINKING, Link,
+    LinkState, Observation, Order, Policy, Sent, Shape, Stamp, Stamped, Terms, Value,
 };
 
 /// What an observation is judged by.
@@ -315,18 +315,19 @@ pub fn deletion_stamp(link: &Link, observation: &Observation) -> Stamp {
 
 /// What a write of ours leaves in the snapshot: the answered value where the answer shows the field, else the sent one,
 /// with the entity's stamp (R9).
-pub fn landed(link: &mut Link, sent: &Sent, shown: Option<&Fields>, now: Millis) {
+pub fn landed(link: &mut Link, sent: &Sent, shown: Option<&Observation>, now: Millis) {
     for (field, value) in &sent.fields {
-        let answered = shown.and_then(|shown| shown.get(field)).unwrap_or(value);
+        let answered = shown.and_then(|shown| claim::said(shown, field)).unwrap_or_else(|| value.clone());
         let Some(stamp) = sent.stamps.get(field) else { continue };
-        link.snapshot.entry(field.clone()).or_default().write(answered.clone(), *stamp, now);
+        link.snapshot.entry(field.clone()).or_default().write(answered, *stamp, now);
     }
 }
 
 /// Decides what the answer to a write of ours, which has [`landed`], shows beside what was sent.
 pub fn answered(entity: &Entity, link: &Link, sent: &Sent, shown: &Observation, frame: &Frame<'_>) -> Verdict {
     let mut rest = shown.fields().cloned().unwrap_or_default();
-    rest.retain(|field, _| !sent.fields.contains_key(field));
+    // What landed is known by now. It stays, for a list of all tags that leaves one out says that it is gone.
+    rest.retain(|field, _| !sent.fields.contains_key(field) || sent.stamps.contains_key(field));
     let rest = Observation { class: Class::Current, shape: Shape::Partial(rest), ..shown.clone() };
     let mut verdict = decide(entity, link, &rest, frame);
     if !matches!(shown.shape, Shape::Full(_)) {

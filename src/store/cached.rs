@@ -59,7 +59,12 @@ struct Looking {
 }
 
 impl Shelf {
+    /// What is being written may be so already, and was not when it was shelved: beside others as they are by now it would be
+    /// a state that never was.
     fn look(&mut self, id: EntityId) -> Option<&Whole> {
+        if self.writing.contains_key(&id) {
+            return None;
+        }
         self.looks += 1;
         let shelved = self.wholes.get_mut(&id)?;
         shelved.looked = self.looks;

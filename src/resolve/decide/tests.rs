@@ -3,7 +3,7 @@
 use rstest::rstest;
 
 use super::*;
-use crate::model::{EntityId, ExternalId, Kind, Life, System};
+use crate::model::{EntityId, ExternalId, Fields, Kind, Life, System};
 use crate::resolve::sample::Sample;
 
 const DONE: Field = Field::COMPLETED;
