@@ -15,7 +15,7 @@ use super::world::{Parcel, World, lock};
 use super::{calls, rates, repeats};
 use crate::model::{
     CANCELLED, Conflict, EntityId, ExternalId, Field, FieldRules, Kind, Life, Link, LinkState, MirrorState, Mode,
-    System, TAGS, Whole,
+    System, Value, TAGS, Whole,
 };
 use crate::reconcile::Drift;
 use crate::sandbox::RequestRow;
@@ -245,7 +245,7 @@ impl Scene<'_> {
                 continue;
             }
             // A rule may have put it together with others.
-            let text = whole.entity.value(&typed.field).as_text().unwrap_or_default();
+            let text = text_of(&typed.field, whole.entity.value(&typed.field)).unwrap_or_default();
             let is_true = if typed.value.is_empty() { text.is_empty() } else { text.contains(&typed.value) };
             // What was set back stood in the other systems all the while: who replaced it there had it before them.
             let is_replaced =
@@ -285,7 +285,7 @@ impl Scene<'_> {
 
     /// What lost and is kept as a conflict.
     fn kept(&self) -> BTreeSet<&str> {
-        self.conflicts.iter().filter_map(|(_, conflict)| conflict.lost.as_text()).collect()
+        self.conflicts.iter().filter_map(|(_, conflict)| text_of(&conflict.field, &conflict.lost)).collect()
     }
 
     /// R10.
@@ -344,6 +344,14 @@ async fn all_acknowledged_is_decided(stage: &Stage) -> Result<Vec<String>> {
         );
     }
     Ok(broken)
+}
+
+/// What a value says in text: a tag says its name.
+fn text_of<'a>(field: &'a Field, value: &'a Value) -> Option<&'a str> {
+    match field.as_tag() {
+        Some(tag) => (*value == Value::Flag(true)).then_some(tag),
+        None => value.as_text(),
+    }
 }
 
 /// Invariant 14.

@@ -102,8 +102,8 @@ impl Desk<'_> {
             }
             Verb::Revert => self.revert(system).into_iter().collect(),
             Verb::Clear => self.clear(system).into_iter().collect(),
-            Verb::Tag => self.tag(system, "addTags").into_iter().collect(),
-            Verb::Untag => self.tag(system, "removeTags").into_iter().collect(),
+            Verb::Tag => self.tag(system).into_iter().collect(),
+            Verb::Untag => self.untag(system).into_iter().collect(),
             Verb::Complete => self.complete(system).into_iter().collect(),
             Verb::Delete(kind) => self.some(system, kind).map(|id| self.delete(system, kind, id)).into_iter().collect(),
         }
@@ -155,9 +155,31 @@ impl Desk<'_> {
         if self.rng.u32(..4) == 0 {
             put(&mut fields, system, &Field::FIRST_NAME, &format!("{first} "));
         }
+        let mut sets = vec![(Field::FIRST_NAME, first, token), (Field::EMAIL, email, token)];
+        if self.rng.u32(..3) == 0 {
+            let token = self.next();
+            put(&mut fields, system, &Field::CITY, &tokens::text(token));
+            sets.push((Field::CITY, tokens::text(token), token));
+        }
+        // A customer of TIMIFY has tags in its extension only, once it is there.
+        if system != System::Timify && self.rng.u32(..3) == 0 {
+            let (tag, set) = self.any_tag();
+            fields.insert("tags".to_owned(), json!([tag]));
+            sets.extend(set);
+        }
         let mut wish = self.wish(system, Kind::Contact, "create", None, Value::Object(fields));
-        wish.sets = vec![(Field::FIRST_NAME, first, token), (Field::EMAIL, email, token)];
+        wish.sets = sets;
         wish
+    }
+
+    /// One that several contacts have, or one of its own, which must not be lost.
+    fn any_tag(&mut self) -> (String, Option<(Field, String, u32)>) {
+        if self.rng.bool() {
+            return (["vip", "New", "gold member"][self.rng.usize(..3)].to_owned(), None);
+        }
+        let token = self.next();
+        let text = tokens::text(token);
+        (text.clone(), Some((Field::tag(&text), text, token)))
     }
 
     /// A contact of whom nothing but the phone is known, which is somebody's.
@@ -303,12 +325,27 @@ impl Desk<'_> {
         Some(wish)
     }
 
-    fn tag(&mut self, system: System, how: &str) -> Option<Wish> {
+    fn tag(&mut self, system: System) -> Option<Wish> {
         let id = self.some(system, Kind::Contact)?;
-        let tag = ["vip", "New", "gold member"][self.rng.usize(..3)];
+        let (tag, set) = self.any_tag();
+        let mut wish = self.retag(system, id, "addTags", &tag);
+        wish.sets.extend(set);
+        Some(wish)
+    }
+
+    /// Takes one off, which it may not have.
+    fn untag(&mut self, system: System) -> Option<Wish> {
+        let id = self.some(system, Kind::Contact)?;
+        let own = self.typed.iter().filter(|typed| typed.field.as_tag().is_some()).map(|typed| typed.value.clone());
+        let tags: Vec<String> = ["vip", "New", "gold member"].map(str::to_owned).into_iter().chain(own).collect();
+        let tag = self.pick(&tags)?;
+        Some(self.retag(system, id, "removeTags", &tag))
+    }
+
+    fn retag(&self, system: System, id: String, how: &str, tag: &str) -> Wish {
         let wish = self.wish(system, Kind::Contact, "update", Some(id), json!({ how: [tag] }));
         // The tags of TIMIFY's customers are its extension's.
-        Some(Wish { at: stand_in(system, Kind::Note), ..wish })
+        Wish { at: stand_in(system, Kind::Note), ..wish }
     }
 
     fn complete(&mut self, system: System) -> Option<Wish> {
