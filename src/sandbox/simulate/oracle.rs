@@ -15,7 +15,7 @@ use super::world::{Parcel, World, lock};
 use super::{calls, rates, repeats};
 use crate::model::{
     CANCELLED, Conflict, EntityId, ExternalId, Field, FieldRules, Kind, Life, Link, LinkState, MirrorState, Mode,
-    System, Value, TAGS, Whole,
+    System, TAGS, Value, Whole,
 };
 use crate::reconcile::Drift;
 use crate::sandbox::RequestRow;

@@ -19,8 +19,7 @@ pub fn judge(stage: &Stage, kept: &[Conflict]) -> Vec<String> {
         let undone = |edit: u32| edit == token || stage.hands.saw(edit, token);
         let unheard = world.written.unheard().filter(|(object, edit, _)| *object == id && undone(*edit));
         let unheard: usize = unheard.map(|(_, _, count)| count).sum();
-        let says = |value: &Value| edits(value).contains(&token);
-        let losers = kept.iter().filter(|one| says(&one.lost) || says(&one.won)).count();
+        let losers = kept.iter().filter(|one| is_about(one, token)).count();
         let set = stage.hands.set.get(&token).copied().unwrap_or_default();
         let explained = losers + unheard + put_below(stage, id, token) + out_of_order(stage, token);
         if count > set.max(1) + explained {
@@ -28,6 +27,13 @@ pub fn judge(stage: &Stage, kept: &[Conflict]) -> Vec<String> {
         }
     }
     broken
+}
+
+/// Whether what lost or won is the value of an edit, or is said of the tag that it gave.
+fn is_about(conflict: &Conflict, token: u32) -> bool {
+    let tag = conflict.field.as_tag().map(Value::text);
+    let values = [Some(&conflict.lost), Some(&conflict.won), tag.as_ref()];
+    values.into_iter().flatten().any(|value| edits(value).contains(&token))
 }
 
 /// How often somebody put another text in its place where a rule appends: it comes back below that, if at the same time somebody

@@ -24,7 +24,7 @@ use crate::model::{Kind, System};
 use crate::receive::Arrival;
 use crate::reconcile::{Report, Scope};
 use crate::sandbox::signing::Signer;
-use crate::sandbox::{SandboxSettings, Workspace};
+use crate::sandbox::{SandboxSettings, StandIn, Workspace};
 use crate::store::memory::Memory;
 use crate::store::{Entities, Outlook, Workspaces};
 
@@ -417,11 +417,13 @@ impl Stage {
         world.count(format!("deed/{}", word.to_lowercase()));
         let after = world.values(wish.at, &id);
         world.tell(|| format!("{:?} {:?} -> {id}", deed, wish.edit));
-        // Who deletes had also what stood there until a write of ours took it away, late, and nobody heard of that.
+        // Who deletes had also what stands beside it in an extension, and what stood there until a write of ours took it away,
+        // late, and nobody heard of that.
         let mut taken = BTreeSet::new();
         if wish.edit.action == "delete" {
             world.gone.by_people(&id, now);
             taken.extend(world.written.taken_unheard(&id));
+            taken.extend(world.values(StandIn::extension(wish.at.system), &id));
         }
         drop(world);
         // What is moved in TimeRex is another booking from then on.
