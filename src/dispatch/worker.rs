@@ -85,7 +85,12 @@ impl Worker {
     /// One round: decide what came in, start what is due. Gives how long there is nothing to do.
     async fn turn(&self, running: &mut Running) -> Result<Duration> {
         let name = &self.site.workspace.name;
-        let Some(lease) = self.holder.lease(name) else { return Ok(self.poll) };
+        let Some(lease) = self.holder.lease(name) else {
+            if running.keys.is_empty() {
+                self.holder.at_rest(name);
+            }
+            return Ok(self.poll);
+        };
         let now = self.clock.now();
         let Some(outlook) = self.workspaces.outlook(name, now).await? else { return Ok(self.poll) };
         let mut decided = 0;

@@ -220,8 +220,10 @@ pub trait Mirrors: Send + Sync {
 pub trait Leases: Send + Sync {
     /// Takes or renews those that are free, expired, or ours; the fence rises when a lease changes hands.
     async fn lease(&self, workspaces: &[String], owner: &str, now: Millis, until: Millis) -> Result<Vec<Lease>>;
-    /// Gives back all leases of an owner.
-    async fn release_leases(&self, owner: &str) -> Result<()>;
+    /// All that have not run out, whoever holds them.
+    async fn live_leases(&self, now: Millis) -> Result<Vec<Lease>>;
+    /// Gives back those of these that are the owner's.
+    async fn release(&self, workspaces: &[String], owner: &str) -> Result<()>;
 }
 
 /// Tells other processes that there is something to do. Nothing rests on it: what is not heard is found by the slow poll.

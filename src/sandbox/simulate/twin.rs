@@ -165,7 +165,8 @@ both! { Mirrors:
 
 both! { Leases:
     fn lease(workspaces: &[String], owner: &str, now: Millis, until: Millis) -> Vec<Lease>;
-    fn release_leases(owner: &str) -> ();
+    fn live_leases(now: Millis) -> Vec<Lease>;
+    fn release(workspaces: &[String], owner: &str) -> ();
 }
 
 both! { Workspaces:

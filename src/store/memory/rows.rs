@@ -195,9 +195,17 @@ impl Leases for Memory {
         Ok(workspaces.into_iter().filter_map(take).collect())
     }
 
-    async fn release_leases(&self, owner: &str) -> Result<()> {
-        for lease in self.tables().await.leases.values_mut().filter(|lease| lease.owner == owner) {
-            (lease.owner, lease.until) = (String::new(), Millis(0));
+    async fn live_leases(&self, now: Millis) -> Result<Vec<Lease>> {
+        let live = |lease: &&Lease| lease.until > now;
+        Ok(self.tables().await.leases.values().filter(live).cloned().collect())
+    }
+
+    async fn release(&self, workspaces: &[String], owner: &str) -> Result<()> {
+        let mut tables = self.tables().await;
+        for workspace in workspaces {
+            if let Some(lease) = tables.leases.get_mut(workspace).filter(|lease| lease.owner == owner) {
+                (lease.owner, lease.until) = (String::new(), Millis(0));
+            }
         }
         Ok(())
     }

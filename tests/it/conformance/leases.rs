@@ -12,6 +12,7 @@ on_both!(
     a_live_lease_is_not_taken,
     an_expired_lease_changes_hands_with_a_higher_number,
     a_lease_given_back_is_free_at_once,
+    live_leases_are_listed_whoever_holds_them,
     a_restart_waits_for_leases_only_where_another_process_may_still_work,
     of_many_that_want_a_lease_one_gets_it,
 );
@@ -21,6 +22,7 @@ in_memory!(
     a_live_lease_is_not_taken,
     an_expired_lease_changes_hands_with_a_higher_number,
     a_lease_given_back_is_free_at_once,
+    live_leases_are_listed_whoever_holds_them,
     of_many_that_want_a_lease_one_gets_it,
 );
 
@@ -58,9 +60,22 @@ async fn an_expired_lease_changes_hands_with_a_higher_number(db: &Database) {
 async fn a_lease_given_back_is_free_at_once(db: &Database) {
     take(db, &["a", "b"], "us", 0, 10).await;
     take(db, &["c"], "them", 0, 10).await;
-    db.store.release_leases("us").await.unwrap();
+    db.store.release(&["a", "b", "c", "d"].map(str::to_owned), "us").await.unwrap();
     assert_eq!(take(db, &["a", "c"], "third", 1, 20).await, [row("a", 2, 20)]);
     assert_eq!(take(db, &["b"], "us", 1, 20).await, [row("b", 2, 20)], "what is still under way is refused");
+}
+
+async fn live_leases_are_listed_whoever_holds_them(db: &Database) {
+    take(db, &["b", "a"], "us", 0, 10).await;
+    take(db, &["c"], "them", 0, 11).await;
+    let live = async |now| {
+        let live = db.store.live_leases(Millis(now)).await.unwrap().into_iter();
+        live.map(|lease| format!("{} {} {}", lease.workspace, lease.owner, lease.until.0)).collect::<Vec<_>>()
+    };
+    assert_eq!(live(9).await, ["a us 10", "b us 10", "c them 11"]);
+    assert_eq!(live(10).await, ["c them 11"]);
+    db.store.release(&["a".to_owned()], "us").await.unwrap();
+    assert_eq!(live(9).await, ["b us 10", "c them 11"]);
 }
 
 async fn a_restart_waits_for_leases_only_where_another_process_may_still_work(db: &mut Database) {

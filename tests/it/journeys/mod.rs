@@ -31,6 +31,7 @@ mod proving;
 mod quiet;
 mod secret_links;
 mod series;
+mod shares;
 mod task_edits;
 mod tenants;
 mod time_zones;

@@ -35,6 +35,12 @@ impl Service {
         Self { folder, variables, child: None }
     }
 
+    /// With one more variable, which counts more than those before.
+    pub fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.variables.push((name, value.to_owned()));
+        self
+    }
+
     /// Starts it; returns as soon as the process is there.
     pub fn start(&mut self) {
         self.start_behind(&[]);
@@ -89,6 +95,14 @@ impl Service {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Asks it to end (SIGTERM) and waits until it has ended, and well.
+    pub async fn stop(&mut self) {
+        let process = self.process().to_string();
+        assert!(Command::new("kill").args(["-TERM", &process]).status().unwrap().success());
+        let ended = self.ended(Duration::from_secs(20)).await;
+        assert!(ended.success(), "{ended:?}; see {}", self.folder.display());
     }
 
     /// Kills it (SIGKILL) and waits until it is gone. It must have run until then.
