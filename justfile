@@ -45,7 +45,8 @@ kill KILLS="3000" SEED="1":
 
 # Tries one reader of bytes from outside with libFuzzer (cargo-fuzz, nightly); see fuzz/README.md.
 fuzz TARGET SECONDS="600":
-    cargo +nightly fuzz run {{ TARGET }} -- -max_total_time={{ SECONDS }} -max_len=65536
+    LOCKSTEP_FUZZ_SECONDS=0 LOCKSTEP_FUZZ_KNOWN=target/fuzz-known cargo test --test fuzz
+    cargo +nightly fuzz run -s none {{ TARGET }} fuzz/corpus/{{ TARGET }} target/fuzz-known/{{ TARGET }} -- -max_total_time={{ SECONDS }} -max_len=65536
 
 # Random histories for as long as you like; `just simulate --seeds 200000 --from 1000000`.
 simulate *ARGS:

@@ -26,7 +26,6 @@ use lockstep::systems::{Credential, Inquiry, Inviting, Target, Transport, Transp
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use super::files;
 use super::ground::{GROUND, NOW, headers};
 
 /// More requests than any one call of ours may take, whatever is answered: the limit of pages is the largest.
@@ -220,38 +219,3 @@ fn beside(system: System, answerer: &Arc<Answerer>) -> ExtensionClient {
         StandardWebhooks::new(&secret, Arc::new(ManualClock::at(NOW)), ids.clone()).expect("it is a secret");
     ExtensionClient::new(caller(system, answerer, credential), Some("DE".to_owned()), ids)
 }
-
-/// Each known answer, to each call that may get it.
-pub fn known() -> Vec<Vec<u8>> {
-    const HEADS: &[&str] = &[
-        "200",
-        "429\nretry-after: 5\nx-ratelimit-remaining: 0\nx-ratelimit-interval-milliseconds: 10000\nx-ratelimit-max: 100",
-        "400\ndate: Mon, 30 Aug 2027 10:00:00 GMT",
-    ];
-    let mut bodies = files("tests/fixtures/timify");
-    bodies.extend(files("tests/fixtures/timerex"));
-    bodies.extend(files("tests/fixtures/ghl/rest"));
-    bodies.extend(OF_GHL.iter().map(|body| body.as_bytes().to_vec()));
-    let mut known = Vec::new();
-    for (number, body) in bodies.iter().enumerate() {
-        for call in 0..24_u8 {
-            let (kind, head) = ((number % 4) as u8, HEADS[if number % 8 == 7 { 1 + number / 8 % 2 } else { 0 }]);
-            known.push([&[call, kind], head.as_bytes(), b"\n\n", body].concat());
-        }
-    }
-    known
-}
-
-/// What GHL's documents say that it answers.
-const OF_GHL: &[&str] = &[
-    r#"{"contact":{"id":"c1","locationId":"L1","firstName":"Ann","email":"a@x.test","phone":"+4915112345678","tags":["vip"],"dateOfBirth":"1990-01-02","dateUpdated":"2026-08-30T10:00:00.000Z","customFields":[{"id":"cf1","value":42}],"businessId":"b1"}}"#,
-    r#"{"contacts":[{"id":"c1","email":"a@x.test","dateUpdated":"2026-08-30T10:00:00.000Z","searchAfter":[1,"c1"]}],"total":1}"#,
-    r#"{"task":{"id":"t1","contactId":"c1","title":"Call","body":"soon","dueDate":"2026-08-30T10:00:00.000Z","completed":false}}"#,
-    r#"{"tasks":[{"id":"t1","contactId":"c1","title":"Call","dueDate":"2026-08-30T10:00:00.000Z","completed":true}]}"#,
-    r#"{"note":{"id":"n1","contactId":"c1","body":"<p>likes tea</p>","bodyText":"likes tea","dateAdded":"2026-08-30T10:00:00.000Z"}}"#,
-    r#"{"notes":[{"id":"n1","contactId":"c1","body":"likes tea","dateAdded":"2026-08-30T10:00:00.000Z"}]}"#,
-    r#"{"event":{"id":"a1","contactId":"c1","calendarId":"CalAAAAAAAAAAAAAAAA1","startTime":"2026-08-30T10:00:00+02:00","endTime":"2026-08-30T11:00:00+02:00","appointmentStatus":"confirmed","title":"Cut","dateUpdated":"2026-08-30T10:00:00.000Z"}}"#,
-    r#"{"events":[{"id":"a1","contactId":"c1","calendarId":"CalAAAAAAAAAAAAAAAA1","startTime":"2026-08-30 10:00:00","endTime":"2026-08-30 11:00:00","appointmentStatus":"cancelled"}]}"#,
-    r#"{"statusCode":400,"message":["email must be an email"],"error":"Bad Request","meta":{"contactId":"c9","matchingField":"email"},"traceId":"x"}"#,
-    r#"{"tags":["vip"],"tagsAdded":["vip"],"traceId":"x"}"#,
-];

@@ -4,11 +4,8 @@ use lockstep::app;
 use lockstep::config::{Config, checks};
 use lockstep::record::Directory;
 
-use super::ground::GROUND;
-use super::project;
-
 /// Lines behind this one are variables.
-const VARIABLES: &str = "\n# variables\n";
+pub const VARIABLES: &str = "\n# variables\n";
 
 pub fn text(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
@@ -22,13 +19,4 @@ pub fn text(input: &[u8]) {
         }
         Err(mistakes) => assert!(!mistakes.to_string().trim().is_empty(), "refused without a reason"),
     }
-}
-
-/// What we print, and the example.
-pub fn known() -> Vec<Vec<u8>> {
-    let example = std::fs::read(project().join("config.example.toml")).expect("it stands beside the code");
-    let printed = GROUND.config.clone();
-    let variables = "SERVER__BODY_LIMIT=5\nSTORE__URL=sqlite://x\nDISPATCH__LEASE=1s\nSYSTEMS__GHL__RSA_KEYS=[]\n";
-    let with = format!("{printed}{VARIABLES}{variables}");
-    vec![example, printed.into_bytes(), with.into_bytes()]
 }

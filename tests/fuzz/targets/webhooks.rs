@@ -33,27 +33,6 @@ pub fn extension(input: &[u8]) {
     webhook(StandIn::extension(system), body);
 }
 
-/// One webhook of each type of the contract.
-pub fn of_the_contract() -> Vec<Vec<u8>> {
-    let at = "2026-08-30T10:00:00.000Z";
-    let contact = json!({ "id": "c1", "firstName": "Ann", "lastName": "Lee", "email": "ann@example.test",
-        "phone": "+4915112345678", "tags": ["vip"], "lastUpdated": at, "customFields": { "shoe": 42 },
-        "address": { "street": "Way 1", "city": "Kyoto", "country": "JP", "postalCode": "600" } });
-    let task = json!({ "id": "t1", "contactId": "c1", "title": "Call", "body": "soon", "dueDate": at, "completed": false,
-        "status": "open", "lastUpdated": at });
-    let note = json!({ "id": "n1", "contactId": "c1", "content": "likes tea", "timestamp": at });
-    let body = |kind: &str, verb: &str, data: &Value| {
-        json!({ "type": format!("{kind}.{verb}"), "timestamp": at, "data": data }).to_string().into_bytes()
-    };
-    let mut known = Vec::new();
-    for (kind, data) in [("contact", contact), ("task", task), ("note", note)] {
-        for (whose, verb) in [(b'0', "created"), (b'1', "updated"), (b'0', "deleted"), (b'1', "completed")] {
-            known.push([&[whose], body(kind, verb, &data).as_slice()].concat());
-        }
-    }
-    known
-}
-
 fn webhook(from: StandIn, body: &[u8]) {
     let ground = &*GROUND;
     let account = &ground.settings.workspaces[0];
