@@ -58,9 +58,10 @@ impl Lane<'_> {
         Ok(ControlFlow::Break(flow))
     }
 
-    /// The live tasks and notes of a contact.
+    /// The tasks and notes of a contact that stand somewhere.
     async fn family(&self, contact: &Case) -> Result<Vec<Whole>> {
         let mut children = self.lanes.lookup.children(contact.whole.entity.id).await?;
+        children.extend(self.lanes.lookup.remains(contact.whole.entity.id).await?);
         children.retain(|child| goes_with_contact(child.entity.kind));
         Ok(children)
     }

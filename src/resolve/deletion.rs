@@ -81,6 +81,9 @@ impl Resolver {
         let mut children = Vec::new();
         if case.whole.entity.kind == Kind::Contact {
             children = self.lookup.children(id).await?;
+            if said.answer == Answer::Delete {
+                children.extend(self.lookup.remains(id).await?);
+            }
             children.retain(|child| goes_with_contact(child.entity.kind));
         }
         for child in children {

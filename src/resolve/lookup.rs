@@ -105,6 +105,13 @@ impl Lookup {
         self.wholes(ids).await
     }
 
+    /// What belongs to a contact, was deleted, and still stands somewhere: a person is to say what becomes of it, or it is on its
+    /// way out.
+    pub async fn remains(&self, contact: EntityId) -> Result<Vec<Whole>> {
+        let ids = self.entities.remains(contact).await?;
+        self.wholes(ids).await
+    }
+
     /// Gives all that belongs to a contact to another one, which it turned out to be.
     pub async fn adopt(&self, site: &Site, from: EntityId, into: EntityId, settlement: &mut Settlement) -> Result<()> {
         for child in self.children(from).await? {

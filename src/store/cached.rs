@@ -366,6 +366,10 @@ impl Entities for Cached {
         self.entities.children(parent, kind).await
     }
 
+    async fn remains(&self, parent: EntityId) -> Result<Vec<EntityId>> {
+        self.entities.remains(parent).await
+    }
+
     async fn entities(&self, workspace: &str, after: Option<EntityId>, limit: u32) -> Result<Vec<EntityId>> {
         self.entities.entities(workspace, after, limit).await
     }

@@ -74,6 +74,8 @@ pub trait Entities: Send + Sync {
     async fn with_keys(&self, workspace: &str, kind: Kind, keys: &Keys) -> Result<Vec<EntityId>>;
     /// Live entities that belong to a contact.
     async fn children(&self, parent: EntityId, kind: Option<Kind>) -> Result<Vec<EntityId>>;
+    /// Deleted entities that belong to a contact and still stand in some system.
+    async fn remains(&self, parent: EntityId) -> Result<Vec<EntityId>>;
     /// All live entities of a workspace after a given one, in the order of their ids.
     async fn entities(&self, workspace: &str, after: Option<EntityId>, limit: u32) -> Result<Vec<EntityId>>;
     /// Links of one system and kind that are live, for comparing with a whole listing.

@@ -134,6 +134,7 @@ both! { Entities:
     fn link(workspace: &str, system: System, kind: Kind, id: &ExternalId) -> Option<Link>;
     fn with_keys(workspace: &str, kind: Kind, keys: &Keys) -> Vec<EntityId>;
     fn children(parent: EntityId, kind: Option<Kind>) -> Vec<EntityId>;
+    fn remains(parent: EntityId) -> Vec<EntityId>;
     fn entities(workspace: &str, after: Option<EntityId>, limit: u32) -> Vec<EntityId>;
     fn live_links(workspace: &str, system: System, kind: Kind) -> Vec<Link>;
     fn links_within(workspace: &str, system: System, outer: &ExternalId) -> Vec<Link>;

@@ -61,6 +61,10 @@ impl Entities for Asked {
         self.store.children(parent, kind).await
     }
 
+    async fn remains(&self, parent: EntityId) -> Result<Vec<EntityId>> {
+        self.store.remains(parent).await
+    }
+
     async fn entities(&self, workspace: &str, after: Option<EntityId>, limit: u32) -> Result<Vec<EntityId>> {
         self.store.entities(workspace, after, limit).await
     }

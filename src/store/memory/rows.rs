@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use super::{Memory, Tables};
 use crate::clock::Millis;
 use crate::model::{
-    Action, AttemptResult, Entity, EntityId, ExternalId, Install, InstallKey, InstallState, Kind, Lease, Link, Mirror,
-    MirrorState, Mode, Origin, System,
+    Action, AttemptResult, Entity, EntityId, ExternalId, Install, InstallKey, InstallState, Kind, Lease, Life, Link,
+    Mirror, MirrorState, Mode, Origin, System,
 };
 use crate::store::{
     Bells, Credentials, Entities, Installs, Keys, Leases, Listening, Load, Mirrors, Outlook, Result, TICKETS, Times,
@@ -64,6 +64,14 @@ impl Entities for Memory {
         let ids = tables.children.get(&parent).into_iter().flatten();
         let fits = |entity: &&Entity| entity.is_live() && kind.is_none_or(|kind| entity.kind == kind);
         Ok(ids.filter_map(|id| tables.entities.get(id)).filter(fits).map(|entity| entity.id).collect())
+    }
+
+    async fn remains(&self, parent: EntityId) -> Result<Vec<EntityId>> {
+        let tables = self.tables().await;
+        let is_deleted = |id: &&EntityId| tables.entities.get(id).is_some_and(|e| matches!(e.life, Life::Deleted(_)));
+        let stands = |id: &&EntityId| tables.links_of(**id).any(Link::is_live);
+        let ids = tables.children.get(&parent).into_iter().flatten();
+        Ok(ids.filter(is_deleted).filter(stands).copied().collect())
     }
 
     async fn entities(&self, workspace: &str, after: Option<EntityId>, limit: u32) -> Result<Vec<EntityId>> {

@@ -75,6 +75,16 @@ impl Entities for Db {
         ))
     }
 
+    async fn remains(&self, parent: EntityId) -> Result<Vec<EntityId>> {
+        let mut on = self.read().await?;
+        ids(all!(
+            &mut on,
+            "SELECT e.id FROM entities e WHERE e.parent = $1 AND e.life = 'deleted' \
+             AND EXISTS (SELECT 1 FROM links l WHERE l.entity = e.id AND l.state = 'live') ORDER BY e.id",
+            parent.to_string()
+        ))
+    }
+
     async fn entities(&self, workspace: &str, after: Option<EntityId>, limit: u32) -> Result<Vec<EntityId>> {
         let after = after.map(|id| id.to_string()).unwrap_or_default();
         let mut on = self.read().await?;

@@ -174,6 +174,11 @@ async fn children_are_the_live_ones_of_a_parent(db: &Database) {
     assert_eq!(db.store.children(id(1), None).await.unwrap(), [id(3), id(4)]);
     assert_eq!(db.store.children(id(1), Some(Kind::Note)).await.unwrap(), [id(4)]);
     assert_eq!(db.store.children(id(3), None).await.unwrap(), []);
+    assert_eq!(db.store.remains(id(1)).await.unwrap(), [], "it stands nowhere");
+    db.put(|s| s.links.extend([link(3, System::Ghl, "t3"), link(5, System::Ghl, "t5")])).await;
+    let gone = Link { state: LinkState::Gone, ..link(6, System::Ghl, "t6") };
+    db.put(|s| s.links.push(gone)).await;
+    assert_eq!(db.store.remains(id(1)).await.unwrap(), [id(5)]);
 }
 
 async fn entities_come_in_the_order_of_their_ids(db: &Database) {
