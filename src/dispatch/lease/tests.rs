@@ -37,7 +37,9 @@ fn works(process: &Holder) -> String {
 }
 
 fn rest(process: &Holder) {
-    NAMES.iter().for_each(|name| process.at_rest(name));
+    for name in NAMES {
+        process.at_rest(name);
+    }
 }
 
 #[tokio::test]
@@ -110,7 +112,9 @@ async fn places_are_used_again_and_more_processes_than_workspaces_do_no_harm() {
     let all: Vec<&Holder> = processes.iter().collect();
     for _ in 0..10 {
         bench.turns(&all).await;
-        all.iter().for_each(|process| rest(process));
+        for process in &all {
+            rest(process);
+        }
     }
     let shares: Vec<usize> = all.iter().map(|process| works(process).len()).collect();
     assert_eq!((shares.iter().sum::<usize>(), shares.iter().max()), (5, Some(&1)));
