@@ -201,7 +201,11 @@ async fn from_the_example(world: &World, example: &Example, person: &str) {
     assert_eq!(task("Call")["contactId"], person);
     assert_eq!(in_ghl(world, "notes").await[0]["body"], "Evenings");
     let held = in_ghl(world, "contacts").await;
-    assert_eq!((&held[0]["firstName"], &held[0]["tags"]), (&json!("Hanako"), &json!(["new", "vip"])));
+    assert_eq!(
+        (&held[0]["firstName"], &held[0]["tags"]),
+        (&json!("Hanako"), &json!(["vip", "new"])),
+        "the one of before stayed"
+    );
 }
 
 /// What people delete at the example is deleted in GHL.

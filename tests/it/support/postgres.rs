@@ -9,6 +9,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use lockstep::store::sql::{Access, Db};
@@ -25,6 +26,9 @@ const TEMPLATE: &str = "lockstep_template";
 const DEBIAN: &str = "/usr/lib/postgresql";
 
 static SERVER: OnceCell<Server> = OnceCell::const_new();
+
+/// Before the first cluster of ours: what else bears our number is of a process before us.
+static SWEPT: Once = Once::new();
 
 /// A database of its own.
 pub struct Fresh {
@@ -85,7 +89,7 @@ async fn start() -> Server {
         return Server { url, copied: String::new(), watcher: None };
     }
     let programs = programs().expect("no PostgreSQL: install the package `postgresql`, or set TEST_POSTGRES_URL");
-    sweep(&programs);
+    SWEPT.call_once(|| sweep(&programs));
     let folder = std::env::temp_dir().join(format!("{FOLDER}{}", std::process::id()));
     make_cluster(&programs, &folder);
     start_cluster(&programs, &folder, QUICK);
@@ -151,7 +155,7 @@ impl Cluster {
     pub async fn own() -> Option<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let programs = programs()?;
-        sweep(&programs);
+        SWEPT.call_once(|| sweep(&programs));
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("{FOLDER}{}-{number}", std::process::id()));
         make_cluster(&programs, &folder);
