@@ -50,13 +50,16 @@ use crate::http::{Connections, Frame, Operations, Public, affordable, routes, se
 use crate::ids::Ids;
 use crate::model::{Mode, System};
 use crate::record::Recorder;
-use crate::store::{Load, Store, sql};
+use crate::store::{Load, Store, StoreError, sql};
 use crate::supervisor::Supervisor;
 use crate::systems::http_client::{HttpLimits, HttpTransport};
 use crate::systems::{Site, Transport};
 
 /// How long what runs may take to end when we are asked to stop.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a database server may take to answer for the first time.
+const SERVER_STARTS: Duration = Duration::from_mins(1);
 
 /// Connections of operators.
 const OPERATORS: usize = 64;
@@ -115,9 +118,8 @@ pub struct Running {
 
 /// Starts the service.
 pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
-    let store = sql::open(config.store.url.expose()).await?;
-    let Assembly { roster, doorway, recorder, writer, stages, holder, keepers } =
-        assemble(config, &ground, &store).await?;
+    let (store, assembly) = founded(config, &ground).await?;
+    let Assembly { roster, doorway, recorder, writer, stages, holder, keepers } = assembly;
     let Ground { clock, ids, .. } = ground;
     let served = roster.served();
     let public = TcpListener::bind(config.server.public).await.with_context(|| taken(config.server.public))?;
@@ -151,6 +153,30 @@ pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
     running.go_round(config);
     tracing::info!(public = %running.public, ops = %running.ops, workspaces = served.sites.len(), "lockstep serves");
     Ok(running)
+}
+
+/// Opens the store and wires the parts. A database server that does not answer starts beside us, or fails over: it is waited
+/// for. What keeps a file from being opened seldom goes away by itself.
+async fn founded(config: &Config, ground: &Ground) -> Result<(Arc<dyn Store>, Assembly)> {
+    let began = ground.clock.now();
+    let url = config.store.url.expose();
+    loop {
+        let founding = async {
+            let store = sql::open(url).await?;
+            let assembly = assemble(config, ground, &store).await?;
+            anyhow::Ok((store, assembly))
+        };
+        let error = match founding.await {
+            Ok(founded) => return Ok(founded),
+            Err(error) => error,
+        };
+        let passes = matches!(error.downcast_ref(), Some(StoreError::Unavailable(_))) && !url.starts_with("sqlite://");
+        if !passes || ground.clock.now().since(began) > SERVER_STARTS {
+            return Err(error);
+        }
+        tracing::warn!(%error, "the database does not answer; trying again");
+        tokio::time::sleep(POLL).await;
+    }
 }
 
 /// The sites of a configuration, for looking at what they can do; nothing is called, and no sealed credential is opened.

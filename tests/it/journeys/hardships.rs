@@ -1,6 +1,6 @@
-//! Hard times for one process: a disk that takes no more, a file that it may not write, no descriptors left, and ten thousand
-//! connections of people who mean no good. What is acknowledged is stored, what is not is refused with a reason, and when the
-//! hard times are over it goes on.
+//! Hard times for one process: a disk that takes no more, a file that it may not write, a database server that is not there,
+//! no descriptors left, and ten thousand connections of people who mean no good. What is acknowledged is stored, what is not
+//! is refused with a reason, and when the hard times are over it goes on.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 use super::kill::installs::Reach;
 use super::kill::{sandbox_settings, service};
 use crate::support::ledger::Ledger;
+use crate::support::postgres::Cluster;
 use crate::support::service::{Service, free_port};
 use crate::support::stage::Stage;
 use crate::support::world::now;
@@ -43,8 +44,13 @@ struct Hardship {
 
 impl Hardship {
     async fn new() -> Self {
-        let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+        let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("lockstep.db").display());
+        Self::on(url, folder).await
+    }
+
+    async fn on(url: String, folder: TempDir) -> Self {
+        let port = free_port();
         let settings = sandbox_settings(SandboxSettings::example(), 1, port);
         let stage = Stage::start(settings.clone()).await;
         let service = service(&settings, &stage, &url, folder.path(), port, Reach::Tokens);
@@ -184,6 +190,38 @@ async fn when_no_descriptor_is_left_who_is_in_is_served_and_who_waits_comes_in_l
     assert!(hard.log().contains("raise the limit of open files"), "{}", hard.log());
     hard.service.kill();
     assert_eq!(hard.assert_kept().await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(
+    postgres_missing,
+    ignore = "no PostgreSQL: apt-get install postgresql, or set TEST_POSTGRES_URL=postgres://USER@HOST/DATABASE; then \
+              cargo test"
+)]
+async fn a_server_that_starts_late_or_goes_away_is_waited_for_on_postgres() {
+    // Without its programs here, the server is another's, which nobody may stop.
+    let Some(cluster) = Cluster::own().await else { return };
+    let mut hard = Hardship::on(cluster.url.clone(), tempfile::tempdir().unwrap()).await;
+    cluster.kill();
+    hard.service.start();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(hard.health().await, None, "nothing can be stored yet");
+    cluster.start();
+    hard.answers().await;
+    assert!(hard.log().contains("the database does not answer"), "{}", hard.log());
+    assert_eq!(hard.send("before", 10).await.map(|(status, _)| status), Some(200));
+
+    cluster.kill();
+    let (status, said) = hard.send("meanwhile", 10).await.expect("it answers");
+    assert_eq!(status, 429, "{said}");
+    assert_eq!(hard.health().await, Some(200), "it lives");
+    cluster.start();
+    let began = Instant::now();
+    while hard.send("after", 10).await.is_none_or(|(status, _)| status != 200) {
+        assert!(began.elapsed() < Duration::from_secs(20), "it never went on");
+    }
+    hard.service.kill();
+    assert_eq!(hard.assert_kept().await, 2);
 }
 
 /// Somebody who means no good.

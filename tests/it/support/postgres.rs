@@ -27,9 +27,6 @@ const DEBIAN: &str = "/usr/lib/postgresql";
 
 static SERVER: OnceCell<Server> = OnceCell::const_new();
 
-/// Before the first cluster of ours: what else bears our number is of a process before us.
-static SWEPT: Once = Once::new();
-
 /// A database of its own.
 pub struct Fresh {
     /// How to reach it.
@@ -57,8 +54,8 @@ struct Server {
     url: String,
     /// How to say that a new database is a copy of the template; empty where there is none.
     copied: String,
-    /// Waits for our end; `None`: the server is not ours.
-    watcher: Option<Child>,
+    /// `None`: the server is not ours.
+    cluster: Option<Cluster>,
 }
 
 /// Makes a database.
@@ -66,7 +63,7 @@ pub async fn fresh() -> Fresh {
     let server = SERVER.get_or_init(start).await;
     let name = format!("lockstep_test_{:016x}", RandomState::new().build_hasher().finish());
     run(&server.url, &format!("CREATE DATABASE \"{name}\" {}", server.copied)).await;
-    let named_server = server.watcher.is_none().then(|| server.url.clone());
+    let named_server = server.cluster.is_none().then(|| server.url.clone());
     Fresh { url: with_database(&server.url, &name), name, named_server }
 }
 
@@ -86,18 +83,14 @@ fn with_database(url: &str, name: &str) -> String {
 
 async fn start() -> Server {
     if let Ok(url) = std::env::var("TEST_POSTGRES_URL") {
-        return Server { url, copied: String::new(), watcher: None };
+        return Server { url, copied: String::new(), cluster: None };
     }
     let programs = programs().expect("no PostgreSQL: install the package `postgresql`, or set TEST_POSTGRES_URL");
-    SWEPT.call_once(|| sweep(&programs));
-    let folder = std::env::temp_dir().join(format!("{FOLDER}{}", std::process::id()));
-    make_cluster(&programs, &folder);
-    start_cluster(&programs, &folder, QUICK);
-    let watcher = watch(&programs, &folder);
-    let url = url_in(&folder);
+    let cluster = Cluster::raise(programs, QUICK);
+    let url = cluster.url.clone();
     run(&url, &format!("CREATE DATABASE {TEMPLATE}")).await;
     Db::open(&with_database(&url, TEMPLATE), Access::Serve, 1).await.unwrap().close().await;
-    Server { copied: copied(&url).await, url, watcher: Some(watcher) }
+    Server { copied: copied(&url).await, url, cluster: Some(cluster) }
 }
 
 /// Copying files is the faster way without fsync, and the only one before version 15, which cannot be told so.
@@ -141,40 +134,46 @@ const QUICK: &str = "-c fsync=off -c synchronous_commit=off -c full_page_writes=
 /// A server as people run it.
 const DURABLE: &str = "-c shared_buffers=32MB";
 
-/// A server of its own that can be killed.
+/// A server of our own, which ends with us.
 pub struct Cluster {
     programs: PathBuf,
     folder: PathBuf,
+    settings: &'static str,
     /// A database on it.
     pub url: String,
     _watcher: Child,
 }
 
 impl Cluster {
-    /// One of our own, if its programs are there.
+    /// One that nobody else uses, if its programs are there.
     pub async fn own() -> Option<Self> {
+        let cluster = Self::raise(programs()?, DURABLE);
+        run(&cluster.url, "CREATE DATABASE lockstep").await;
+        Some(Self { url: with_database(&cluster.url, "lockstep"), ..cluster })
+    }
+
+    fn raise(programs: PathBuf, settings: &'static str) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let programs = programs()?;
+        // Before the first of ours: what else bears our number is of a process before us.
+        static SWEPT: Once = Once::new();
         SWEPT.call_once(|| sweep(&programs));
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("{FOLDER}{}-{number}", std::process::id()));
         make_cluster(&programs, &folder);
-        start_cluster(&programs, &folder, DURABLE);
-        let (watcher, url) = (watch(&programs, &folder), url_in(&folder));
-        run(&url, "CREATE DATABASE lockstep").await;
-        Some(Self { programs, url: with_database(&url, "lockstep"), folder, _watcher: watcher })
+        start_cluster(&programs, &folder, settings);
+        Self { _watcher: watch(&programs, &folder), url: url_in(&folder), programs, folder, settings }
     }
 
-    /// SIGKILL; what it had begun ends with it.
+    /// SIGKILL; what it had begun ends with it, and its socket goes as it does with a machine.
     pub fn kill(&self) {
-        const KILL: &str = r#"kill -9 "$(head -n 1 "$2/data/postmaster.pid")""#;
+        const KILL: &str = r#"kill -9 "$(head -n 1 "$2/data/postmaster.pid")" && rm -f "$2"/.s.PGSQL.*"#;
         let killed = shell(KILL, [&self.programs, &self.folder]).status().unwrap();
         assert!(killed.success(), "PostgreSQL was not there to be killed");
     }
 
     /// Starts it again.
     pub fn start(&self) {
-        start_cluster(&self.programs, &self.folder, DURABLE);
+        start_cluster(&self.programs, &self.folder, self.settings);
     }
 }
 
@@ -185,6 +184,8 @@ fn url_in(folder: &Path) -> String {
 }
 
 // In all scripts `$1` is the programs, `$2` the folder.
+
+const REMOVE: &str = r#""$1/pg_ctl" -D "$2/data" -m immediate -w stop; rm -rf "$2""#;
 
 fn make_cluster(programs: &Path, folder: &Path) {
     const MAKE: &str = r#"set -e; umask 077; mkdir "$2"; cd "$2"
@@ -206,8 +207,7 @@ fn start_cluster(programs: &Path, folder: &Path, settings: &str) {
 
 /// Waits for our end, and removes the cluster then.
 fn watch(programs: &Path, folder: &Path) -> Child {
-    const WATCH: &str = r#"read -r _; "$1/pg_ctl" -D "$2/data" -m immediate -w stop; rm -rf "$2""#;
-    let mut watcher = shell(WATCH, [programs, folder]);
+    let mut watcher = shell(&format!("read -r _; {REMOVE}"), [programs, folder]);
     watcher.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     // In a group of its own, so that an interrupt at the keyboard does not take it along.
     watcher.process_group(0).current_dir("/").spawn().unwrap()
@@ -215,7 +215,6 @@ fn watch(programs: &Path, folder: &Path) -> Child {
 
 /// Removes clusters whose process ended without its watcher (a machine that went down).
 fn sweep(programs: &Path) {
-    const REMOVE: &str = r#""$1/pg_ctl" -D "$2/data" -m immediate -w stop; rm -rf "$2""#;
     for folder in std::fs::read_dir(std::env::temp_dir()).unwrap().flatten().map(|entry| entry.path()) {
         let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let Some(pid) = name.strip_prefix(FOLDER).and_then(|rest| rest.split('-').next()) else { continue };

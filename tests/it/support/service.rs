@@ -91,7 +91,7 @@ impl Service {
             }
             if began.elapsed() > patience {
                 drop(child.kill());
-                panic!("it did not end; see {}", self.folder.display());
+                panic!("it did not end\n{}", self.last_words());
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -102,14 +102,21 @@ impl Service {
         let process = self.process().to_string();
         assert!(Command::new("kill").args(["-TERM", &process]).status().unwrap().success());
         let ended = self.ended(Duration::from_secs(20)).await;
-        assert!(ended.success(), "{ended:?}; see {}", self.folder.display());
+        assert!(ended.success(), "{ended:?}\n{}", self.last_words());
+    }
+
+    /// The end of its log.
+    fn last_words(&self) -> String {
+        let log = std::fs::read_to_string(self.folder.join("service.log")).unwrap();
+        let from = log.lines().count().saturating_sub(20);
+        log.lines().skip(from).collect::<Vec<_>>().join("\n")
     }
 
     /// Kills it (SIGKILL) and waits until it is gone. It must have run until then.
     pub fn kill(&mut self) {
         let mut child = self.child.take().expect("it was started");
         let ended = child.try_wait().unwrap();
-        assert!(ended.is_none(), "the service ended by itself: {ended:?}; see {}", self.folder.display());
+        assert!(ended.is_none(), "the service ended by itself: {ended:?}\n{}", self.last_words());
         child.kill().unwrap();
         child.wait().unwrap();
     }
