@@ -190,7 +190,10 @@ impl Lane<'_> {
         if let Some(reason) = merge::obstacle(&case.whole, &heir.whole) {
             let reason = format!("{merged}; {reason}");
             for system in self.site.targets.keys().filter(|system| **system != self.system) {
-                case.park(*system, &reason);
+                // What was told there meanwhile is read all the same.
+                if !case.mirror(*system).doubts() {
+                    case.park(*system, &reason);
+                }
             }
             let mirror = case.mirror(self.system);
             mirror.state = if mirror.doubts() { MirrorState::Due } else { MirrorState::Idle };
