@@ -13,6 +13,9 @@ use crate::model::{Field, Kind, System};
 use crate::sandbox::settings::Workspace;
 use crate::sandbox::{Edit, StandIn};
 
+/// Tags that several contacts have.
+const TAGS: [&str; 3] = ["vip", "New", "gold member"];
+
 /// What one edit set in one field.
 #[derive(Debug, Clone)]
 pub struct Typed {
@@ -175,7 +178,7 @@ impl Desk<'_> {
     /// One that several contacts have, or one of its own, which must not be lost.
     fn any_tag(&mut self) -> (String, Option<(Field, String, u32)>) {
         if self.rng.bool() {
-            return (["vip", "New", "gold member"][self.rng.usize(..3)].to_owned(), None);
+            return (TAGS[self.rng.usize(..TAGS.len())].to_owned(), None);
         }
         let token = self.next();
         let text = tokens::text(token);
@@ -337,7 +340,7 @@ impl Desk<'_> {
     fn untag(&mut self, system: System) -> Option<Wish> {
         let id = self.some(system, Kind::Contact)?;
         let own = self.typed.iter().filter(|typed| typed.field.as_tag().is_some()).map(|typed| typed.value.clone());
-        let tags: Vec<String> = ["vip", "New", "gold member"].map(str::to_owned).into_iter().chain(own).collect();
+        let tags: Vec<String> = TAGS.map(str::to_owned).into_iter().chain(own).collect();
         let tag = self.pick(&tags)?;
         Some(self.retag(system, id, "removeTags", &tag))
     }

@@ -229,9 +229,8 @@ async fn sqlite(path: &str, access: Access) -> Result<Pools> {
     }
     let path = Path::new(path);
     let reading = SqliteConnectOptions::new().filename(path).foreign_keys(true).busy_timeout(BUSY).read_only(true);
-    let readers = whole(SqlitePoolOptions::new().max_connections(SQLITE_READERS).acquire_timeout(ACQUIRE));
     if access == Access::ReadOnly {
-        let readers = readers.connect_with(reading).await.map_err(|error| unavailable(path, &error))?;
+        let readers = connected(path, SQLITE_READERS, reading).await?;
         return Ok(Pools::Sqlite { writer: readers.clone(), readers, _lock: None });
     }
     let lock = lock(path)?;
@@ -242,19 +241,19 @@ async fn sqlite(path: &str, access: Access) -> Result<Pools> {
         .busy_timeout(BUSY)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full);
-    let writer =
-        whole(SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE)).connect_with(writing).await;
-    let writer = writer.map_err(|error| unavailable(path, &error))?;
-    let readers = readers.connect_with(reading).await.map_err(|error| unavailable(path, &error))?;
+    // The writer makes what is missing.
+    let writer = connected(path, 1, writing).await?;
+    let readers = connected(path, SQLITE_READERS, reading).await?;
     Ok(Pools::Sqlite { writer, readers, _lock: Some(lock) })
 }
 
-/// Connections that are whole: where the disk fails, SQLite itself ends the transaction, of which the driver then believes for
-/// ever that it is open. Such a one is closed. To ask a file whether it is still there costs a turn of its thread.
-fn whole(options: SqlitePoolOptions) -> SqlitePoolOptions {
-    options
-        .test_before_acquire(false)
-        .before_acquire(|connection, _| Box::pin(std::future::ready(Ok(!connection.is_in_transaction()))))
+/// At most so many connections, all of them whole: where the disk fails, SQLite itself ends the transaction, of which the driver
+/// then believes for ever that it is open. Such a one is closed. To ask a file whether it is still there costs a turn of its
+/// thread.
+async fn connected(path: &Path, most: u32, options: SqliteConnectOptions) -> Result<SqlitePool> {
+    let pool = SqlitePoolOptions::new().max_connections(most).acquire_timeout(ACQUIRE).test_before_acquire(false);
+    let whole = pool.before_acquire(|connection, _| Box::pin(std::future::ready(Ok(!connection.is_in_transaction()))));
+    whole.connect_with(options).await.map_err(|error| unavailable(path, &error))
 }
 
 /// Takes the lock that keeps a second process off a SQLite file. The operating system frees it when we end, however we end.
