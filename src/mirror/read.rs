@@ -94,10 +94,11 @@ impl Lane<'_> {
         doubt: i64,
         attempt: &Attempt,
     ) -> Result<Settlement> {
-        let seen = &reading.observation;
         let now = self.lanes.clock.now();
         let mut settlement = Settlement::new(self.lease.clone(), now);
-        let waiting = self.waiting(doubt, seen).await?;
+        let waiting = self.waiting(doubt, &reading.observation).await?;
+        let told = waiting.iter().filter_map(|waiting| waiting.observation.as_ref());
+        let seen = &claim::completed(&reading.observation, told);
         self.receive(&mut case, seen, &mut settlement).await?;
         let (mut whose, ambiguous) = self.whose(&mut case, &link, seen, &mut settlement).await?;
         // The link as the entity has it that the object turned out to be.

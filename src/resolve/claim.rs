@@ -156,6 +156,19 @@ pub fn said(observation: &Observation, field: &Field) -> Option<Value> {
     observation.fields().and_then(|fields| fields.get(field)).cloned().or(absent)
 }
 
+/// A reading, with what was told besides of the very version that it shows: some calls leave out what webhooks carry.
+pub fn completed<'a>(reading: &Observation, told: impl IntoIterator<Item = &'a Observation>) -> Observation {
+    let mut whole = reading.clone();
+    let Shape::Partial(fields) = &mut whole.shape else { return whole };
+    let is_of_it = |claim: &&Observation| claim.version().is_some() && claim.version() == reading.version();
+    for (field, value) in told.into_iter().filter(is_of_it).filter_map(Observation::fields).flatten() {
+        if said(reading, field).is_none() {
+            fields.insert(field.clone(), value.clone());
+        }
+    }
+    whole
+}
+
 /// The values that waiting claims brought, with their times.
 pub fn evidence<'a>(claims: impl IntoIterator<Item = &'a Observation>) -> Evidence {
     let mut evidence = Evidence::new();

@@ -12,6 +12,7 @@ pub mod proof;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -266,10 +267,12 @@ impl Trial {
             told.notes.len(),
             deliveries["deliveries"].as_array().map_or(0, Vec::len),
         );
+        let held_up =
+            ledger.texts("SELECT DISTINCT entity FROM mirrors WHERE state IN ('parked', 'held', 'due')").await;
         ledger.close().await;
         if !differ.is_empty() {
             let (seed, count) = (self.seed, differ.len());
-            let folder = keep(self.folder, stage).await;
+            let folder = keep(self.folder, stage, &held_up).await;
             differ.truncate(40);
             panic!("seed {seed}: {count} differences; see {}\n  {}", folder.display(), differ.join("\n  "));
         }
@@ -327,17 +330,23 @@ pub async fn rest(url: &str, workspaces: &[&str], stage: &Stage) -> bool {
     quiet == 5
 }
 
-/// Leaves the folder for a person to look at, with what the stand-ins say.
-async fn keep(folder: TempDir, stage: &Stage) -> std::path::PathBuf {
+/// Leaves the folder for a person to look at, with what the stand-ins say, and what is told of the entities that are held up.
+async fn keep(folder: TempDir, stage: &Stage, held_up: &[String]) -> std::path::PathBuf {
     let folder = folder.keep();
     for what in ["state", "requests", "deliveries"] {
-        write(&folder, what, &stage.get(what).await);
+        write(&folder, what, &stage.get(what).await.to_string());
+    }
+    for entity in held_up {
+        let mut explain = Command::new(env!("CARGO_BIN_EXE_lockstep"));
+        explain.args(["explain", entity, "--config"]).arg(folder.join("replica-0/lockstep.toml"));
+        let told = explain.output().unwrap();
+        write(&folder, entity, &String::from_utf8_lossy(&[told.stdout, told.stderr].concat()));
     }
     folder
 }
 
-fn write(folder: &Path, what: &str, value: &serde_json::Value) {
-    std::fs::write(folder.join(format!("{what}.json")), value.to_string()).unwrap();
+fn write(folder: &Path, what: &str, text: &str) {
+    std::fs::write(folder.join(format!("{what}.txt")), text).unwrap();
 }
 
 /// A sandbox that refuses nothing for being asked too often, and whose senders do not give up.

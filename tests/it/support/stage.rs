@@ -45,6 +45,12 @@ impl Stage {
         serde_json::from_str(&text).unwrap_or_default()
     }
 
+    /// Clears all faults.
+    pub async fn heal(&self) {
+        let answer = self.client.delete(format!("{}/control/faults", self.base)).send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.status());
+    }
+
     /// A person's edit; gives the object's id.
     pub async fn edit(&self, edit: Value) -> String {
         self.post("edits", edit).await["id"].as_str().unwrap().to_owned()

@@ -24,5 +24,7 @@ pub async fn now_and_then(stage: Arc<Stage>, seed: u64, stop: CancellationToken)
         *set.entry(kind).or_default() += 1;
         tokio::time::sleep(Duration::from_millis(rng.u64(100..1_000))).await;
     }
+    // Each refusal keeps its system waiting for seconds: what was set and not met yet would take minutes.
+    stage.heal().await;
     set
 }
