@@ -118,7 +118,8 @@ pub struct Running {
 
 /// Starts the service.
 pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
-    let (store, assembly) = founded(config, &ground).await?;
+    let (db, assembly) = founded(config, &ground).await?;
+    let store: Arc<dyn Store> = db.clone();
     let Assembly { roster, doorway, recorder, writer, stages, holder, keepers } = assembly;
     let Ground { clock, ids, .. } = ground;
     let served = roster.served();
@@ -150,21 +151,21 @@ pub async fn start(config: &Config, ground: Ground) -> Result<Arc<Running>> {
     running.lead_on(&recorder);
     running.listen(config, public, ops, listened);
     running.look_after_installs();
-    running.go_round(config);
+    running.go_round(config, db);
     tracing::info!(public = %running.public, ops = %running.ops, workspaces = served.sites.len(), "lockstep serves");
     Ok(running)
 }
 
 /// Opens the store and wires the parts. A database server that does not answer starts beside us, or fails over: it is waited
 /// for. What keeps a file from being opened seldom goes away by itself.
-async fn founded(config: &Config, ground: &Ground) -> Result<(Arc<dyn Store>, Assembly)> {
+async fn founded(config: &Config, ground: &Ground) -> Result<(Arc<sql::Db>, Assembly)> {
     let began = ground.clock.now();
     let url = config.store.url.expose();
     loop {
         let founding = async {
-            let store = sql::open(url).await?;
-            let assembly = assemble(config, ground, &store).await?;
-            anyhow::Ok((store, assembly))
+            let db = sql::open(url).await?;
+            let store: Arc<dyn Store> = db.clone();
+            anyhow::Ok((db, assemble(config, ground, &store).await?))
         };
         let error = match founding.await {
             Ok(founded) => return Ok(founded),

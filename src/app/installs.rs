@@ -16,7 +16,8 @@ use super::rounds::next;
 use crate::config::Config;
 use crate::model::{Holder, Install, InstallState, Mode, System};
 
-/// The name under which one process at a time does what installs ask for. No workspace can have it.
+/// The name under which one process at a time does what belongs to no workspace: what installs ask for, and letting go of old
+/// history. No workspace can have it.
 pub(super) const LEASE: &str = "(installs)";
 /// How often it is looked for installs that another process took in, and for what waits for a scope.
 const LOOK: Duration = Duration::from_secs(5);

@@ -8,10 +8,12 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::{Running, ops};
+use super::{Running, installs, ops};
 use crate::config::Config;
 use crate::model::{Kind, System};
+use crate::reconcile::retention::{Kept, Sweeper};
 use crate::reconcile::{Poll, Scope};
+use crate::store::Retention;
 use crate::systems::Site;
 
 /// How often it is kept what webhooks are proven by.
@@ -24,6 +26,9 @@ const LOOKS: u32 = 4;
 /// How often it is asked which links are to be looked at; by it, what the vendor tells of one is followed soon.
 const LINKS: Duration = Duration::from_secs(2);
 
+/// How often it is looked what is too old to be kept.
+const SWEEP: Duration = Duration::from_hours(1);
+
 /// Waits for the next round. `false`: there is none, the service stops.
 pub(super) async fn next(pause: Duration, stop: &CancellationToken) -> bool {
     tokio::select! {
@@ -34,8 +39,9 @@ pub(super) async fn next(pause: Duration, stop: &CancellationToken) -> bool {
 
 impl Running {
     /// Starts the rounds; one with a pause of zero is left out.
-    pub(super) fn go_round(self: &Arc<Self>, config: &Config) {
+    pub(super) fn go_round(self: &Arc<Self>, config: &Config, store: Arc<dyn Retention>) {
         self.keep_sightings();
+        self.sweep_every(config, store);
         self.follow_invitations();
         let (every, systems) = (config.reconcile.every, &config.systems);
         if !every.is_zero() {
@@ -62,6 +68,30 @@ impl Running {
                 }
                 if !next(SIGHTINGS, &stop).await {
                     return;
+                }
+            }
+        });
+    }
+
+    /// Lets go of what is too old, in one process of all.
+    fn sweep_every(self: &Arc<Self>, config: &Config, store: Arc<dyn Retention>) {
+        let kept = Kept { bodies: config.retention.bodies, history: config.retention.history };
+        let sweeper = Sweeper { store, clock: self.clock.clone(), kept };
+        if !sweeper.has_work() {
+            return;
+        }
+        let (running, stop) = (self.clone(), self.supervisor.stop().clone());
+        self.supervisor.spawn(async move {
+            while next(SWEEP, &stop).await {
+                if running.holder.lease(installs::LEASE).is_none() {
+                    continue;
+                }
+                match stop.run_until_cancelled(sweeper.sweep()).await {
+                    Some(Ok(rows)) => tracing::info!(rows, "old history was let go of"),
+                    Some(Err(error)) => {
+                        tracing::warn!(%error, "old history was not let go of; trying again in an hour");
+                    }
+                    None => return,
                 }
             }
         });

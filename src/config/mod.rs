@@ -11,6 +11,7 @@ mod connections;
 mod dispatch;
 mod oauth;
 mod reconcile;
+mod retention;
 mod section;
 mod server;
 mod setting;
@@ -33,6 +34,7 @@ pub use connections::Connection;
 pub use dispatch::Dispatch;
 pub use oauth::{GhlOauth, TimerexOauth};
 pub use reconcile::Reconcile;
+pub use retention::Retention;
 pub use section::{Mistake, Mistakes, Shown};
 pub use server::{Ops, Seal, SecretLinks, Server, Store};
 pub use systems::{Ghl, Systems, Timerex, Timify};
@@ -57,6 +59,8 @@ pub struct Config {
     pub dispatch: Dispatch,
     /// When the systems are compared with what is known of them.
     pub reconcile: Reconcile,
+    /// How long history is kept.
+    pub retention: Retention,
     /// What holds for a system in all workspaces.
     pub systems: Systems,
     /// Credentials at the vendors, by name.
@@ -107,6 +111,7 @@ impl Config {
                 seal: root.table("seal", Seal::read),
                 ops: root.table("ops", Ops::read),
                 reconcile: root.table("reconcile", Reconcile::read),
+                retention: root.table("retention", Retention::read),
                 systems: root.table("systems", Systems::read),
                 connections: Connection::read_all(root),
                 workspaces: root.tables("workspaces", |section| WorkspaceEntry::read(section, &limits)),

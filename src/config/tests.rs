@@ -148,6 +148,12 @@ fn mistakes_of_form_name_their_line() {
 #[case::bad_url("url = \"https://flows", "url = \"flows", "workspaces[0].extensions.timify.url: expected an address")]
 #[case::bad_whsec("whsec_MDAwM", "whsec_?", "workspaces[0].extensions.timify.secrets: secret 1: not a Standard")]
 #[case::bad_policy("secret_links = \"drop\"", "secret_links = \"hide\"", "store.secret_links: expected one of")]
+#[case::forgets_at_once("history = \"400d\"", "history = \"1h\"", "retention.history: must be at least \"1d\"")]
+#[case::outlives_its_change(
+    "bodies = \"30d\"",
+    "bodies = \"500d\"",
+    "retention.bodies: are kept no longer than `history`"
+)]
 #[case::bad_seal("\"AAAAAAAA", "\"AAAA", "seal.keys: key 1 is not base64 of 32 bytes")]
 #[case::bad_region("\"JP\"", "\"jp\"", "workspaces[0].region: expected two capital letters")]
 #[case::bad_header("\"x-lockstep-token\"", "\"x lockstep\"", "connections.bookings.webhook_header: expected the name")]

@@ -7,6 +7,7 @@
 mod invitations;
 mod marks;
 mod poll;
+pub mod retention;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -5,6 +5,7 @@
 mod cached;
 mod error;
 pub mod memory;
+mod retention;
 pub mod sql;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,7 @@ use async_trait::async_trait;
 
 pub use cached::Cached;
 pub use error::StoreError;
+pub use retention::{Forgotten, History, Retention};
 
 pub use crate::model::Whole;
 

@@ -55,6 +55,9 @@ pub struct Bench {
     /// Whether what is about to be written is read first: `always` (the default of workspaces) or `in_doubt`.
     #[arg(long, default_value_t = ReadBeforeWrite::InDoubt)]
     reads: ReadBeforeWrite,
+    /// Fills the store first with the history of so many changes, to see what they cost those that come.
+    #[arg(long, default_value_t = 0)]
+    grown: u32,
     /// Prints JSON.
     #[arg(long)]
     json: bool,
@@ -79,6 +82,7 @@ impl Bench {
             workspaces: self.workspaces.get(),
             contacts: self.contacts.get(),
             reads: self.reads,
+            grown: self.grown,
         };
         let place = Place::start(&plan).await?;
         let mut figures: Figures = vec![("cold start, ms".into(), json!(place.cold_start.as_millis()))];

@@ -15,6 +15,7 @@ use super::settings;
 use crate::cli::demo::config::{self, Service};
 use crate::model::ReadBeforeWrite;
 use crate::sandbox::shell::canned::{Tally, micros};
+use crate::store::sql::{Access, Db};
 
 /// How long the service may take to accept its first webhook.
 const START: Duration = Duration::from_secs(30);
@@ -35,6 +36,8 @@ pub struct Plan {
     pub contacts: u64,
     /// Whether what is about to be written is read first.
     pub reads: ReadBeforeWrite,
+    /// How many changes there are already.
+    pub grown: u32,
 }
 
 /// A process that ends with us.
@@ -92,6 +95,11 @@ impl Place {
         };
         let file = folder.0.join("lockstep.toml");
         std::fs::write(&file, config::text(&settings, &target, &service)?)?;
+        if plan.grown > 0 {
+            let db = Db::open(&service.store, Access::Serve, 1).await?;
+            db.grow(&settings.workspaces[0].name, plan.grown).await?;
+            db.close().await;
+        }
         let sender = Sender::new(format!("http://{}", service.public), settings, plan.contacts)?;
         let begun = Instant::now();
         let service = serve(plan, &file)?;

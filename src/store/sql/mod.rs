@@ -11,12 +11,14 @@ mod credentials;
 mod dialect;
 mod entities;
 mod error;
+mod growth;
 mod installs;
 mod invitations;
 mod leases;
 mod mirrors;
 mod pool;
 mod reports;
+mod retention;
 mod row_ref;
 mod rows;
 mod script;
@@ -32,7 +34,7 @@ use super::{Result, Store, StoreError};
 /// Opens the store that a URL names, making and migrating its tables: `sqlite://PATH` (relative, or absolute with a third
 /// slash; made if missing, only its owner can read it) or `postgres://USER@HOST/DATABASE`. A second process on one SQLite
 /// file is refused with [`StoreError::Locked`].
-pub async fn open(url: &str) -> Result<Arc<dyn Store>> {
+pub async fn open(url: &str) -> Result<Arc<Db>> {
     Ok(Arc::new(Db::open(url, Access::Serve, CONNECTIONS).await?))
 }
 

@@ -61,6 +61,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../../migrations/sqlite/0006_conflicts.sql"),
         include_str!("../../../migrations/postgres/0006_conflicts.sql"),
     ),
+    (
+        7,
+        "retention",
+        include_str!("../../../migrations/sqlite/0007_retention.sql"),
+        include_str!("../../../migrations/postgres/0007_retention.sql"),
+    ),
 ];
 
 /// What a store is opened for.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lockstep::store::sql;
+use lockstep::store::{Bells, sql};
 
 use crate::support::databases::{Database, on_both};
 

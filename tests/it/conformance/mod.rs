@@ -10,6 +10,7 @@ mod leases;
 mod mirrors;
 mod opening;
 mod reports;
+mod retention;
 mod settle;
 mod workspaces;
 

@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use lockstep::store::memory::Memory;
-use lockstep::store::{Store, sql};
+use lockstep::store::{Retention, Store, sql};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::SqlitePoolOptions;
@@ -134,6 +134,8 @@ impl Lock {
 pub struct Database {
     /// The store.
     pub store: Arc<dyn Store>,
+    /// The same as what lets go of history; none in memory.
+    pub history: Option<Arc<dyn Retention>>,
     place: Place,
 }
 
@@ -157,18 +159,20 @@ impl Database {
 
     /// In memory: there is nothing to look at beside it.
     pub async fn memory() -> Self {
-        Self { store: Arc::new(Memory::new()), place: Place::sqlite().await }
+        Self { store: Arc::new(Memory::new()), history: None, place: Place::sqlite().await }
     }
 
     async fn open(place: Place) -> Self {
-        Self { store: sql::open(&place.url).await.unwrap(), place }
+        let db = sql::open(&place.url).await.unwrap();
+        Self { store: db.clone(), history: Some(db), place }
     }
 
     /// Drops the store and opens it again, as a restart does.
     pub async fn reopen(&mut self) {
-        let stand_in = Self::sqlite().await.store;
-        drop(std::mem::replace(&mut self.store, stand_in));
-        self.store = sql::open(&self.url).await.unwrap();
+        (self.store, self.history) = (Arc::new(Memory::new()), None);
+        let db = sql::open(&self.url).await.unwrap();
+        self.store = db.clone();
+        self.history = Some(db);
     }
 }
 
