@@ -21,7 +21,11 @@ pub fn judge(stage: &Stage, kept: &[Conflict]) -> Vec<String> {
         let unheard: usize = unheard.map(|(_, _, count)| count).sum();
         let losers = kept.iter().filter(|one| is_about(one, token)).count();
         let set = stage.hands.set.get(&token).copied().unwrap_or_default();
-        let explained = losers + unheard + put_below(stage, id, token) + out_of_order(stage, token);
+        // Who does what a write of ours does of which nobody knows whether it landed seems to be that write (R5); and who takes the
+        // same away twice may lose twice, and is kept once if nothing dates the two apart.
+        let seems = world.written.unsure(id) || losers > 0;
+        let taken = if seems { stage.hands.taken(id, token) } else { 0 };
+        let explained = losers + unheard + taken + put_below(stage, id, token) + out_of_order(stage, token);
         if count > set.max(1) + explained {
             broken.push(format!("3: the value of edit {token} was written {count} times to {id}"));
         }

@@ -433,6 +433,7 @@ impl Stage {
         let stood = |edit: &u32| before.contains(edit) || taken.contains(edit);
         let gone = |typed: &&mut Typed| stood(&typed.token) && !after.contains(&typed.token);
         self.typed.iter_mut().filter(gone).for_each(|typed| typed.replaced = true);
+        before.difference(&after).for_each(|edit| self.hands.take(&id, *edit));
         // As the phone of somebody who stands elsewhere.
         let sets = |edit: &&u32| wish.sets.iter().any(|(_, _, token)| token == *edit);
         after.difference(&before).filter(|edit| !sets(edit)).for_each(|edit| self.hands.set(*edit, &before));

@@ -26,6 +26,8 @@ pub struct Hands {
     pub set: BTreeMap<u32, usize>,
     /// What stood in its object when each value was set.
     over: BTreeMap<u32, BTreeSet<u32>>,
+    /// How often each value was taken away from an object.
+    taken: BTreeMap<(String, u32), usize>,
     /// When each object was touched last.
     touched: BTreeMap<String, Millis>,
     /// When the clock of a vendor was set.
@@ -58,6 +60,16 @@ impl Hands {
     pub fn set(&mut self, edit: u32, over: &BTreeSet<u32>) {
         *self.set.entry(edit).or_default() += 1;
         self.over.insert(edit, over.clone());
+    }
+
+    /// A value is taken away from an object.
+    pub fn take(&mut self, object: &str, edit: u32) {
+        *self.taken.entry((object.to_owned(), edit)).or_default() += 1;
+    }
+
+    /// How often somebody took that value away from that object.
+    pub fn taken(&self, object: &str, edit: u32) -> usize {
+        self.taken.get(&(object.to_owned(), edit)).copied().unwrap_or_default()
     }
 
     /// Whether who set a value had another one before them.

@@ -1,7 +1,7 @@
 //! What our writes did to the values of people's edits, object by object.
 //!
 //! In: what stood in an object before and after a write. Out: how often each value was put there, whether it was taken away, and
-//! how often either was done by a write of which nobody heard.
+//! how often either was done by a write of which nobody heard, and where such writes were made.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,6 +14,7 @@ pub struct Writes {
     put: BTreeMap<Place, usize>,
     taken: BTreeSet<Place>,
     unheard: BTreeMap<Place, usize>,
+    unsure: BTreeSet<String>,
 }
 
 /// What one write did.
@@ -44,7 +45,13 @@ impl Writes {
         if let Some(Change { object, put, taken }) = &change {
             add(&mut self.unheard, object, put);
             add(&mut self.unheard, object, taken);
+            self.unsure.insert(object.clone());
         }
+    }
+
+    /// Whether there was a write to an object of which nobody heard whether it landed.
+    pub fn unsure(&self, object: &str) -> bool {
+        self.unsure.contains(object)
     }
 
     /// Values that were put into an object more than once: the object, the edit, how often.
@@ -108,6 +115,15 @@ mod tests {
         assert!(writes.came_between("it", 2));
         assert_eq!(writes.taken_unheard("it").collect::<Vec<_>>(), [1]);
         assert_eq!(writes.taken_unheard("another").count(), 0);
+    }
+
+    #[test]
+    fn a_write_of_which_nobody_heard_leaves_its_object_unsure_also_where_it_did_nothing() {
+        let mut writes = Writes::default();
+        let refused = write(&mut writes, 1, 1);
+        assert!(!writes.unsure("it"));
+        writes.not_heard(Some(refused));
+        assert!(writes.unsure("it") && !writes.unsure("other"));
     }
 
     #[test]
