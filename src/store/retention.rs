@@ -34,7 +34,7 @@ pub struct Forgotten {
     pub next: Option<i64>,
 }
 
-/// Letting go of what is old. Of stores on a disk only, and so no part of [`Store`].
+/// Letting go of what is old. Of stores on a disk only, and so no part of [`Store`](crate::store::Store).
 #[async_trait]
 pub trait Retention: Send + Sync {
     /// Lets go of what is older than `before` among the next `most` rows after `after`, in one transaction.
