@@ -24,8 +24,6 @@ const SHORT: Duration = Duration::from_secs(10);
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
-/// This part of the windows up to a minute is left to calls that go on with what was begun.
-const RESERVE: u32 = 10;
 
 /// How long a call that begins something waits for its turn. Longer, and it had better make room for other systems' calls.
 const MOMENT: Duration = Duration::from_secs(1);
@@ -57,8 +55,6 @@ pub struct Limit {
     pub grain: Duration,
     /// The calls that it holds.
     pub calls: NonZeroU32,
-    /// Of these, how many are left to calls that go on with what was begun.
-    pub reserve: u32,
     /// What is counted.
     pub counted: Counted,
 }
@@ -66,24 +62,22 @@ pub struct Limit {
 impl Limit {
     /// Calls in ten seconds.
     pub fn in_ten_seconds(calls: NonZeroU32) -> Self {
-        let (grain, reserve) = (Duration::from_millis(10), calls.get() / RESERVE);
-        Self { length: SHORT, grain, calls, reserve, counted: Counted::All }
+        Self { length: SHORT, grain: Duration::from_millis(10), calls, counted: Counted::All }
     }
 
     /// Calls in a minute.
     pub fn in_a_minute(calls: NonZeroU32) -> Self {
-        let (grain, reserve) = (Duration::from_millis(100), calls.get() / RESERVE);
-        Self { length: MINUTE, grain, calls, reserve, counted: Counted::All }
+        Self { length: MINUTE, grain: Duration::from_millis(100), calls, counted: Counted::All }
     }
 
     /// Writes in an hour.
     pub fn writes_in_an_hour(calls: NonZeroU32) -> Self {
-        Self { length: HOUR, grain: Duration::from_secs(5), calls, reserve: 0, counted: Counted::Writes }
+        Self { length: HOUR, grain: Duration::from_secs(5), calls, counted: Counted::Writes }
     }
 
     /// Calls in a day.
     pub fn in_a_day(calls: NonZeroU32) -> Self {
-        Self { length: DAY, grain: Duration::from_mins(1), calls, reserve: 0, counted: Counted::All }
+        Self { length: DAY, grain: Duration::from_mins(1), calls, counted: Counted::All }
     }
 }
 
@@ -130,7 +124,7 @@ impl Meter {
 #[async_trait]
 impl Allowance for Meter {
     async fn pass(&self, errand: Errand) -> Result<Box<dyn Leave>, Duration> {
-        let patience = self.clock.now() + if errand == Errand::Begins { MOMENT } else { PATIENCE };
+        let patience = self.clock.now() + if errand.yields_to() > 0 { MOMENT } else { PATIENCE };
         loop {
             let now = self.clock.now();
             let entered = self.state().enter(errand, now);

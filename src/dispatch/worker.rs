@@ -17,7 +17,7 @@ use crate::model::{EntityId, Lease, Mode, System};
 use crate::resolve::Resolver;
 use crate::store::{Mirrors, Result, Workspaces};
 use crate::supervisor::Heartbeat;
-use crate::systems::Site;
+use crate::systems::{Site, trail};
 
 /// How often what no wake-up told is looked for.
 pub const POLL: Duration = Duration::from_secs(1);
@@ -124,7 +124,8 @@ impl Worker {
                 continue;
             }
             let (lanes, site, lease) = (self.lanes.clone(), self.site.clone(), lease.clone());
-            running.tasks.spawn(async move { (key, lanes.work(&site, &lease, mode, key.0, key.1).await) });
+            let work = async move { (key, lanes.work(&site, &lease, mode, key.0, key.1).await) };
+            running.tasks.spawn(trail::ranked(mirror.rank(), work));
         }
         Ok(())
     }

@@ -136,7 +136,7 @@ impl Lane<'_> {
 
     /// Settles nothing but an attempt; for calls whose result changes no row.
     pub(super) fn with_attempts(&self, attempts: Vec<Attempt>) -> Settlement {
-        Settlement { attempts, ..Settlement::new(self.lease.clone(), self.lanes.clock.now()) }
+        Settlement { attempts, ..self.settlement(self.lanes.clock.now()) }
     }
 }
 

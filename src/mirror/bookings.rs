@@ -29,7 +29,7 @@ impl Lane<'_> {
         attempt: &Attempt,
     ) -> Result<Settlement> {
         let now = self.lanes.clock.now();
-        let mut settlement = Settlement::new(self.lease.clone(), now);
+        let mut settlement = self.settlement(now);
         for Waiting { change, .. } in self.waiting(doubt, seen).await? {
             let why = format!("the booking was moved to {new}, which is read now");
             settlement.verdicts.push(verdict_row(&change, self.entity, Outcome::Superseded, why, now));

@@ -17,7 +17,7 @@ use crate::resolve::claim::{Weight, weigh};
 use crate::resolve::decide::{Frame, decide, landed};
 use crate::resolve::identity::is_alike;
 use crate::resolve::keys;
-use crate::store::{Result, Settled, Settlement};
+use crate::store::{Result, Settled};
 use crate::systems::{Answer, Decision, Reading, SystemError, Wanted, trail};
 
 impl Lane<'_> {
@@ -379,7 +379,7 @@ impl Lane<'_> {
         if let (Settled::Done, Some(parent)) = (settled, parent) {
             let now = self.lanes.lookup.whole(parent.entity.id).await?;
             if parent_id(now.as_ref(), self.system).is_some() {
-                let mut settlement = Settlement::new(self.lease.clone(), self.lanes.clock.now());
+                let mut settlement = self.settlement(self.lanes.clock.now());
                 settlement.release.push((parent.entity.id, self.system));
                 return self.lanes.settling.settle(&settlement).await.map(Flow::from);
             }

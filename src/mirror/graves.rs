@@ -232,7 +232,7 @@ impl Lane<'_> {
         let mirror = case.mirror(self.system);
         (mirror.answered, mirror.tries) = (doubt, 0);
         let waiting = self.lanes.log.waiting(self.entity, self.system).await?;
-        let mut settlement = Settlement::new(self.lease.clone(), now);
+        let mut settlement = self.settlement(now);
         settlement.attempts.extend(attempt);
         let tombs: Vec<Link> = case.whole.links.iter().filter(|l| l.system == self.system).cloned().collect();
         for (change, _) in waiting.into_iter().filter(|(_, number)| *number <= doubt) {

@@ -16,7 +16,7 @@ use crate::dispatch::retry;
 use crate::ids::Ids;
 use crate::model::{
     Action, Attempt, AttemptResult, EntityId, ExternalId, Field, Lease, Life, Link, LinkState, MirrorState, Mode,
-    OnDelete, ReadBeforeWrite, Snapshot, Stamp, Step, System, Whole,
+    OnDelete, Priority, ReadBeforeWrite, Snapshot, Stamp, Step, System, Whole,
 };
 use crate::resolve::{Case, Lookup};
 use crate::store::{ChangeLog, Mirrors, Result, Settled, Settlement, Settling, Workspaces};
@@ -82,6 +82,8 @@ pub(super) struct Lane<'a> {
     pub target: &'a dyn Target,
     pub system: System,
     pub entity: EntityId,
+    /// How what it finds ranks elsewhere: as it does itself.
+    pub priority: Priority,
     /// Whether the object was read in this lane since it was last worked (R9).
     pub fresh: bool,
     /// The object that was read in this lane and has nothing within it.
@@ -100,8 +102,8 @@ impl Lanes {
     ) -> Result<Worked> {
         let Some(target) = site.targets.get(&system) else { return Ok(Worked::Rested) };
         self.lookup.under(lease);
-        let (target, fresh, alone) = (target.as_ref(), false, None);
-        let mut lane = Lane { lanes: self, site, lease, mode, target, system, entity, fresh, alone };
+        let (target, priority, fresh, alone) = (target.as_ref(), Priority::Live, false, None);
+        let mut lane = Lane { lanes: self, site, lease, mode, target, system, entity, priority, fresh, alone };
         for _ in 0..TURNS {
             match lane.turn().await? {
                 Flow::Again => {}
@@ -121,6 +123,7 @@ impl Lane<'_> {
         if mirror.state != MirrorState::Due || mirror.due > now {
             return Ok(Flow::Rest);
         }
+        self.priority = mirror.priority;
         let doubts = mirror.doubts();
         if let Some(attempt) = self.left_behind(&mut case) {
             return Ok(self.settle(case, Some(attempt)).await?.into());
@@ -305,7 +308,7 @@ impl Lane<'_> {
     /// The entity turned out to be another one: what still waits for a read of it is looked at again, and finds that one.
     async fn hand_on(&self, mut case: Case) -> Result<Flow> {
         let now = self.lanes.clock.now();
-        let mut settlement = Settlement::new(self.lease.clone(), now);
+        let mut settlement = self.settlement(now);
         let waiting = self.lanes.log.waiting(self.entity, self.system).await?;
         settlement.later.extend(waiting.into_iter().map(|(change, _)| (change.id, now)));
         let mirror = case.mirror(self.system);
@@ -332,8 +335,13 @@ impl Lane<'_> {
         }
     }
 
+    /// An empty settlement.
+    pub(super) fn settlement(&self, now: Millis) -> Settlement {
+        Settlement { priority: self.priority, ..Settlement::new(self.lease.clone(), now) }
+    }
+
     pub(super) async fn settle(&self, case: Case, attempt: Option<Attempt>) -> Result<Settled> {
-        let mut settlement = Settlement::new(self.lease.clone(), self.lanes.clock.now());
+        let mut settlement = self.settlement(self.lanes.clock.now());
         settlement.attempts.extend(attempt);
         case.into_settlement(&mut settlement);
         self.lanes.settling.settle(&settlement).await

@@ -95,7 +95,7 @@ impl Lane<'_> {
         attempt: &Attempt,
     ) -> Result<Settlement> {
         let now = self.lanes.clock.now();
-        let mut settlement = Settlement::new(self.lease.clone(), now);
+        let mut settlement = self.settlement(now);
         let waiting = self.waiting(doubt, &reading.observation).await?;
         let told = waiting.iter().filter_map(|waiting| waiting.observation.as_ref());
         let seen = &claim::completed(&reading.observation, told);

@@ -5,7 +5,7 @@
 //! makes no row. The children of a contact that is gone are left to the reading of that contact.
 
 use super::lane::Lane;
-use crate::model::{Class, Kind, Link, Observation, Shape};
+use crate::model::{Class, Kind, Link, Observation, Origin, Shape};
 use crate::resolve::claim;
 use crate::store::Result;
 use crate::systems::Reading;
@@ -27,7 +27,8 @@ impl Lane<'_> {
         let gone = gone.map(|link| Observation::new(link.kind, link.id.clone(), Class::Claim, Shape::Gone));
         let told: Vec<Observation> = news.cloned().chain(gone).collect();
         let now = self.lanes.clock.now();
-        let row = |seen: &Observation| claim::row(workspace, self.system, seen, self.lanes.ids.uuid(now), now);
+        let row =
+            |seen: &Observation| claim::row(Origin::Look, workspace, self.system, seen, self.lanes.ids.uuid(now), now);
         let rows: Vec<_> = told.iter().map(row).collect();
         if !rows.is_empty() {
             self.lanes.log.append(&rows).await?;

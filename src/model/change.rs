@@ -29,6 +29,8 @@ words! {
         Read = "read",
         /// A page that reconcile listed.
         Listing = "listing",
+        /// An object that was seen elsewhere: on a page that was polled, within another object, behind an invitation's link.
+        Look = "look",
         /// A rule that fired.
         Rule = "rule",
         /// A person at Lockstep.

@@ -26,6 +26,20 @@ words! {
     }
 }
 
+words! {
+    /// What is served first where there is not room for all of it: lanes, and calls to a vendor. The first is served first.
+    Priority {
+        /// Somebody did something just now.
+        Live = "live",
+        /// That, where the first try failed.
+        Retry = "retry",
+        /// A listing told of an object that is known.
+        Reconcile = "reconcile",
+        /// A listing told of an object that was not known.
+        Backfill = "backfill",
+    }
+}
+
 /// A stored intent to create: written before the call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intent {
@@ -54,6 +68,8 @@ pub struct Mirror {
     pub state: MirrorState,
     /// When it is to be worked.
     pub due: Millis,
+    /// What made it due: `live`, `reconcile` or `backfill`; a try that failed counts by itself.
+    pub priority: Priority,
     /// Failed tries in a row.
     pub tries: u32,
     /// The number of the newest doubt raised (R3, R4).
@@ -79,6 +95,7 @@ impl Mirror {
             system,
             state: MirrorState::Idle,
             due: Millis(0),
+            priority: Priority::Live,
             tries: 0,
             doubt: 0,
             answered: 0,
@@ -87,6 +104,11 @@ impl Mirror {
             since: None,
             rev: 0,
         }
+    }
+
+    /// How it ranks among others: what fails makes room for what has not been tried yet.
+    pub fn rank(&self) -> Priority {
+        if self.tries > 0 { self.priority.max(Priority::Retry) } else { self.priority }
     }
 
     /// Whether a read is owed.

@@ -32,7 +32,7 @@ pub use field_rule::{FieldRule, FieldRules, TAGS};
 pub use install::{Holder, Install, InstallKey, InstallState};
 pub use invitation::{Invitation, InvitationState, WrittenTo};
 pub use link::{ExternalId, Known, Link, LinkState, Sent, Snapshot};
-pub use mirror::{Action, Attempt, AttemptResult, Intent, Mirror, MirrorState, Place, Step};
+pub use mirror::{Action, Attempt, AttemptResult, Intent, Mirror, MirrorState, Place, Priority, Step};
 pub use observation::{Class, Evidence, Guest, Moved, Observation, Shape, is_told_late};
 pub use regroup::Regroup;
 pub use stamp::{Author, Key, Order, Stamp};

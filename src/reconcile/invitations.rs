@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::clock::{Clock, Millis};
 use crate::ids::Ids;
 use crate::model::{
-    EntityId, Field, Guest, Invitation, InvitationState, Moved, NewChange, Observation, Shape, System, Value,
+    EntityId, Field, Guest, Invitation, InvitationState, Moved, NewChange, Observation, Origin, Shape, System, Value,
 };
 use crate::resolve::claim;
 use crate::store::{Entities, Invitations, StoreError, present};
@@ -77,7 +77,7 @@ impl Follower {
             seen.moved = seen.moved.or(one.booking.clone().map(Moved::From));
         }
         let now = self.clock.now();
-        Ok(Some(claim::row(&one.workspace, System::Timerex, &seen, self.ids.uuid(now), now)))
+        Ok(Some(claim::row(Origin::Look, &one.workspace, System::Timerex, &seen, self.ids.uuid(now), now)))
     }
 
     /// The id of a contact in GHL, by which a guest is told to be that contact.

@@ -17,7 +17,9 @@ use serde::Serialize;
 
 use crate::clock::{Clock, Millis};
 use crate::ids::Ids;
-use crate::model::{Class, ExternalId, Field, Home, Kind, Link, NewChange, Observation, Shape, System};
+use crate::model::{
+    Class, ExternalId, Field, Home, Kind, Link, NewChange, Observation, Origin, Priority, Shape, System,
+};
 use crate::resolve::claim;
 use crate::store::{ChangeLog, Entities, StoreError, Workspaces, present};
 use crate::systems::{Decision, Shown, Site, SystemError, Target, trail};
@@ -196,7 +198,7 @@ impl Reconciler {
                     Some(what) => {
                         *(if what == "unknown" { &mut listing.unknown } else { &mut listing.drifted }) += 1;
                         note(report, system, &seen, what, link.as_ref());
-                        changes.push(self.row(workspace, system, &seen));
+                        changes.push(self.row(Origin::Listing, workspace, system, &seen));
                     }
                 }
             }
@@ -240,7 +242,8 @@ impl Reconciler {
     ) -> Result<crate::systems::Page, SystemError> {
         let (until, mut tries) = (self.clock.now() + PATIENCE, 0);
         loop {
-            let (answer, _) = trail::follow(target.changed(kind, since, page)).await;
+            let listing = trail::follow(target.changed(kind, since, page));
+            let (answer, _) = trail::ranked(Priority::Reconcile, listing).await;
             let wait = match &answer {
                 Err(SystemError::Unavailable { status: Some(_), .. }) if tries + 1 < TRIES => {
                     tries += 1;
@@ -284,7 +287,7 @@ impl Reconciler {
             let seen = Observation::new(kind, link.id.clone(), Class::Claim, Shape::Gone);
             missing += 1;
             note(report, system, &seen, "missing", None);
-            changes.push(self.row(workspace, system, &seen));
+            changes.push(self.row(Origin::Listing, workspace, system, &seen));
         }
         self.feed(scope, &changes).await?;
         Ok(missing)
@@ -316,9 +319,9 @@ impl Reconciler {
         Ok(())
     }
 
-    fn row(&self, workspace: &str, system: System, seen: &Observation) -> NewChange {
+    fn row(&self, origin: Origin, workspace: &str, system: System, seen: &Observation) -> NewChange {
         let now = self.clock.now();
-        claim::row(workspace, system, seen, self.ids.uuid(now), now)
+        claim::row(origin, workspace, system, seen, self.ids.uuid(now), now)
     }
 }
 

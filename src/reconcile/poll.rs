@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::Reconciler;
 use super::marks::Marks;
 use crate::clock::Millis;
-use crate::model::{ExternalId, Kind, NewChange, Observation, Shape, System};
+use crate::model::{ExternalId, Kind, NewChange, Observation, Origin, Shape, System};
 use crate::resolve::claim;
 use crate::store::StoreError;
 use crate::systems::{Decision, Page, Site, SystemError, Target, trail};
@@ -100,7 +100,9 @@ impl Reconciler {
                 let link = self.entities.link(workspace, poll.system, poll.kind, &seen.id).await?;
                 if claim::difference(target.as_ref(), link.as_ref(), &seen).is_some() {
                     differing.insert(seen.id.clone(), seen.shape.clone());
-                    changes.extend(poll.news(seen, started).map(|seen| self.row(workspace, poll.system, &seen)));
+                    changes.extend(
+                        poll.news(seen, started).map(|seen| self.row(Origin::Look, workspace, poll.system, &seen)),
+                    );
                 }
             }
             if !changes.is_empty() {

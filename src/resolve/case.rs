@@ -332,13 +332,17 @@ impl Case {
 
     /// Adds what differs from what is stored to a settlement.
     pub fn into_settlement(self, settlement: &mut Settlement) {
-        let Self { whole, before, owed, conflicts, reviews, answered } = self;
+        let Self { mut whole, before, owed, conflicts, reviews, answered } = self;
         let id = whole.entity.id;
         let nothing = Whole { entity: whole.entity.clone(), links: Vec::new(), mirrors: Vec::new() };
         let stored = before.as_ref().unwrap_or(&nothing);
         // Where it stands is written with it: who decides about it meanwhile by where it stood finds it moved.
         if before.is_none() || stored.entity != whole.entity || places(stored) != places(&whole) {
             settlement.entities.push(whole.entity.clone());
+        }
+        for mirror in whole.mirrors.iter_mut().filter(|mirror| mirror.state == MirrorState::Due) {
+            let was = stored.mirror(mirror.system).filter(|was| was.state == MirrorState::Due);
+            mirror.priority = was.map_or(settlement.priority, |was| was.priority.min(settlement.priority));
         }
         let recovered = |mirror: &&Mirror| {
             let was = stored.mirrors.iter().find(|stored| stored.system == mirror.system).map(|stored| stored.state);

@@ -29,9 +29,9 @@ pub enum Weight {
     Old,
 }
 
-/// The observations in a change: a listing row carries its own, anything else is read by the system's terms.
+/// The observations in a change: the row of a look carries its own, anything else is read by the system's terms.
 pub fn read(terms: &dyn Terms, change: &Change) -> Result<Vec<Observation>, Unreadable> {
-    if change.said.origin != Origin::Listing {
+    if !matches!(change.said.origin, Origin::Listing | Origin::Look) {
         return terms.observe(change);
     }
     let seen = serde_json::from_slice(&change.said.body).map_err(|error| Unreadable(error.to_string()))?;
@@ -40,14 +40,14 @@ pub fn read(terms: &dyn Terms, change: &Change) -> Result<Vec<Observation>, Unre
 
 /// The row of an observation that was made by looking: on a listed page, or within another object; [`read`] reads it
 /// back. `key`: makes it one of its own.
-pub fn row(workspace: &str, system: System, seen: &Observation, key: Uuid, now: Millis) -> NewChange {
-    let key = format!("listing/{system}/{key}");
+pub fn row(origin: Origin, workspace: &str, system: System, seen: &Observation, key: Uuid, now: Millis) -> NewChange {
+    let key = format!("{origin}/{system}/{key}");
     NewChange {
         kind: Some(seen.kind),
         object: Some(seen.id.clone()),
         at: seen.at,
         body: serde_json::to_vec(seen).unwrap_or_default().into(),
-        ..NewChange::from_inside(Origin::Listing, "listing", key, workspace, system, now)
+        ..NewChange::from_inside(origin, origin.word(), key, workspace, system, now)
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn author(origin: Origin) -> Option<Author> {
     match origin {
         Origin::Operator => Some(Author::Operator),
         Origin::Rule => Some(Author::Rule),
-        Origin::Webhook | Origin::Read | Origin::Listing => None,
+        Origin::Webhook | Origin::Read | Origin::Listing | Origin::Look => None,
     }
 }
 

@@ -47,7 +47,8 @@ pub(crate) use regroup::questions;
 use crate::clock::{Clock, Millis};
 use crate::ids::Ids;
 use crate::model::{
-    Change, EntityId, Field, Finding, Kind, Lease, Link, Moved, Observation, Outcome, System, Terms, VerdictRow,
+    Change, EntityId, Field, Finding, Kind, Lease, Link, Moved, Observation, Origin, Outcome, Priority, System, Terms,
+    VerdictRow,
 };
 use crate::store::{Cached, ChangeLog, Result, Settled, Settlement, Settling};
 use crate::systems::Site;
@@ -86,6 +87,11 @@ impl Turn<'_> {
     /// When work that this change causes is due.
     fn due(&self) -> Millis {
         self.now + self.site.quiet
+    }
+
+    /// Another settlement, for what is written before it ends.
+    fn alone(&self) -> Settlement {
+        Settlement { priority: self.settlement.priority, ..Settlement::new(self.settlement.lease.clone(), self.now) }
     }
 
     fn workspace(&self) -> &str {
@@ -215,6 +221,7 @@ impl Resolver {
             let settlement = Settlement::new(lease.clone(), now);
             let mut turn = Turn { site, change, terms, system: change.said.system, now, settlement };
             let (_matching, known) = self.look_up(&turn, observation).await?;
+            turn.settlement.priority = priority(change, known.is_some());
             let ruling = self.rule_one(&mut turn, observation, known).await?;
             let later = ruling.is_later();
             rulings.push(ruling);
@@ -322,6 +329,15 @@ impl Resolver {
         let booked = case.asks_for_bookings(turn.site) && self.lookup.is_booked(entity).await?;
         case.spread(turn.site, booked, turn.due(), turn.now);
         Ok(ruling)
+    }
+}
+
+/// How what a change causes ranks.
+fn priority(change: &Change, is_known: bool) -> Priority {
+    match (change.said.origin, is_known) {
+        (Origin::Listing, true) => Priority::Reconcile,
+        (Origin::Listing, false) => Priority::Backfill,
+        _ => Priority::Live,
     }
 }
 

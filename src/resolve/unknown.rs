@@ -9,7 +9,7 @@ use super::identity::Match;
 use super::{Case, IN_FLIGHT, JOINING, Resolver, Ruling, Turn, claim};
 use crate::clock::Millis;
 use crate::model::{Entity, EntityId, ExternalId, Fields, Kind, Link, Moved, Observation, Outcome, Shape, Whole};
-use crate::store::{Result, Settlement};
+use crate::store::Result;
 
 /// How long a look is put off at most: a person may have the create sent again at any time.
 const SELDOM: Duration = Duration::from_secs(10);
@@ -96,7 +96,7 @@ impl Resolver {
             Booker::Unread(placeholder) => {
                 if let Some(placeholder) = placeholder {
                     // On its own: what waits writes nothing else.
-                    let mut alone = Settlement::new(turn.settlement.lease.clone(), turn.now);
+                    let mut alone = turn.alone();
                     placeholder.into_settlement(&mut alone);
                     self.settling.settle(&alone).await?;
                 }

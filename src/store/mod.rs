@@ -22,7 +22,7 @@ use crate::clock::Millis;
 use crate::model::{
     Action, Appended, Attempt, Change, ChangeId, Closing, Conflict, ConflictId, ConflictState, Entity, EntityId,
     ExternalId, Finding, Install, InstallKey, InstallState, Invitation, KeptConflict, Kind, Lease, Life, Link, Mirror,
-    MirrorState, Mode, NewChange, NewConflict, Origin, Outcome, Standing, System, VerdictRow,
+    MirrorState, Mode, NewChange, NewConflict, Origin, Outcome, Priority, Standing, System, VerdictRow,
 };
 use crate::model::{Field, Value};
 
@@ -106,6 +106,8 @@ pub struct Settlement {
     pub lease: Lease,
     /// The present.
     pub now: Millis,
+    /// How what it makes due ranks.
+    pub priority: Priority,
     /// Entities to insert (`rev` 0) or to write over the revision they carry.
     pub entities: Vec<Entity>,
     /// Links, likewise.
@@ -142,11 +144,12 @@ pub struct Settlement {
 }
 
 impl Settlement {
-    /// An empty one.
+    /// An empty one, of what somebody did just now.
     pub fn new(lease: Lease, now: Millis) -> Self {
         Self {
             lease,
             now,
+            priority: Priority::Live,
             entities: Vec::new(),
             links: Vec::new(),
             mirrors: Vec::new(),
@@ -209,7 +212,7 @@ pub trait Settling: Send + Sync {
 /// Work to be done.
 #[async_trait]
 pub trait Mirrors: Send + Sync {
-    /// Mirrors of a workspace in state `due` whose time has come, longest due first.
+    /// Mirrors of a workspace in state `due` whose time has come: what is live first, and longest due first.
     async fn due(&self, workspace: &str, now: Millis, limit: u32) -> Result<Vec<Mirror>>;
     /// Mirrors in a state, oldest first.
     async fn in_state(&self, workspace: &str, state: MirrorState, limit: u32) -> Result<Vec<Mirror>>;

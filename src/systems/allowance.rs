@@ -8,22 +8,32 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::{HeaderMap, StatusCode};
 
+use crate::model::Priority;
+
 /// What a call is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Errand {
-    /// It begins something, and can as well be made later.
-    Begins,
-    /// It goes on with what earlier calls began (the next page), which would be lost if it were put off.
-    GoesOn,
-    /// It changes something, mostly after a read that would be lost. Some vendors count such calls apart.
-    Writes,
+pub struct Errand {
+    /// It begins something, and can as well be made later. Other calls go on with what earlier ones began (the next page, a
+    /// write after its read), which would be lost if they were put off.
+    pub begins: bool,
+    /// It changes something. Some vendors count such calls apart.
+    pub writes: bool,
+    /// How it ranks.
+    pub priority: Priority,
+}
+
+impl Errand {
+    /// For how many others it makes room: for what goes on with something, unless it writes itself, and for all that rank above.
+    pub fn yields_to(self) -> u32 {
+        if self.begins { u32::from(!self.writes) + self.priority as u32 } else { 0 }
+    }
 }
 
 /// Gives leave to call one system for one workspace.
 #[async_trait]
 pub trait Allowance: Send + Sync {
-    /// Waits until one call may be made; if that is not soon, gives at once how long there will be no leave. What goes on with
-    /// something, and what writes, waits longer and goes first.
+    /// Waits until one call may be made; if that is not soon, gives at once how long there will be no leave. What yields to
+    /// nobody waits longer.
     async fn pass(&self, errand: Errand) -> Result<Box<dyn Leave>, Duration>;
 }
 

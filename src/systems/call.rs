@@ -145,11 +145,7 @@ impl Caller {
         let mut request = self.request(method, path_and_query, headers, body)?;
         let signed = self.credential.sign(&mut request).await?;
         let spent = |after| SystemError::Spent { system: self.system, after };
-        let errand = match (writes, trail::begun()) {
-            (true, _) => Errand::Writes,
-            (false, true) => Errand::GoesOn,
-            (false, false) => Errand::Begins,
-        };
+        let errand = Errand { begins: !trail::begun(), writes, priority: trail::priority() };
         let leave = self.allowance.pass(errand).await.map_err(spent)?;
         let sent = self.offset.now();
         if writes && trail::is_overdue(sent) {

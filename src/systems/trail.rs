@@ -8,11 +8,14 @@ use std::time::Duration;
 
 use super::allowance::RateSeen;
 use crate::clock::Millis;
+use crate::model::Priority;
 
 tokio::task_local! {
     static TRAIL: RefCell<Trail>;
     /// When what runs now was decided, and stored; then, when its last write was answered.
     static DECIDED: Cell<Millis>;
+    /// How what runs now ranks.
+    static PRIORITY: Priority;
 }
 
 /// A write leaves so soon after its intent was stored, or not at all: later, another replica may have taken it for one whose answer
@@ -68,6 +71,16 @@ pub(super) fn answered(now: Millis) {
 pub(super) fn note(change: impl FnOnce(&mut Trail)) {
     // Nobody follows: nobody wants to know.
     let _ = TRAIL.try_with(|trail| change(&mut trail.borrow_mut()));
+}
+
+/// Runs what ranks so among the calls of its workspace.
+pub async fn ranked<T>(priority: Priority, calls: impl Future<Output = T>) -> T {
+    PRIORITY.scope(priority, calls).await
+}
+
+/// How what runs now ranks. Of what nobody told, somebody waits for it.
+pub(super) fn priority() -> Priority {
+    PRIORITY.try_with(|priority| *priority).unwrap_or(Priority::Live)
 }
 
 /// Whether a call left already for what runs now. What nobody follows counts as begun.

@@ -1,17 +1,22 @@
 use super::*;
 use crate::clock::ManualClock;
 use crate::credentials::static_token::StaticToken;
+use crate::model::Priority;
 use crate::secret::Secret;
 use crate::systems::call::Caller;
 use crate::systems::offset::ClockOffset;
 use crate::systems::testing::{Script, told, told_with};
 use crate::systems::{Decision, SystemError};
+use futures_util::FutureExt;
 use http::Method;
 use rstest::rstest;
 use serde_json::json;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::task::JoinSet;
 
+const BEGINS: Errand = Errand { begins: true, writes: false, priority: Priority::Live };
+const GOES_ON: Errand = Errand { begins: false, ..BEGINS };
+const WRITES: Errand = Errand { writes: true, ..GOES_ON };
 const NOON: &str = "2026-03-02T12:00:00Z";
 
 fn number(number: u32) -> NonZeroU32 {
@@ -76,7 +81,7 @@ impl Callers {
                 }
             };
             self.nap(100).await;
-            let arrival = (self.clock.now(), errand == Errand::Writes);
+            let arrival = (self.clock.now(), errand.writes);
             self.arrivals.lock().unwrap().entry(location).or_default().push(arrival);
             self.nap(100).await;
             drop(leave);
@@ -89,7 +94,7 @@ impl Callers {
 
 /// What half of the tasks do, and what the other half does.
 type Halves = [&'static [Errand]; 2];
-const ALIKE: Halves = [&[Errand::Begins, Errand::GoesOn]; 2];
+const ALIKE: Halves = [&[BEGINS, GOES_ON]; 2];
 
 /// Makes 5,000 calls by 40 tasks, and gives when they arrived.
 async fn arrivals(seed: u64, limits: &[Limit], halves: Halves, idle: u64) -> Arrivals {
@@ -168,18 +173,18 @@ async fn no_minute_ever_holds_more_calls_and_no_hour_more_writes_than_allowed(
     #[values(0, 20)] idle: u64,
 ) {
     const CALLS: usize = 60;
-    const WRITES: usize = 100;
-    const HALVES: Halves = [&[Errand::Begins, Errand::GoesOn], &[Errand::Writes]];
+    const A_HOUR: usize = 100;
+    const HALVES: Halves = [&[BEGINS, GOES_ON], &[WRITES]];
     let limits = [
         Limit::in_ten_seconds(number(20)),
         Limit::in_a_minute(number(CALLS as u32)),
-        Limit::writes_in_an_hour(number(WRITES as u32)),
+        Limit::writes_in_an_hour(number(A_HOUR as u32)),
     ];
     for (location, arrivals) in arrivals(seed, &limits, HALVES, idle).await {
         let (all, writes) = (times(&arrivals, |_| true), times(&arrivals, |writes| writes));
         assert_never_more(&all, 20, SHORT);
         assert_never_more(&all, CALLS, MINUTE);
-        assert_never_more(&writes, WRITES, HOUR);
+        assert_never_more(&writes, A_HOUR, HOUR);
         if idle == 0 {
             assert!(all.len() > 2_000);
             assert_nearly_all_used(location, &all[..all.len() - CALLS], CALLS, MINUTE);
@@ -190,7 +195,7 @@ async fn no_minute_ever_holds_more_calls_and_no_hour_more_writes_than_allowed(
 #[tokio::test]
 async fn an_hour_of_nothing_but_writes_is_used_and_never_passed() {
     let limits = [Limit::in_a_minute(number(60)), Limit::writes_in_an_hour(number(100))];
-    for (location, arrivals) in arrivals(3, &limits, [&[Errand::Writes]; 2], 0).await {
+    for (location, arrivals) in arrivals(3, &limits, [&[WRITES]; 2], 0).await {
         let writes = times(&arrivals, |_| true);
         assert_never_more(&writes, 100, HOUR);
         assert_nearly_all_used(location, &writes, 100, HOUR);
@@ -203,41 +208,38 @@ async fn a_write_that_waits_for_the_hour_is_put_off_and_holds_up_no_read() {
     let limits = vec![Limit::in_a_minute(number(60)), Limit::writes_in_an_hour(number(3))];
     let allowance = budget_of(limits, &clock).of("a", System::Ghl);
     for _ in 0..3 {
-        drop(allowance.pass(Errand::Writes).await.unwrap());
+        drop(allowance.pass(WRITES).await.unwrap());
         clock.advance(Duration::from_mins(10));
     }
-    let waits = [allowance.pass(Errand::Writes).await.err(), allowance.pass(Errand::Writes).await.err()];
+    let waits = [allowance.pass(WRITES).await.err(), allowance.pass(WRITES).await.err()];
     let place = |minutes| Some(Duration::from_mins(minutes));
     assert_eq!(waits, [place(30), place(40)], "each is told a place of its own");
-    assert!(allowance.pass(Errand::Begins).await.is_ok() && allowance.pass(Errand::GoesOn).await.is_ok());
+    assert!(allowance.pass(BEGINS).await.is_ok() && allowance.pass(GOES_ON).await.is_ok());
     clock.advance(Duration::from_mins(30));
-    drop(allowance.pass(Errand::Writes).await.unwrap());
-    assert_eq!(allowance.pass(Errand::Writes).await.err(), place(20), "another one has the next place");
+    drop(allowance.pass(WRITES).await.unwrap());
+    assert_eq!(allowance.pass(WRITES).await.err(), place(20), "another one has the next place");
 }
 
 #[tokio::test]
 async fn each_workspace_and_system_has_a_budget_of_its_own() {
     let (budget, _) = budget(2, 9);
-    let _open = [
-        budget.of("a", System::Ghl).pass(Errand::GoesOn).await,
-        budget.of("a", System::Ghl).pass(Errand::GoesOn).await,
-    ];
-    assert!(budget.of("a", System::Ghl).pass(Errand::Begins).await.is_err());
-    assert!(budget.of("b", System::Ghl).pass(Errand::Begins).await.is_ok());
-    assert!(budget.of("a", System::Timify).pass(Errand::Begins).await.is_ok(), "no limit was set");
+    let _open = [budget.of("a", System::Ghl).pass(GOES_ON).await, budget.of("a", System::Ghl).pass(GOES_ON).await];
+    assert!(budget.of("a", System::Ghl).pass(BEGINS).await.is_err());
+    assert!(budget.of("b", System::Ghl).pass(BEGINS).await.is_ok());
+    assert!(budget.of("a", System::Timify).pass(BEGINS).await.is_ok(), "no limit was set");
 }
 
 #[tokio::test]
 async fn a_call_counts_until_a_window_after_its_end_however_long_it_is_on_its_way() {
     let (budget, clock) = budget(1, 9);
     let allowance = budget.of("a", System::Ghl);
-    let leave = allowance.pass(Errand::GoesOn).await.unwrap();
+    let leave = allowance.pass(GOES_ON).await.unwrap();
     clock.advance(secs(15));
-    assert!(allowance.pass(Errand::Begins).await.is_err(), "the vendor may see it only now");
+    assert!(allowance.pass(BEGINS).await.is_err(), "the vendor may see it only now");
     drop(leave);
-    assert_eq!(allowance.pass(Errand::Begins).await.err(), Some(SHORT));
+    assert_eq!(allowance.pass(BEGINS).await.err(), Some(SHORT));
     clock.advance(SHORT);
-    assert!(allowance.pass(Errand::Begins).await.is_ok());
+    assert!(allowance.pass(BEGINS).await.is_ok());
 }
 
 #[tokio::test]
@@ -245,16 +247,69 @@ async fn the_last_part_is_left_to_those_who_go_on_with_something() {
     let (budget, _) = budget(20, 99);
     let allowance = budget.of("a", System::Ghl);
     for _ in 0..18 {
-        drop(allowance.pass(Errand::Begins).await.unwrap());
+        drop(allowance.pass(BEGINS).await.unwrap());
     }
-    assert!(allowance.pass(Errand::Begins).await.is_err());
-    drop(allowance.pass(Errand::GoesOn).await.unwrap());
-    drop(allowance.pass(Errand::GoesOn).await.unwrap());
+    assert!(allowance.pass(BEGINS).await.is_err());
+    drop(allowance.pass(GOES_ON).await.unwrap());
+    drop(allowance.pass(GOES_ON).await.unwrap());
+}
+
+fn ranked(errand: Errand, priority: Priority) -> Errand {
+    Errand { priority, ..errand }
+}
+
+/// How many such calls there is room for.
+fn room(allowance: &dyn Allowance, errand: Errand) -> usize {
+    let mut passed = 0;
+    while let Some(Ok(leave)) = allowance.pass(errand).now_or_never() {
+        drop(leave);
+        passed += 1;
+    }
+    passed
+}
+
+#[rstest]
+#[case::of_seconds(Limit::in_ten_seconds(number(20)))]
+#[case::of_a_day(Limit::in_a_day(number(20)))]
+#[tokio::test]
+async fn each_rank_leaves_room_to_those_above_it(#[case] limit: Limit) {
+    let clock = ManualClock::at(Millis::parse(NOON).unwrap());
+    let allowance = budget_of(vec![limit], &clock).of("a", System::Ghl);
+    let update = Errand { begins: true, ..WRITES };
+    let mut passed = Vec::new();
+    for priority in [Priority::Backfill, Priority::Reconcile, Priority::Retry, Priority::Live] {
+        passed.push(room(&*allowance, ranked(BEGINS, priority)));
+    }
+    passed.push(room(&*allowance, update));
+    assert_eq!(passed, [12, 2, 2, 2, 2]);
+}
+
+#[tokio::test]
+async fn what_a_backfill_began_goes_on_as_anything_else() {
+    let (budget, _) = budget(20, 99);
+    assert_eq!(room(&*budget.of("a", System::Ghl), ranked(GOES_ON, Priority::Backfill)), 20);
+}
+
+#[tokio::test]
+async fn what_ranks_above_does_not_stand_behind_those_who_were_put_off() {
+    let clock = ManualClock::at(Millis::parse(NOON).unwrap());
+    let allowance = budget_of(vec![Limit::in_a_minute(number(10))], &clock).of("a", System::Ghl);
+    let backfill = ranked(BEGINS, Priority::Backfill);
+    for _ in 0..6 {
+        drop(allowance.pass(backfill).await.unwrap());
+        clock.advance(secs(1));
+    }
+    let waits = [allowance.pass(backfill).await.err(), allowance.pass(backfill).await.err()];
+    assert_eq!(waits, [Some(secs(54)), Some(secs(55))]);
+    for _ in 0..3 {
+        drop(allowance.pass(BEGINS).await.unwrap());
+    }
+    assert_eq!(allowance.pass(BEGINS).await.err(), Some(secs(54)), "the first place that comes free");
 }
 
 /// Lets one call through and tells what its answer said.
 async fn learn(allowance: &dyn Allowance, seen: &RateSeen) {
-    allowance.pass(Errand::Begins).await.unwrap().learn(seen);
+    allowance.pass(BEGINS).await.unwrap().learn(seen);
 }
 
 #[tokio::test]
@@ -262,12 +317,12 @@ async fn a_429_stops_everybody_and_one_call_tries_again() {
     let (budget, clock) = budget(100, 999);
     let allowance = budget.of("a", System::Ghl);
     learn(&*allowance, &RateSeen { refused: true, retry_after: Some(secs(7)), ..RateSeen::default() }).await;
-    assert_eq!(allowance.pass(Errand::Begins).await.err(), Some(secs(7)));
+    assert_eq!(allowance.pass(BEGINS).await.err(), Some(secs(7)));
     clock.advance(secs(7));
-    let probe = allowance.pass(Errand::Begins).await.unwrap();
+    let probe = allowance.pass(BEGINS).await.unwrap();
     let waits = tokio::spawn({
         let allowance = allowance.clone();
-        async move { allowance.pass(Errand::GoesOn).await.is_ok() }
+        async move { allowance.pass(GOES_ON).await.is_ok() }
     });
     while clock.sleeping() == 0 {
         assert!(!waits.is_finished(), "it did not wait for the one that tries");
@@ -277,8 +332,8 @@ async fn a_429_stops_everybody_and_one_call_tries_again() {
     drop(probe);
     clock.advance(secs(10));
     // Without an answer nothing is known: the next one tries.
-    drop(allowance.pass(Errand::Begins).await.unwrap());
-    allowance.pass(Errand::Begins).await.unwrap().learn(&RateSeen::default());
+    drop(allowance.pass(BEGINS).await.unwrap());
+    allowance.pass(BEGINS).await.unwrap().learn(&RateSeen::default());
     clock.advance(PROBE);
     assert!(waits.await.unwrap());
 }
@@ -298,7 +353,7 @@ async fn what_the_vendor_says_is_heeded(#[case] seen: RateSeen, #[case] least: u
     let (budget, _) = budget(100, 999);
     let allowance = budget.of("a", System::Ghl);
     learn(&*allowance, &seen).await;
-    let wait = allowance.pass(Errand::Begins).await.err().unwrap_or_default();
+    let wait = allowance.pass(BEGINS).await.err().unwrap_or_default();
     assert!((secs(least)..=secs(most)).contains(&wait), "{wait:?}");
 }
 
@@ -308,7 +363,7 @@ async fn a_spent_day_is_tried_again_when_the_vendors_next_day_may_have_begun() {
     let allowance = budget.of("a", System::Ghl);
     clock.advance(Duration::from_mins(11 * 60 + 50));
     learn(&*allowance, &RateSeen { day_left: Some(0), ..RateSeen::default() }).await;
-    assert_eq!(allowance.pass(Errand::Begins).await.err(), Some(Duration::from_mins(10)));
+    assert_eq!(allowance.pass(BEGINS).await.err(), Some(Duration::from_mins(10)));
 }
 
 #[tokio::test]
@@ -316,14 +371,14 @@ async fn a_limit_that_the_vendor_states_is_kept_when_it_is_the_smaller_one() {
     let (budget, _) = budget(100, 999);
     let allowance = budget.of("a", System::Ghl);
     learn(&*allowance, &RateSeen { burst: Some(3), ..RateSeen::default() }).await;
-    let (second, third) = (allowance.pass(Errand::GoesOn).await, allowance.pass(Errand::GoesOn).await);
-    assert!(second.is_ok() && third.is_ok() && allowance.pass(Errand::Begins).await.is_err());
+    let (second, third) = (allowance.pass(GOES_ON).await, allowance.pass(GOES_ON).await);
+    assert!(second.is_ok() && third.is_ok() && allowance.pass(BEGINS).await.is_err());
     learn_all(&*second.unwrap(), 1_000);
     let mut open = Vec::new();
     for _ in 0..97 {
-        open.push(allowance.pass(Errand::GoesOn).await.unwrap());
+        open.push(allowance.pass(GOES_ON).await.unwrap());
     }
-    assert!(allowance.pass(Errand::Begins).await.is_err(), "ours is the smaller one");
+    assert!(allowance.pass(BEGINS).await.is_err(), "ours is the smaller one");
 }
 
 fn learn_all(leave: &dyn Leave, burst: u32) {

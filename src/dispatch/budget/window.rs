@@ -12,6 +12,9 @@ use super::{Counted, Limit};
 use crate::clock::Millis;
 use crate::systems::allowance::Errand;
 
+/// This part of a window is left to each rank above a call's own.
+const PART: u32 = 10;
+
 /// The calls of one window.
 #[derive(Debug)]
 pub(super) struct Window {
@@ -25,13 +28,13 @@ pub(super) struct Window {
     ended: VecDeque<(Millis, u32)>,
     /// The sum of these.
     counted: u32,
-    /// When those come back that were put off.
-    away: VecDeque<Millis>,
+    /// When those come back that were put off, and for how many others they make room.
+    away: Vec<(Millis, u32)>,
 }
 
 impl Window {
     pub(super) fn new(limit: Limit) -> Self {
-        let (ended, away) = (VecDeque::new(), VecDeque::new());
+        let (ended, away) = (VecDeque::new(), Vec::new());
         Self { configured: limit, limit: limit.calls.get(), open: 0, ended, counted: 0, away }
     }
 
@@ -41,7 +44,7 @@ impl Window {
 
     /// Whether such a call counts.
     pub(super) fn counts(&self, errand: Errand) -> bool {
-        self.configured.counted == Counted::All || errand == Errand::Writes
+        self.configured.counted == Counted::All || errand.writes
     }
 
     /// How long there is no room for one more call. An estimate where it depends on calls that are on their way.
@@ -53,19 +56,20 @@ impl Window {
     }
 
     /// As [`wait`](Self::wait), for one that comes back only then: each is told a place of its own, so that those who wait for
-    /// an hour do not all come at once, and spend on looking again what others need.
+    /// an hour do not all come at once, and spend on looking again what others need. Who yields to more stands behind.
     pub(super) fn put_off(&mut self, errand: Errand, now: Millis) -> Duration {
-        self.away.retain(|back| *back > now);
-        let wait = self.room_after(self.away.len() as u32, errand, now);
+        self.away.retain(|(back, _)| *back > now);
+        let before = self.away.iter().filter(|(_, yields)| *yields <= errand.yields_to()).count();
+        let wait = self.room_after(before as u32, errand, now);
         if !wait.is_zero() {
-            self.away.push_back(now + wait);
+            self.away.push((now + wait, errand.yields_to()));
         }
         wait
     }
 
     /// How long there is no room for one more call after so many others.
     fn room_after(&self, others: u32, errand: Errand, now: Millis) -> Duration {
-        let reserve = if errand == Errand::Begins { self.configured.reserve.min(self.limit / 2) } else { 0 };
+        let reserve = self.limit / PART * errand.yields_to();
         let mut excess = (self.open + self.counted + reserve + 1).saturating_sub(self.limit);
         if excess == 0 {
             return Duration::ZERO;

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use rstest::rstest;
 use uuid::Uuid;
 
 use super::*;
-use crate::model::{Author, Fields, Finding, Intent, Lease};
+use crate::model::{Author, Fields, Finding, Intent, Lease, Priority};
 use crate::resolve::sample::{Sample, site};
 use crate::store::memory::Memory;
 use crate::store::{Entities, Leases, Settled, Settling};
@@ -13,8 +14,12 @@ use crate::store::{Entities, Leases, Settled, Settling};
 const NOW: Millis = Millis(9_000);
 
 fn settled(case: Case) -> Settlement {
+    settled_as(case, Priority::Live)
+}
+
+fn settled_as(case: Case, priority: Priority) -> Settlement {
     let lease = Lease { workspace: "w".to_owned(), owner: "o".to_owned(), fence: 1, until: Millis(9_999) };
-    let mut settlement = Settlement::new(lease, Millis(1));
+    let mut settlement = Settlement { priority, ..Settlement::new(lease, Millis(1)) };
     case.into_settlement(&mut settlement);
     settlement
 }
@@ -32,6 +37,28 @@ fn a_mirror_that_was_due_already_is_written_again_so_that_no_lane_rests_on_what_
     case.spread(&site(), false, Millis(1), Millis(1));
     assert_eq!(settled(case).mirrors, [due]);
     assert_eq!(settled(Case::of(whole)).mirrors, [], "nothing was owed anew");
+}
+
+#[rstest]
+#[case::of_rest(None, Priority::Backfill, Priority::Backfill)]
+#[case::of_less(Some(Priority::Backfill), Priority::Live, Priority::Live)]
+#[case::of_more(Some(Priority::Live), Priority::Backfill, Priority::Live)]
+fn a_mirror_ranks_as_the_first_of_what_made_it_due(
+    #[case] before: Option<Priority>,
+    #[case] now: Priority,
+    #[case] after: Priority,
+) {
+    let entity = Entity::new(EntityId(uuid::Uuid::from_u128(1)), "w", Kind::Contact, Millis(0));
+    let mut whole = Whole { entity, links: Vec::new(), mirrors: Vec::new() };
+    let mut mirror = mirror_of(&whole, System::Ghl);
+    if let Some(before) = before {
+        make_due(&mut mirror, Millis(1), Millis(1));
+        mirror.priority = before;
+    }
+    whole.mirrors.push(mirror);
+    let mut case = Case::of(whole);
+    case.wake(System::Ghl, Millis(1));
+    assert_eq!(settled_as(case, now).mirrors[0].priority, after);
 }
 
 #[test]

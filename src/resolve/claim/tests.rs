@@ -49,7 +49,7 @@ fn tags_only() -> Observation {
 #[test]
 fn what_was_listed_reads_back_from_its_row_and_a_webhook_by_the_systems_terms() {
     let seen = claim(city("Kobe"));
-    let row = row("w", System::Timerex, &seen, Uuid::nil(), Millis(9));
+    let row = row(Origin::Listing, "w", System::Timerex, &seen, Uuid::nil(), Millis(9));
     assert_eq!((row.kind, &row.object, row.at), (Some(Kind::Contact), &Some(seen.id.clone()), Some(Millis(7))));
     assert_eq!((row.workspace.as_deref(), row.origin, row.received), (Some("w"), Origin::Listing, Millis(9)));
     let change = |said| Change { id: ChangeId(1), said };

@@ -8,7 +8,7 @@ use super::{Memory, Tables};
 use crate::clock::Millis;
 use crate::model::{
     Action, AttemptResult, Entity, EntityId, ExternalId, Install, InstallKey, InstallState, Kind, Lease, Life, Link,
-    Mirror, MirrorState, Mode, Origin, System,
+    Mirror, MirrorState, Mode, Origin, Priority, System,
 };
 use crate::store::{
     Bells, Credentials, Entities, Installs, Keys, Leases, Listening, Load, Mirrors, Outlook, Result, TICKETS, Times,
@@ -139,9 +139,13 @@ impl Bells for Memory {
 #[async_trait]
 impl Mirrors for Memory {
     async fn due(&self, workspace: &str, now: Millis, limit: u32) -> Result<Vec<Mirror>> {
-        Ok(self.tables().await.mirrors_where(limit, |mirror| {
-            mirror.workspace == workspace && mirror.state == MirrorState::Due && mirror.due <= now
-        }))
+        let tables = self.tables().await;
+        let due =
+            |mirror: &Mirror| mirror.workspace == workspace && mirror.state == MirrorState::Due && mirror.due <= now;
+        let is_live = |mirror: &Mirror| mirror.priority == Priority::Live;
+        let mut found = tables.mirrors_where(limit, |mirror| due(mirror) && is_live(mirror));
+        found.extend(tables.mirrors_where(limit - found.len() as u32, |mirror| due(mirror) && !is_live(mirror)));
+        Ok(found)
     }
 
     async fn in_state(&self, workspace: &str, state: MirrorState, limit: u32) -> Result<Vec<Mirror>> {

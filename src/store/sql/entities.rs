@@ -30,7 +30,7 @@ impl Entities for Db {
         );
         let mirrors: Vec<MirrorRow> = all!(
             &mut view,
-            "SELECT workspace, entity, system, state, due, tries, doubt, answered, intent, reason, since, rev \
+            "SELECT workspace, entity, system, state, due, priority, tries, doubt, answered, intent, reason, since, rev \
              FROM mirrors WHERE entity = $1 ORDER BY system",
             id.as_str()
         );

@@ -13,10 +13,18 @@ use crate::store::Mirrors;
 impl Mirrors for Db {
     async fn due(&self, workspace: &str, now: Millis, limit: u32) -> Result<Vec<Mirror>> {
         let mut on = self.read().await?;
+        // Each half by an index of its own: what is live is found behind any backlog.
         let rows: Vec<MirrorRow> = all!(
             &mut on,
-            "SELECT workspace, entity, system, state, due, tries, doubt, answered, intent, reason, since, rev \
-             FROM mirrors WHERE workspace = $1 AND state = 'due' AND due <= $2 ORDER BY due, entity, system LIMIT $3",
+            "SELECT * FROM ( \
+             SELECT * FROM (SELECT workspace, entity, system, state, due, priority, tries, doubt, answered, intent, reason, \
+                 since, rev FROM mirrors WHERE workspace = $1 AND state = 'due' AND priority = 'live' AND due <= $2 \
+                 ORDER BY due, entity, system LIMIT $3) AS live \
+             UNION ALL \
+             SELECT * FROM (SELECT workspace, entity, system, state, due, priority, tries, doubt, answered, intent, reason, \
+                 since, rev FROM mirrors WHERE workspace = $1 AND state = 'due' AND priority <> 'live' AND due <= $2 \
+                 ORDER BY due, entity, system LIMIT $3) AS backlog) AS found \
+             ORDER BY priority <> 'live', due, entity, system LIMIT $3",
             workspace,
             now.0,
             i64::from(limit)
@@ -28,7 +36,7 @@ impl Mirrors for Db {
         let mut on = self.read().await?;
         let rows: Vec<MirrorRow> = all!(
             &mut on,
-            "SELECT workspace, entity, system, state, due, tries, doubt, answered, intent, reason, since, rev \
+            "SELECT workspace, entity, system, state, due, priority, tries, doubt, answered, intent, reason, since, rev \
              FROM mirrors WHERE workspace = $1 AND state = $2 ORDER BY due, entity, system LIMIT $3",
             workspace,
             state.word(),

@@ -67,6 +67,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../../migrations/sqlite/0007_retention.sql"),
         include_str!("../../../migrations/postgres/0007_retention.sql"),
     ),
+    (
+        8,
+        "priorities",
+        include_str!("../../../migrations/sqlite/0008_priorities.sql"),
+        include_str!("../../../migrations/postgres/0008_priorities.sql"),
+    ),
 ];
 
 /// What a store is opened for.

@@ -274,11 +274,11 @@ fn write_link(steps: &mut Steps, link: &Link) -> sqlx::Result<()> {
 
 fn write_mirror(steps: &mut Steps, mirror: &Mirror) -> sqlx::Result<()> {
     let sql = if mirror.rev == 0 {
-        "INSERT INTO mirrors (entity, system, workspace, state, due, tries, doubt, answered, intent, reason, since, rev) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 + 1) ON CONFLICT DO NOTHING"
+        "INSERT INTO mirrors (entity, system, workspace, state, due, tries, doubt, answered, intent, reason, since, rev, priority) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 + 1, $13) ON CONFLICT DO NOTHING"
     } else {
         "UPDATE mirrors SET state = $4, due = $5, tries = $6, doubt = $7, answered = $8, intent = $9, reason = $10, \
-         since = $11, rev = rev + 1 WHERE entity = $1 AND system = $2 AND workspace = $3 AND rev = $12"
+         since = $11, rev = rev + 1, priority = $13 WHERE entity = $1 AND system = $2 AND workspace = $3 AND rev = $12"
     };
     let values = values![
         mirror.entity.to_string(),
@@ -293,6 +293,7 @@ fn write_mirror(steps: &mut Steps, mirror: &Mirror) -> sqlx::Result<()> {
         mirror.reason.as_deref(),
         mirror.since.map(|since| since.0),
         mirror.rev,
+        mirror.priority.word(),
     ];
     steps.add(ONE, sql, values);
     Ok(())

@@ -1,7 +1,7 @@
 //! Work to be done, and how much was done.
 
 use lockstep::clock::Millis;
-use lockstep::model::{Action, AttemptResult, Mirror, MirrorState, Mode, System};
+use lockstep::model::{Action, AttemptResult, Mirror, MirrorState, Mode, Priority, System};
 use lockstep::store::{Outlook, Times};
 
 use super::{ACME, NOW, attempt, change, contact, id, mirror};
@@ -9,6 +9,7 @@ use crate::support::databases::{Database, in_memory, on_both};
 
 on_both!(
     due_mirrors_come_when_their_time_has_come_longest_due_first,
+    what_is_live_comes_before_any_backlog,
     the_outlook_tells_when_there_is_what_to_do,
     mirrors_are_found_by_state,
     the_fuse_counts_writes_that_may_have_landed,
@@ -17,6 +18,7 @@ on_both!(
 
 in_memory!(
     due_mirrors_come_when_their_time_has_come_longest_due_first,
+    what_is_live_comes_before_any_backlog,
     the_outlook_tells_when_there_is_what_to_do,
     mirrors_are_found_by_state,
     the_fuse_counts_writes_that_may_have_landed,
@@ -51,6 +53,37 @@ async fn due_mirrors_come_when_their_time_has_come_longest_due_first(db: &Databa
     assert_eq!(due(ACME, 9).await, [id(2), id(1)]);
     assert_eq!(due(ACME, 1).await, [id(2)]);
     assert_eq!(due("other", 9).await, []);
+}
+
+async fn what_is_live_comes_before_any_backlog(db: &Database) {
+    let ranked = |n, due, priority| Mirror { priority, ..with(n, System::Ghl, MirrorState::Due, due) };
+    db.put(|s| {
+        s.entities.extend((1..=5).map(contact));
+        s.mirrors.extend([
+            ranked(1, 1, Priority::Backfill),
+            ranked(2, 3, Priority::Reconcile),
+            ranked(3, 2, Priority::Reconcile),
+            ranked(4, 5, Priority::Live),
+            ranked(5, 4, Priority::Live),
+        ]);
+    })
+    .await;
+    let due = async |limit| {
+        let mirrors = db.store.due(ACME, NOW, limit).await.unwrap();
+        mirrors.iter().map(|mirror| (mirror.entity, mirror.priority)).collect::<Vec<_>>()
+    };
+    let all = [
+        (id(5), Priority::Live),
+        (id(4), Priority::Live),
+        (id(1), Priority::Backfill),
+        (id(3), Priority::Reconcile),
+        (id(2), Priority::Reconcile),
+    ];
+    assert_eq!(due(9).await, all);
+    assert_eq!(due(4).await, all[..4]);
+    assert_eq!(due(1).await, all[..1]);
+    db.put(|s| s.mirrors.push(Mirror { rev: 1, ..ranked(1, 1, Priority::Live) })).await;
+    assert_eq!(due(1).await, [(id(1), Priority::Live)]);
 }
 
 async fn the_outlook_tells_when_there_is_what_to_do(db: &Database) {

@@ -74,7 +74,7 @@ async fn a_database_of_a_newer_version_is_refused(db: &Database) {
     .await;
     let says = |error: Option<StoreError>| {
         let text = error.map(|error| error.to_string()).unwrap_or_default();
-        assert!(text.contains("migration 99") && text.contains("up to 7") && text.contains("newer"), "{text}");
+        assert!(text.contains("migration 99") && text.contains("up to 8") && text.contains("newer"), "{text}");
     };
     says(sql::open_read_only(&db.url).await.err());
     if db.url.starts_with("postgres") {

@@ -124,6 +124,32 @@ fn assert_never_more(calls: &[&Call], limit: usize) {
     }
 }
 
+/// A location is taken over while people go on working. (On one database: it lasts as long as a window of the limit.)
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_somebody_does_now_does_not_wait_for_a_backfill() {
+    const PEOPLE: usize = 20;
+    const BUDGET: u32 = 20;
+    let (place, mut plan) = (Place::sqlite().await, Plan::of(1));
+    plan.adjust = |config| config.systems.ghl.requests_per_10s = NonZeroU32::new(BUDGET).unwrap();
+    plan.connected = false;
+    let world = plan.start(&place).await;
+    for number in 0..PEOPLE {
+        let fields = contact("timify", &format!("Old{number}"));
+        world.edit(0, "timify", "create contact", json!({ "fields": fields })).await;
+    }
+    world.connect().await;
+    world.reconcile().await;
+    let in_ghl = async || world.state().await["ghl"]["contacts"].as_object().unwrap().clone();
+    world.until("the budget is spent", async || in_ghl().await.len() >= 3).await;
+    world.edit(0, "timify", "create contact", json!({ "fields": contact("timify", "Zoe") })).await;
+    let is_zoe = |fields: &Value| fields["email"] == email("Zoe");
+    world.until("Zoe is in GHL", async || in_ghl().await.values().any(is_zoe)).await;
+    let before = in_ghl().await.len();
+    assert!(before <= PEOPLE * 2 / 3, "{before} others were made before");
+    world.settle().await;
+    world.stop().await;
+}
+
 /// The fields, the look, the create, its echo and the read before the update spend the budget: the update waits in its lane.
 /// (On one database, like the next one: they last as long as the window of a limit.)
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -95,19 +95,19 @@ async fn our_own_notes_come_back_as_echoes(place: &mut Place) {
     stage.types("Own").await;
     stage.note("One").await;
     stage.settle("Own").await;
-    let listed = async || world.app.store.origins("main").await.unwrap().get(&Origin::Listing).copied().unwrap_or(0);
-    let (mark, before) = (world.mark().await, listed().await);
+    let looked = async || world.app.store.origins("main").await.unwrap().get(&Origin::Look).copied().unwrap_or(0);
+    let (mark, before) = (world.mark().await, looked().await);
     let note = stage.note("Two").await;
     stage.settle("Own").await;
     stage.rewords(&note, "Two and a half").await;
     stage.settle("Own").await;
     assert_eq!(world.writes(mark).await, ["timify PATCH contact", "timify PATCH contact"]);
-    assert_eq!(listed().await, before, "what stands there as we wrote it makes no row");
+    assert_eq!(looked().await, before, "what stands there as we wrote it makes no row");
     let mark = world.mark().await;
     world.edit(0, "timify", "update contact", json!({ "id": stage.customer, "fields": { "city": "Nara" } })).await;
     stage.settle("Own").await;
     assert_eq!(world.writes(mark).await, ["ghl PUT contact"]);
-    assert_eq!(listed().await, before);
+    assert_eq!(looked().await, before);
     stage.world.stop().await;
 }
 

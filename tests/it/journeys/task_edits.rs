@@ -36,7 +36,8 @@ async fn searches(world: &World, mark: u64) -> usize {
 
 /// How many rows reconciling and polling have made.
 async fn listed(world: &World) -> u64 {
-    world.app.store.origins("main").await.unwrap().get(&Origin::Listing).copied().unwrap_or(0)
+    let origins = world.app.store.origins("main").await.unwrap();
+    [Origin::Listing, Origin::Look].iter().filter_map(|origin| origins.get(origin)).sum()
 }
 
 async fn some_polls(world: &World, times: usize) {
