@@ -1,8 +1,8 @@
 //! The rate budget: how many calls may be made to a system for a workspace, and when.
 //!
 //! In: the wish to make one call, what its answer said. Out: leave for that call, after a wait if need be, or how long there will
-//! be none. A system's limits are windows of several lengths, some of writes alone; a vendor that says stop is heeded, and
-//! asked again by one call first. Per process: who holds the lease on a workspace is the only one who calls for it.
+//! be none. A system's limits are windows of several lengths, some of writes alone; a vendor that says stop, or
+//! fails again and again, is left alone, and asked again by one call first. Per process: who holds the lease on a workspace is the only one who calls for it.
 
 mod window;
 
@@ -17,7 +17,7 @@ use self::window::Window;
 use crate::clock::{Clock, Millis};
 use crate::ids::Ids;
 use crate::model::System;
-use crate::systems::allowance::{Allowance, Errand, Leave, RateSeen};
+use crate::systems::allowance::{Allowance, Denied, Errand, Leave, RateSeen};
 
 /// The short window that GHL counts in.
 const SHORT: Duration = Duration::from_secs(10);
@@ -81,6 +81,11 @@ impl Limit {
     }
 }
 
+/// So many failures in a row, and calls stop: then one tries again, after a wait that doubles as long as it fails.
+const FAILURES: u32 = 5;
+const FIRST: Duration = Duration::from_secs(2);
+const LONGEST: Duration = Duration::from_mins(1);
+
 /// Rate budgets per (workspace, system).
 pub struct Budget {
     limits: BTreeMap<System, Vec<Limit>>,
@@ -99,6 +104,7 @@ impl Budget {
     pub fn of(&self, workspace: &str, system: System) -> Arc<dyn Allowance> {
         let mut meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = || Meter {
+            name: (workspace.to_owned(), system),
             state: Arc::new(Mutex::new(State::new(self.limits.get(&system).map_or(&[], Vec::as_slice)))),
             clock: self.clock.clone(),
             ids: self.ids.clone(),
@@ -110,6 +116,7 @@ impl Budget {
 /// Counts the calls of one workspace to one system.
 #[derive(Clone)]
 struct Meter {
+    name: (String, System),
     state: Arc<Mutex<State>>,
     clock: Arc<dyn Clock>,
     ids: Arc<Ids>,
@@ -123,16 +130,18 @@ impl Meter {
 
 #[async_trait]
 impl Allowance for Meter {
-    async fn pass(&self, errand: Errand) -> Result<Box<dyn Leave>, Duration> {
+    async fn pass(&self, errand: Errand) -> Result<Box<dyn Leave>, Denied> {
         let patience = self.clock.now() + if errand.yields_to() > 0 { MOMENT } else { PATIENCE };
         loop {
             let now = self.clock.now();
             let entered = self.state().enter(errand, now);
-            match entered {
+            let wait = match entered {
                 Ok(probe) => return Ok(Box::new(Ticket { meter: self.clone(), errand, probe })),
-                Err(wait) if now + wait > patience => return Err(wait.max(self.state().put_off(errand, now))),
-                Err(wait) => self.clock.sleep(wait).await,
-            }
+                Err(Denied::Spent(wait)) if now + wait <= patience => wait,
+                Err(Denied::Spent(wait)) => return Err(Denied::Spent(wait.max(self.state().put_off(errand, now)))),
+                Err(failing) => return Err(failing),
+            };
+            self.clock.sleep(wait).await;
         }
     }
 }
@@ -151,6 +160,17 @@ impl Leave for Ticket {
         let now = self.meter.clock.now();
         self.meter.state().learn(seen, self.probe, jitter, now);
     }
+
+    fn ended(&self, well: bool) {
+        let (now, (workspace, system)) = (self.meter.clock.now(), &self.meter.name);
+        match self.meter.state().ended(well, self.probe, now) {
+            Some(Turn::Fails(wait)) => {
+                tracing::warn!(workspace, %system, wait_s = wait.as_secs(), "it fails whatever it is asked: calls wait");
+            }
+            Some(Turn::Works) => tracing::info!(workspace, %system, "it answers again"),
+            None => {}
+        }
+    }
 }
 
 impl Drop for Ticket {
@@ -165,16 +185,33 @@ impl Drop for Ticket {
 struct Stop {
     until: Millis,
     probed: bool,
+    /// Because it fails, not because it said so.
+    failing: bool,
+}
+
+impl Stop {
+    fn denied(&self, wait: Duration) -> Denied {
+        if self.failing { Denied::Failing(wait) } else { Denied::Spent(wait) }
+    }
+}
+
+/// A system stops to work, or works again.
+#[derive(Debug, PartialEq, Eq)]
+enum Turn {
+    Fails(Duration),
+    Works,
 }
 
 struct State {
     windows: Vec<Window>,
     stop: Option<Stop>,
+    /// Failures in a row.
+    failures: u32,
 }
 
 impl State {
     fn new(limits: &[Limit]) -> Self {
-        Self { windows: limits.iter().copied().map(Window::new).collect(), stop: None }
+        Self { windows: limits.iter().copied().map(Window::new).collect(), stop: None, failures: 0 }
     }
 
     /// The windows that count such a call.
@@ -183,15 +220,15 @@ impl State {
     }
 
     /// Counts one more call, and tells whether it is the one that tries again; or how long there is no room for it.
-    fn enter(&mut self, errand: Errand, now: Millis) -> Result<bool, Duration> {
+    fn enter(&mut self, errand: Errand, now: Millis) -> Result<bool, Denied> {
         match &self.stop {
-            Some(stop) if now < stop.until => return Err(stop.until.since(now)),
-            Some(stop) if stop.probed => return Err(PROBE),
+            Some(stop) if now < stop.until => return Err(stop.denied(stop.until.since(now))),
+            Some(stop) if stop.probed => return Err(stop.denied(if stop.failing { FIRST } else { PROBE })),
             _ => {}
         }
         let wait = self.windows(errand).map(|window| window.wait(errand, now)).max().unwrap_or_default();
         if !wait.is_zero() {
-            return Err(wait);
+            return Err(Denied::Spent(wait));
         }
         self.windows(errand).for_each(Window::enter);
         if let Some(stop) = &mut self.stop {
@@ -221,10 +258,27 @@ impl State {
         let known = self.stop.as_ref().map(|stop| stop.until);
         if let Some(wait) = pause(seen, jitter, now) {
             let until = known.unwrap_or(now).max(now + wait);
-            self.stop = Some(Stop { until, probed: false });
+            self.stop = Some(Stop { until, probed: false, failing: false });
         } else if probe && known.is_some_and(|until| until <= now) {
             self.stop = None;
         }
+    }
+
+    /// Counts failures in a row; calls that left before a stop say nothing new of it.
+    fn ended(&mut self, well: bool, probe: bool, now: Millis) -> Option<Turn> {
+        if well {
+            self.stop.take_if(|stop| stop.failing && probe);
+            let failed = std::mem::take(&mut self.failures) >= FAILURES;
+            return failed.then_some(Turn::Works);
+        }
+        if self.stop.is_some() && !probe {
+            return None;
+        }
+        self.failures += 1;
+        let again = self.failures.checked_sub(FAILURES)?;
+        let wait = FIRST.saturating_mul(1 << again.min(16)).min(LONGEST);
+        self.stop = Some(Stop { until: now + wait, probed: false, failing: true });
+        (again == 0).then_some(Turn::Fails(wait))
     }
 }
 

@@ -279,7 +279,8 @@ impl Lane<'_> {
                 let mirror = case.mirror(self.system);
                 (mirror.due, mirror.state, mirror.reason) = (now + *after, MirrorState::Due, Some(error.to_string()));
                 // What was never sent is no attempt.
-                let attempt = Some(attempt).filter(|_| !matches!(error, SystemError::Spent { .. }));
+                let attempt =
+                    Some(attempt).filter(|_| !matches!(error, SystemError::Spent { .. } | SystemError::Failing { .. }));
                 return self.settle(case, attempt).await.map(rest_unless_moved);
             }
             _ if decision == Decision::Park || retry::is_over(tries, case.mirror(self.system).since, now, limits) => {

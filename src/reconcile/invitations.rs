@@ -50,7 +50,7 @@ impl Follower {
                     one.seen(looked.state, looked.booking.as_ref(), sent);
                     true
                 }
-                Err(SystemError::Spent { .. }) => false,
+                Err(SystemError::Spent { .. } | SystemError::Failing { .. }) => false,
                 Err(error) => put_off(&mut one, &error, sent),
             };
             // Another process may have seen it first; then its word stands.

@@ -340,9 +340,14 @@ impl Case {
         if before.is_none() || stored.entity != whole.entity || places(stored) != places(&whole) {
             settlement.entities.push(whole.entity.clone());
         }
+        // What waits already rises only by news: the echo of what we told one system is none to the others.
+        let is_news = stored.entity != whole.entity;
         for mirror in whole.mirrors.iter_mut().filter(|mirror| mirror.state == MirrorState::Due) {
-            let was = stored.mirror(mirror.system).filter(|was| was.state == MirrorState::Due);
-            mirror.priority = was.map_or(settlement.priority, |was| was.priority.min(settlement.priority));
+            mirror.priority = match stored.mirror(mirror.system).filter(|was| was.state == MirrorState::Due) {
+                Some(was) if !is_news && was.doubt == mirror.doubt => was.priority,
+                Some(was) => was.priority.min(settlement.priority),
+                None => settlement.priority,
+            };
         }
         let recovered = |mirror: &&Mirror| {
             let was = stored.mirrors.iter().find(|stored| stored.system == mirror.system).map(|stored| stored.state);

@@ -34,13 +34,24 @@ impl Errand {
 pub trait Allowance: Send + Sync {
     /// Waits until one call may be made; if that is not soon, gives at once how long there will be no leave. What yields to
     /// nobody waits longer.
-    async fn pass(&self, errand: Errand) -> Result<Box<dyn Leave>, Duration>;
+    async fn pass(&self, errand: Errand) -> Result<Box<dyn Leave>, Denied>;
+}
+
+/// Why there is no leave, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denied {
+    /// The calls that may be made are spent.
+    Spent(Duration),
+    /// The system fails whatever it is asked: now and then one call tries again.
+    Failing(Duration),
 }
 
 /// Leave to make one call. It is dropped when the call has ended, with or without an answer.
 pub trait Leave: Send + Sync {
     /// Takes in what the answer said.
     fn learn(&self, seen: &RateSeen);
+    /// Takes in whether the system answered as one that works and lets us in, whatever it thought of the request.
+    fn ended(&self, well: bool);
 }
 
 /// What one answer says of the vendor's limits.
@@ -84,11 +95,12 @@ pub struct Unlimited;
 
 #[async_trait]
 impl Allowance for Unlimited {
-    async fn pass(&self, _errand: Errand) -> Result<Box<dyn Leave>, Duration> {
+    async fn pass(&self, _errand: Errand) -> Result<Box<dyn Leave>, Denied> {
         Ok(Box::new(Self))
     }
 }
 
 impl Leave for Unlimited {
     fn learn(&self, _seen: &RateSeen) {}
+    fn ended(&self, _well: bool) {}
 }

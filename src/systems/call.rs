@@ -15,10 +15,10 @@ use http::{Method, Request, Response, StatusCode};
 use jiff::fmt::rfc2822::DateTimeParser;
 use serde_json::Value;
 
-use super::allowance::{Allowance, Errand, RateSeen};
+use super::allowance::{Allowance, Denied, Errand, Leave, RateSeen};
 use super::offset::ClockOffset;
 use super::trail;
-use super::{Credential, SystemError, Transport, TransportError, Version};
+use super::{Credential, Decision, SystemError, Transport, TransportError, Version};
 use crate::clock::Millis;
 use crate::model::System;
 
@@ -117,14 +117,15 @@ impl Caller {
         writes: bool,
     ) -> Result<Reply, SystemError> {
         let body = body.map(|body| Bytes::from(body.to_string()));
-        let (mut answer, signed) = self.once(&method, path_and_query, headers, body.clone(), writes).await?;
+        let (mut answer, signed, mut leave) = self.once(&method, path_and_query, headers, body.clone(), writes).await?;
         let reply = Reply::read(answer.status().as_u16(), answer.body());
-        if self.is_refusal(answer.status(), &reply, writes) {
-            let message = reply.message();
-            if self.credential.refused(signed, &message).await {
-                (answer, _) = self.once(&method, path_and_query, headers, body, writes).await?;
-            }
+        let mut refused = self.is_refusal(answer.status(), &reply, writes);
+        if refused && self.credential.refused(signed, &reply.message()).await {
+            drop(leave);
+            (answer, _, leave) = self.once(&method, path_and_query, headers, body, writes).await?;
+            refused = self.is_refusal(answer.status(), &Reply::read(answer.status().as_u16(), answer.body()), writes);
         }
+        leave.ended(!refused && !is_failure(answer.status()));
         self.weigh(&answer, writes)
     }
 
@@ -141,20 +142,29 @@ impl Caller {
         headers: &[(&'static str, &str)],
         body: Option<Bytes>,
         writes: bool,
-    ) -> Result<(Response<Bytes>, Version), SystemError> {
+    ) -> Result<(Response<Bytes>, Version, Box<dyn Leave>), SystemError> {
         let mut request = self.request(method, path_and_query, headers, body)?;
-        let signed = self.credential.sign(&mut request).await?;
-        let spent = |after| SystemError::Spent { system: self.system, after };
+        let denied = |denied| match denied {
+            Denied::Spent(after) => SystemError::Spent { system: self.system, after },
+            Denied::Failing(after) => SystemError::Failing { system: self.system, after },
+        };
         let errand = Errand { begins: !trail::begun(), writes, priority: trail::priority() };
-        let leave = self.allowance.pass(errand).await.map_err(spent)?;
+        let leave = self.allowance.pass(errand).await.map_err(denied)?;
+        // After the wait for leave, so that what is shown is fresh; a token that cannot be had is a failure like any other.
+        let signed = self.credential.sign(&mut request).await.inspect_err(|error| {
+            leave.ended(matches!(error.decision(), Decision::Connect));
+        })?;
         let sent = self.offset.now();
         if writes && trail::is_overdue(sent) {
             return Err(self.unavailable(None, "it was decided too long ago: this process stood still".to_owned()));
         }
         trail::note(|trail| *trail = trail::Trail { sent: Some(sent), ..Default::default() });
-        let answer = self.transport.send(request).await.map_err(|error| match error {
-            TransportError::NotSent(reason) => self.unavailable(None, reason),
-            TransportError::NoAnswer(reason) => self.no_answer(None, reason, writes),
+        let answer = self.transport.send(request).await.map_err(|error| {
+            leave.ended(false);
+            match error {
+                TransportError::NotSent(reason) => self.unavailable(None, reason),
+                TransportError::NoAnswer(reason) => self.no_answer(None, reason, writes),
+            }
         })?;
         if let Some(date) = answer.headers().get(DATE).and_then(|date| http_date(date.to_str().ok()?)) {
             self.offset.measure(date, sent, self.offset.now());
@@ -165,7 +175,7 @@ impl Caller {
         let seen = RateSeen::read(answer.status(), answer.headers(), self.retry_after(answer.headers()));
         trail::note(|trail| trail.saw(&seen));
         leave.learn(&seen);
-        Ok((answer, signed))
+        Ok((answer, signed, leave))
     }
 
     fn request(
@@ -212,7 +222,7 @@ impl Caller {
                 let reason = "it redirects, and redirects are not followed: check base_url".to_owned();
                 SystemError::Refused { system, status, reason }
             }
-            408 | 500.. => self.no_answer(Some(status), reply.message(), writes),
+            _ if is_failure(answer.status()) => self.no_answer(Some(status), reply.message(), writes),
             _ => return Ok(reply),
         })
     }
@@ -234,6 +244,11 @@ impl Caller {
         }
         self.unavailable(status, reason)
     }
+}
+
+/// Whether a status tells of the vendor's trouble, and not of the request.
+fn is_failure(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT
 }
 
 impl Reply {

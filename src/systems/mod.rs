@@ -311,6 +311,14 @@ pub enum SystemError {
         /// When there is some again.
         after: Duration,
     },
+    /// It failed so often in a row that only now and then a call tries again; nothing was sent.
+    #[error("{system} fails whatever it is asked: one call at a time tries again")]
+    Failing {
+        /// The system.
+        system: System,
+        /// When the next one may.
+        after: Duration,
+    },
     /// The request is refused for good, as it stands.
     #[error("{system} refuses it (HTTP {status}): {reason}")]
     Refused {
@@ -361,7 +369,7 @@ impl SystemError {
             Self::Wait { status: 429, after, .. } => Decision::Later(after.unwrap_or(UNSAID).max(LEAST)),
             Self::Wait { after, .. } => Decision::Retry { after: *after },
             Self::Unavailable { .. } | Self::Unauthorized { .. } => Decision::Retry { after: None },
-            Self::Spent { after, .. } => Decision::Later(*after),
+            Self::Spent { after, .. } | Self::Failing { after, .. } => Decision::Later(*after),
             Self::NotGranted { scope, .. } => Decision::Grant(scope.clone()),
             Self::NotConnected { .. } => Decision::Connect,
             Self::Unclear { .. } | Self::Exists { .. } | Self::Gone { .. } => Decision::Look,
@@ -372,7 +380,7 @@ impl SystemError {
     /// The HTTP status, if there was an answer.
     pub fn status(&self) -> Option<u16> {
         match self {
-            Self::NotGranted { .. } | Self::NotConnected { .. } | Self::Spent { .. } => None,
+            Self::NotGranted { .. } | Self::NotConnected { .. } | Self::Spent { .. } | Self::Failing { .. } => None,
             Self::Unavailable { status, .. } | Self::Unclear { status, .. } => *status,
             Self::Wait { status, .. }
             | Self::Exists { status, .. }

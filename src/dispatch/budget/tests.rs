@@ -19,6 +19,19 @@ const GOES_ON: Errand = Errand { begins: false, ..BEGINS };
 const WRITES: Errand = Errand { writes: true, ..GOES_ON };
 const NOON: &str = "2026-03-02T12:00:00Z";
 
+/// How long there is no leave because calls are spent.
+fn wait(denied: Denied) -> Duration {
+    match denied {
+        Denied::Spent(wait) => wait,
+        Denied::Failing(wait) => panic!("nothing failed, and it is tried again in {wait:?}"),
+    }
+}
+
+/// How long there is no leave for a call because calls are spent.
+async fn put_off(allowance: &dyn Allowance, errand: Errand) -> Option<Duration> {
+    allowance.pass(errand).await.err().map(wait)
+}
+
 fn number(number: u32) -> NonZeroU32 {
     NonZeroU32::new(number).unwrap()
 }
@@ -77,7 +90,7 @@ impl Callers {
             let leave = loop {
                 match self.budget.of(location, System::Ghl).pass(errand).await {
                     Ok(leave) => break leave,
-                    Err(wait) => self.clock.sleep(wait).await,
+                    Err(denied) => self.clock.sleep(wait(denied)).await,
                 }
             };
             self.nap(100).await;
@@ -211,13 +224,13 @@ async fn a_write_that_waits_for_the_hour_is_put_off_and_holds_up_no_read() {
         drop(allowance.pass(WRITES).await.unwrap());
         clock.advance(Duration::from_mins(10));
     }
-    let waits = [allowance.pass(WRITES).await.err(), allowance.pass(WRITES).await.err()];
+    let waits = [put_off(&*allowance, WRITES).await, put_off(&*allowance, WRITES).await];
     let place = |minutes| Some(Duration::from_mins(minutes));
     assert_eq!(waits, [place(30), place(40)], "each is told a place of its own");
     assert!(allowance.pass(BEGINS).await.is_ok() && allowance.pass(GOES_ON).await.is_ok());
     clock.advance(Duration::from_mins(30));
     drop(allowance.pass(WRITES).await.unwrap());
-    assert_eq!(allowance.pass(WRITES).await.err(), place(20), "another one has the next place");
+    assert_eq!(put_off(&*allowance, WRITES).await, place(20), "another one has the next place");
 }
 
 #[tokio::test]
@@ -237,7 +250,7 @@ async fn a_call_counts_until_a_window_after_its_end_however_long_it_is_on_its_wa
     clock.advance(secs(15));
     assert!(allowance.pass(BEGINS).await.is_err(), "the vendor may see it only now");
     drop(leave);
-    assert_eq!(allowance.pass(BEGINS).await.err(), Some(SHORT));
+    assert_eq!(put_off(&*allowance, BEGINS).await, Some(SHORT));
     clock.advance(SHORT);
     assert!(allowance.pass(BEGINS).await.is_ok());
 }
@@ -299,12 +312,12 @@ async fn what_ranks_above_does_not_stand_behind_those_who_were_put_off() {
         drop(allowance.pass(backfill).await.unwrap());
         clock.advance(secs(1));
     }
-    let waits = [allowance.pass(backfill).await.err(), allowance.pass(backfill).await.err()];
+    let waits = [put_off(&*allowance, backfill).await, put_off(&*allowance, backfill).await];
     assert_eq!(waits, [Some(secs(54)), Some(secs(55))]);
     for _ in 0..3 {
         drop(allowance.pass(BEGINS).await.unwrap());
     }
-    assert_eq!(allowance.pass(BEGINS).await.err(), Some(secs(54)), "the first place that comes free");
+    assert_eq!(put_off(&*allowance, BEGINS).await, Some(secs(54)), "the first place that comes free");
 }
 
 /// Lets one call through and tells what its answer said.
@@ -317,7 +330,7 @@ async fn a_429_stops_everybody_and_one_call_tries_again() {
     let (budget, clock) = budget(100, 999);
     let allowance = budget.of("a", System::Ghl);
     learn(&*allowance, &RateSeen { refused: true, retry_after: Some(secs(7)), ..RateSeen::default() }).await;
-    assert_eq!(allowance.pass(BEGINS).await.err(), Some(secs(7)));
+    assert_eq!(put_off(&*allowance, BEGINS).await, Some(secs(7)));
     clock.advance(secs(7));
     let probe = allowance.pass(BEGINS).await.unwrap();
     let waits = tokio::spawn({
@@ -353,7 +366,7 @@ async fn what_the_vendor_says_is_heeded(#[case] seen: RateSeen, #[case] least: u
     let (budget, _) = budget(100, 999);
     let allowance = budget.of("a", System::Ghl);
     learn(&*allowance, &seen).await;
-    let wait = allowance.pass(BEGINS).await.err().unwrap_or_default();
+    let wait = put_off(&*allowance, BEGINS).await.unwrap_or_default();
     assert!((secs(least)..=secs(most)).contains(&wait), "{wait:?}");
 }
 
@@ -363,7 +376,7 @@ async fn a_spent_day_is_tried_again_when_the_vendors_next_day_may_have_begun() {
     let allowance = budget.of("a", System::Ghl);
     clock.advance(Duration::from_mins(11 * 60 + 50));
     learn(&*allowance, &RateSeen { day_left: Some(0), ..RateSeen::default() }).await;
-    assert_eq!(allowance.pass(BEGINS).await.err(), Some(Duration::from_mins(10)));
+    assert_eq!(put_off(&*allowance, BEGINS).await, Some(Duration::from_mins(10)));
 }
 
 #[tokio::test]
@@ -418,4 +431,45 @@ async fn the_headers_of_a_429_stop_the_next_call_and_its_sender_comes_back_later
     assert_eq!(call().await.unwrap_err().decision(), Decision::Later(secs(10)));
     assert_eq!(call().await.unwrap_err().decision(), Decision::Later(secs(3_600)));
     assert_eq!(script.asked().len(), 1);
+}
+
+/// Makes calls that end so, and gives what the next one is told.
+async fn ended(allowance: &dyn Allowance, well: &[bool]) -> Option<Denied> {
+    for well in well {
+        allowance.pass(BEGINS).await.unwrap().ended(*well);
+    }
+    allowance.pass(BEGINS).now_or_never().unwrap().err()
+}
+
+#[tokio::test]
+async fn what_fails_again_and_again_is_tried_now_and_then_by_one_call() {
+    let (budget, clock) = budget(900, 9_999);
+    let allowance = budget.of("a", System::Ghl);
+    assert_eq!(ended(&*allowance, &[false, false, false, false, true]).await, None, "not in a row");
+    let left_before = allowance.pass(BEGINS).await.unwrap();
+    let failing = |seconds| Some(Denied::Failing(secs(seconds)));
+    assert_eq!(ended(&*allowance, &[false; 5]).await, failing(2));
+    left_before.ended(false);
+    drop(left_before);
+    assert!(budget.of("b", System::Ghl).pass(BEGINS).await.is_ok(), "another's account");
+    for wait in [2, 4, 8, 16, 32, 60, 60] {
+        assert_eq!(allowance.pass(GOES_ON).await.err(), failing(wait));
+        clock.advance(secs(wait));
+        let probe = allowance.pass(BEGINS).await.unwrap();
+        assert_eq!(allowance.pass(WRITES).await.err(), failing(2), "one is enough");
+        probe.learn(&RateSeen::default());
+        probe.ended(false);
+    }
+    clock.advance(secs(60));
+    assert_eq!(ended(&*allowance, &[true, false, false, false, false]).await, None, "it is counted anew");
+}
+
+#[tokio::test]
+async fn a_probe_that_has_no_end_is_followed_by_another() {
+    let (budget, clock) = budget(900, 9_999);
+    let allowance = budget.of("a", System::Ghl);
+    ended(&*allowance, &[false; 5]).await;
+    clock.advance(secs(2));
+    drop(allowance.pass(BEGINS).await.unwrap());
+    assert!(allowance.pass(BEGINS).await.is_ok());
 }

@@ -40,12 +40,15 @@ fn a_mirror_that_was_due_already_is_written_again_so_that_no_lane_rests_on_what_
 }
 
 #[rstest]
-#[case::of_rest(None, Priority::Backfill, Priority::Backfill)]
-#[case::of_less(Some(Priority::Backfill), Priority::Live, Priority::Live)]
-#[case::of_more(Some(Priority::Live), Priority::Backfill, Priority::Live)]
+#[case::of_rest(None, Priority::Backfill, news, Priority::Backfill)]
+#[case::of_less(Some(Priority::Backfill), Priority::Live, news, Priority::Live)]
+#[case::of_more(Some(Priority::Live), Priority::Backfill, news, Priority::Live)]
+#[case::by_a_doubt(Some(Priority::Backfill), Priority::Live, doubt, Priority::Live)]
+#[case::by_an_echo(Some(Priority::Backfill), Priority::Live, echo, Priority::Backfill)]
 fn a_mirror_ranks_as_the_first_of_what_made_it_due(
     #[case] before: Option<Priority>,
     #[case] now: Priority,
+    #[case] happens: fn(&mut Case),
     #[case] after: Priority,
 ) {
     let entity = Entity::new(EntityId(uuid::Uuid::from_u128(1)), "w", Kind::Contact, Millis(0));
@@ -57,8 +60,21 @@ fn a_mirror_ranks_as_the_first_of_what_made_it_due(
     }
     whole.mirrors.push(mirror);
     let mut case = Case::of(whole);
-    case.wake(System::Ghl, Millis(1));
+    happens(&mut case);
     assert_eq!(settled_as(case, now).mirrors[0].priority, after);
+}
+
+fn echo(case: &mut Case) {
+    case.wake(System::Ghl, Millis(1));
+}
+
+fn news(case: &mut Case) {
+    case.whole.entity.set(Field::FIRST_NAME, Value::text("Jo"), Stamp::new(Millis(5), Author::Timify));
+    echo(case);
+}
+
+fn doubt(case: &mut Case) {
+    case.doubt(System::Ghl, Millis(1), Millis(1));
 }
 
 #[test]

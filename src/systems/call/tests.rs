@@ -181,6 +181,7 @@ struct Counts {
     left: u32,
     errands: Vec<Errand>,
     learned: Vec<RateSeen>,
+    ended: Vec<bool>,
 }
 
 impl Counted {
@@ -191,9 +192,9 @@ impl Counted {
 
 #[async_trait]
 impl Allowance for Counted {
-    async fn pass(&self, errand: Errand) -> Result<Box<dyn Leave>, Duration> {
+    async fn pass(&self, errand: Errand) -> Result<Box<dyn Leave>, Denied> {
         let mut counted = self.0.lock().unwrap();
-        counted.left = counted.left.checked_sub(1).ok_or(Duration::from_mins(5))?;
+        counted.left = counted.left.checked_sub(1).ok_or(Denied::Spent(Duration::from_mins(5)))?;
         counted.errands.push(errand);
         Ok(Box::new(self.clone()))
     }
@@ -202,6 +203,10 @@ impl Allowance for Counted {
 impl Leave for Counted {
     fn learn(&self, seen: &RateSeen) {
         self.0.lock().unwrap().learned.push(*seen);
+    }
+
+    fn ended(&self, well: bool) {
+        self.0.lock().unwrap().ended.push(well);
     }
 }
 
@@ -301,4 +306,22 @@ async fn a_slow_vendor_makes_the_next_write_of_an_intent_no_later() {
     assert_eq!(trail::carry_out(clock.now(), three_writes).await.0, [true; 3]);
     let reads_first = async { [ask(false).await.is_ok(), ask(false).await.is_ok(), ask(true).await.is_ok()] };
     assert_eq!(trail::carry_out(clock.now(), reads_first).await.0, [true, true, false]);
+}
+
+#[rstest]
+#[case::done([told(200, json!({}))].into(), true)]
+#[case::refused([told(422, json!({}))].into(), true)]
+#[case::asked_to_wait([told(429, json!({}))].into(), true)]
+#[case::broken([told(502, json!({}))].into(), false)]
+#[case::slow([told(408, json!({}))].into(), false)]
+#[case::renewed([told(401, json!({})), told(404, json!({}))].into(), true)]
+#[case::locked_out([told(401, json!({})), told(401, json!({}))].into(), false)]
+#[case::not_there(vec![Err(TransportError::NotSent("refused".to_owned()))], false)]
+#[case::silent(vec![Err(TransportError::NoAnswer("timed out".to_owned()))], false)]
+#[tokio::test]
+async fn an_answer_of_a_vendor_that_works_is_told_from_one_that_fails(#[case] told: Vec<Told>, #[case] well: bool) {
+    let counted = Counted::new(9);
+    let (caller, _) = asking(told, Arc::new(counted.clone()));
+    let _ = caller.call(Method::GET, "/x", &[], None, false).await;
+    assert_eq!(counted.0.lock().unwrap().ended, [well]);
 }

@@ -128,10 +128,10 @@ fn assert_never_more(calls: &[&Call], limit: usize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_somebody_does_now_does_not_wait_for_a_backfill() {
     const PEOPLE: usize = 20;
-    const BUDGET: u32 = 20;
+    const BUDGET: u32 = 30;
     let (place, mut plan) = (Place::sqlite().await, Plan::of(1));
     plan.adjust = |config| config.systems.ghl.requests_per_10s = NonZeroU32::new(BUDGET).unwrap();
-    plan.connected = false;
+    (plan.connected, plan.patience) = (false, Duration::from_mins(1));
     let world = plan.start(&place).await;
     for number in 0..PEOPLE {
         let fields = contact("timify", &format!("Old{number}"));
@@ -147,6 +147,28 @@ async fn what_somebody_does_now_does_not_wait_for_a_backfill() {
     let before = in_ghl().await.len();
     assert!(before <= PEOPLE * 2 / 3, "{before} others were made before");
     world.settle().await;
+    world.stop().await;
+}
+
+/// (On one database: it lasts as long as the trouble.)
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_fails_whatever_it_is_asked_is_left_alone_until_it_works() {
+    const PEOPLE: usize = 40;
+    let place = Place::sqlite().await;
+    let world = Plan::of(1).start(&place).await;
+    world.fault(json!({ "system": "timify", "kind": "down" })).await;
+    let mark = world.mark().await;
+    let asked = async || world.calls(mark).await.into_iter().filter(|call| call.system() == "timify").count();
+    for number in 0..PEOPLE {
+        let fields = contact("ghl", &format!("Kit{number}"));
+        world.edit(0, "ghl", "create contact", json!({ "fields": fields })).await;
+    }
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let tries = asked().await;
+    assert!((5..PEOPLE).contains(&tries), "{tries} calls in vain");
+    world.heal().await;
+    world.settle().await;
+    assert_eq!(world.people(0, "timify").await.len(), PEOPLE);
     world.stop().await;
 }
 
