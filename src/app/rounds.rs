@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Running, installs, ops};
@@ -26,6 +27,10 @@ const LOOKS: u32 = 4;
 /// How often it is asked which links are to be looked at; by it, what the vendor tells of one is followed soon.
 const LINKS: Duration = Duration::from_secs(2);
 
+/// How often it is looked whether the clock was set back, and by how much it must have been for that to be said.
+const TICK: Duration = Duration::from_secs(10);
+const STEP: Duration = Duration::from_secs(5);
+
 /// How often it is looked what is too old to be kept.
 const SWEEP: Duration = Duration::from_hours(1);
 
@@ -41,6 +46,7 @@ impl Running {
     /// Starts the rounds; one with a pause of zero is left out.
     pub(super) fn go_round(self: &Arc<Self>, config: &Config, store: Arc<dyn Retention>) {
         self.keep_sightings();
+        self.watch_the_clock();
         self.sweep_every(config, store);
         self.follow_invitations();
         let (every, systems) = (config.reconcile.every, &config.systems);
@@ -69,6 +75,25 @@ impl Running {
                 if !next(SIGHTINGS, &stop).await {
                     return;
                 }
+            }
+        });
+    }
+
+    /// Says so when the clock is set back. What comes in after that is worked as ever.
+    fn watch_the_clock(&self) {
+        let (clock, stop) = (self.clock.clone(), self.supervisor.stop().clone());
+        self.supervisor.spawn(async move {
+            let mut was = (clock.now(), Instant::now());
+            while next(TICK, &stop).await {
+                let is = (clock.now(), Instant::now());
+                let back = (was.0 + is.1.duration_since(was.1)).since(is.0);
+                if back > STEP {
+                    tracing::error!(
+                        seconds = back.as_secs(),
+                        "the machine's clock was set back: what waited for a time then waits longer by as much"
+                    );
+                }
+                was = is;
             }
         });
     }

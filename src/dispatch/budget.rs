@@ -1,8 +1,9 @@
 //! The rate budget: how many calls may be made to a system for a workspace, and when.
 //!
 //! In: the wish to make one call, what its answer said. Out: leave for that call, after a wait if need be, or how long there will
-//! be none. A system's limits are windows of several lengths, some of writes alone; a vendor that says stop, or
-//! fails again and again, is left alone, and asked again by one call first. Per process: who holds the lease on a workspace is the only one who calls for it.
+//! be none. A system's limits are windows of several lengths, some of writes alone. A vendor that says stop, or fails again and
+//! again, is left alone, and asked again by one call first. Per process: who holds the lease on a workspace is the only one who
+//! calls for it.
 
 mod window;
 
@@ -184,6 +185,8 @@ impl Drop for Ticket {
 #[derive(Debug)]
 struct Stop {
     until: Millis,
+    /// How long that was when it began.
+    wait: Duration,
     probed: bool,
     /// Because it fails, not because it said so.
     failing: bool,
@@ -221,6 +224,10 @@ impl State {
 
     /// Counts one more call, and tells whether it is the one that tries again; or how long there is no room for it.
     fn enter(&mut self, errand: Errand, now: Millis) -> Result<bool, Denied> {
+        if let Some(stop) = &mut self.stop {
+            // It lasts no longer when the clock is set back.
+            stop.until = stop.until.min(now + stop.wait);
+        }
         match &self.stop {
             Some(stop) if now < stop.until => return Err(stop.denied(stop.until.since(now))),
             Some(stop) if stop.probed => return Err(stop.denied(if stop.failing { FIRST } else { PROBE })),
@@ -258,7 +265,7 @@ impl State {
         let known = self.stop.as_ref().map(|stop| stop.until);
         if let Some(wait) = pause(seen, jitter, now) {
             let until = known.unwrap_or(now).max(now + wait);
-            self.stop = Some(Stop { until, probed: false, failing: false });
+            self.stop = Some(Stop { until, wait: until.since(now), probed: false, failing: false });
         } else if probe && known.is_some_and(|until| until <= now) {
             self.stop = None;
         }
@@ -277,7 +284,7 @@ impl State {
         self.failures += 1;
         let again = self.failures.checked_sub(FAILURES)?;
         let wait = FIRST.saturating_mul(1 << again.min(16)).min(LONGEST);
-        self.stop = Some(Stop { until: now + wait, probed: false, failing: true });
+        self.stop = Some(Stop { until: now + wait, wait, probed: false, failing: true });
         (again == 0).then_some(Turn::Fails(wait))
     }
 }

@@ -41,7 +41,8 @@ impl Poll {
 
     /// Whether it may be time for a round: no other began as far as is known, or long enough ago.
     pub fn may_be_due(&self, now: Millis) -> bool {
-        self.begun.is_none_or(|begun| now.since(begun) >= self.every)
+        // One that began later than now: the clock was set back.
+        self.begun.is_none_or(|begun| begun > now || now.since(begun) >= self.every)
     }
 
     fn cursor(&self) -> String {

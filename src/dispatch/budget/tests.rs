@@ -465,6 +465,28 @@ async fn what_fails_again_and_again_is_tried_now_and_then_by_one_call() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_set_back_stops_nobody_for_longer_than_a_window() {
+    let (noon, clock) = (Millis::parse(NOON).unwrap(), ManualClock::at(Millis::parse(NOON).unwrap()));
+    let mut state = State::new(&[Limit::in_ten_seconds(number(2))]);
+    for _ in 0..2 {
+        state.enter(GOES_ON, noon).unwrap();
+        state.leave(GOES_ON, false, noon);
+    }
+    let before = noon - HOUR;
+    let wait = |state: &mut State, now| wait(state.enter(GOES_ON, now).unwrap_err());
+    assert!(wait(&mut state, before) <= SHORT + secs(1));
+    assert!(state.enter(GOES_ON, before + SHORT + secs(1)).is_ok());
+    state.learn(
+        &RateSeen { refused: true, retry_after: Some(secs(7)), ..RateSeen::default() },
+        false,
+        secs(0),
+        clock.now(),
+    );
+    assert_eq!(wait(&mut state, before), secs(7));
+    assert_eq!(wait(&mut state, before + secs(6)), secs(1));
+}
+
+#[tokio::test]
 async fn a_probe_that_has_no_end_is_followed_by_another() {
     let (budget, clock) = budget(900, 9_999);
     let allowance = budget.of("a", System::Ghl);

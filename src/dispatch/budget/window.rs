@@ -49,16 +49,25 @@ impl Window {
 
     /// How long there is no room for one more call. An estimate where it depends on calls that are on their way.
     pub(super) fn wait(&mut self, errand: Errand, now: Millis) -> Duration {
+        self.follow_the_clock(now);
         while let Some((_, calls)) = self.ended.pop_front_if(|(until, _)| *until <= now) {
             self.counted -= calls;
         }
         self.room_after(0, errand, now)
     }
 
+    /// Nothing counts for longer than a window from now: else a clock that was set back by an hour would stop all calls for one.
+    fn follow_the_clock(&mut self, now: Millis) {
+        let latest = now + self.length() + self.configured.grain;
+        for (until, _) in self.ended.iter_mut().rev().take_while(|(until, _)| *until > latest) {
+            *until = latest;
+        }
+        self.away.retain(|(back, _)| *back > now && *back <= latest);
+    }
+
     /// As [`wait`](Self::wait), for one that comes back only then: each is told a place of its own, so that those who wait for
     /// an hour do not all come at once, and spend on looking again what others need. Who yields to more stands behind.
     pub(super) fn put_off(&mut self, errand: Errand, now: Millis) -> Duration {
-        self.away.retain(|(back, _)| *back > now);
         let before = self.away.iter().filter(|(_, yields)| *yields <= errand.yields_to()).count();
         let wait = self.room_after(before as u32, errand, now);
         if !wait.is_zero() {

@@ -1,9 +1,12 @@
 //! Limits (law 8): the fuse of one entity, the brake on creates and deletes, the rate budget. (Bodies over their limit: `bad_input`.)
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
+use lockstep::clock::{Clock, Millis, Sleep, SystemClock};
 use serde_json::{Value, json};
 
 use super::{contact, email};
@@ -172,6 +175,37 @@ async fn what_fails_whatever_it_is_asked_is_left_alone_until_it_works() {
     world.stop().await;
 }
 
+/// The machine's clock, and by how much it was set back, in milliseconds.
+#[derive(Debug, Clone, Default)]
+struct SetBack(Arc<AtomicI64>);
+
+impl Clock for SetBack {
+    fn now(&self) -> Millis {
+        Millis(SystemClock.now().0 - self.0.load(Ordering::SeqCst))
+    }
+
+    fn sleep(&self, time: Duration) -> Sleep {
+        SystemClock.sleep(time)
+    }
+}
+
+/// By four minutes, while the budget of a window is spent. (By more, and extensions would not believe what we sign.)
+async fn a_clock_that_is_set_back_stops_nothing(place: &mut Place) {
+    let (clock, mut plan) = (SetBack::default(), Plan::of(1));
+    plan.adjust = |config| config.systems.timify.requests_per_10s = NonZeroU32::new(12).unwrap();
+    plan.clock = Some(Arc::new(clock.clone()));
+    let world = plan.start(place).await;
+    let id = world.edit(0, "ghl", "create contact", json!({ "fields": contact("ghl", "Uma") })).await;
+    world.settle().await;
+    clock.0.store(240_000, Ordering::SeqCst);
+    for city in ["Kobe", "Nara", "Otaru"] {
+        world.edit(0, "ghl", "update contact", json!({ "id": id, "fields": { "city": city } })).await;
+        world.settle().await;
+        world.assert_everywhere(0, &email("Uma"), "city", city).await;
+    }
+    world.stop().await;
+}
+
 /// The fields, the look, the create, its echo and the read before the update spend the budget: the update waits in its lane.
 /// (On one database, like the next one: they last as long as the window of a limit.)
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -321,4 +355,5 @@ on_both!(
     the_brake_holds_creates_until_they_are_approved,
     the_brake_holds_deletes,
     the_brake_holds_cancelling,
+    a_clock_that_is_set_back_stops_nothing,
 );

@@ -40,6 +40,8 @@ pub struct Plan {
     pub service: Service,
     /// What is changed in the configuration after it is read.
     pub adjust: fn(&mut Config),
+    /// What tells the service the time; the machine, if there is none.
+    pub clock: Option<Arc<dyn Clock>>,
     /// Whether webhooks go to the service from the start.
     pub connected: bool,
     /// How long it may take to come to rest.
@@ -59,7 +61,7 @@ impl Plan {
             policy: "create_settle = \"1s\"\n[workspaces.create]\ntimify = \"all\"\ntimerex = \"all\"".to_owned(),
             ..Service::default()
         };
-        Self { settings, service, adjust: |_| {}, connected: true, patience: PATIENCE }
+        Self { settings, service, adjust: |_| {}, clock: None, connected: true, patience: PATIENCE }
     }
 
     /// Starts it on a database.
@@ -85,7 +87,9 @@ impl Plan {
         let stop = CancellationToken::new();
         let (settings, shut) = (self.settings.clone(), stop.clone());
         tokio::spawn(async move { shell::serve(listener, settings, shut).await.unwrap() });
-        let app = app::start(&config, Ground::real(false).unwrap()).await.unwrap();
+        let mut ground = Ground::real(false).unwrap();
+        ground.clock = self.clock.unwrap_or(ground.clock);
+        let app = app::start(&config, ground).await.unwrap();
         (self.service.public, self.service.ops) = (app.public.to_string(), app.ops.to_string());
         let folder = tempfile::tempdir().unwrap();
         let text = config::text(&self.settings, &base, &self.service).unwrap();
