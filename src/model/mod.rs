@@ -33,7 +33,7 @@ pub use install::{Holder, Install, InstallKey, InstallState};
 pub use invitation::{Invitation, InvitationState, WrittenTo};
 pub use link::{ExternalId, Known, Link, LinkState, Sent, Snapshot};
 pub use mirror::{Action, Attempt, AttemptResult, Intent, Mirror, MirrorState, Place, Priority, Step};
-pub use observation::{Class, Evidence, Guest, Moved, Observation, Shape, is_told_late};
+pub use observation::{Class, Evidence, FRESH, Guest, Moved, Observation, Shape, is_told_late};
 pub use regroup::Regroup;
 pub use stamp::{Author, Key, Order, Stamp};
 pub(crate) use system::words;

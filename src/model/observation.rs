@@ -9,7 +9,7 @@ use super::{ExternalId, Field, Fields, Kind, Value};
 use crate::clock::Millis;
 
 /// How old what is told may be.
-const FRESH: Duration = Duration::from_mins(1);
+pub const FRESH: Duration = Duration::from_mins(1);
 
 /// How much an observation proves (R3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

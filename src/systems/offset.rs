@@ -4,10 +4,11 @@
 //! difference from both sides, and the bounds of many answers narrow it down; as long as no difference at all fits the
 //! bounds, there is none. So a right clock is never "corrected" by the noise of measuring.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::clock::{Clock, Millis};
-use crate::model::{Class, Observation, is_told_late};
+use crate::model::{Class, FRESH, Observation, is_told_late};
 
 /// What a `Date` may lag behind: it tells whole seconds, and servers render it once a second.
 const RESOLUTION_MS: i64 = 2_000;
@@ -19,7 +20,15 @@ const DRIFT: i64 = 10_000;
 #[derive(Debug)]
 pub struct ClockOffset {
     clock: Arc<dyn Clock>,
-    bounds: Mutex<Option<Bounds>>,
+    measured: Mutex<Measured>,
+}
+
+/// What was measured.
+#[derive(Debug, Default)]
+struct Measured {
+    bounds: Option<Bounds>,
+    /// The clock was set back: until then it may be told what was stamped before that, with times that come again.
+    repeats: Millis,
 }
 
 /// Vendor time minus our time lies between `low` and `high`, as known at `at`.
@@ -33,7 +42,7 @@ struct Bounds {
 impl ClockOffset {
     /// Nothing measured yet: no difference.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, bounds: Mutex::new(None) }
+        Self { clock, measured: Mutex::default() }
     }
 
     /// The present instant on our clock.
@@ -44,14 +53,18 @@ impl ClockOffset {
     /// Takes in the `Date` of an answer to a request that was `sent`, and its answer `received`, on our clock.
     pub fn measure(&self, date: Millis, sent: Millis, received: Millis) {
         let new = Bounds { low: date.0 - received.0, high: date.0 + RESOLUTION_MS - sent.0, at: received };
-        let mut bounds = self.bounds.lock().unwrap_or_else(PoisonError::into_inner);
-        *bounds = Some(bounds.map_or(new, |old| old.narrowed(new)));
+        let mut measured = self.measured();
+        if let Some(back) = measured.bounds.and_then(|old| new.is_back_from(old)) {
+            measured.repeats = measured.repeats.max(received + back + FRESH);
+        }
+        measured.bounds = Some(measured.bounds.map_or(new, |old| old.narrowed(new)));
     }
 
     /// Vendor time minus our time, in milliseconds.
     pub fn ms(&self) -> i64 {
-        let bounds = *self.bounds.lock().unwrap_or_else(PoisonError::into_inner);
-        bounds.map_or(0, |Bounds { low, high, .. }| if low <= 0 && high >= 0 { 0 } else { low.midpoint(high) })
+        self.measured()
+            .bounds
+            .map_or(0, |Bounds { low, high, .. }| if low <= 0 && high >= 0 { 0 } else { low.midpoint(high) })
     }
 
     /// A vendor's time on our clock.
@@ -60,21 +73,37 @@ impl ClockOffset {
     }
 
     /// An observation as it is to be taken that came in then, from somebody's own server: its clock may be set back. A version that
-    /// was told late, or is still to come, may be of before that, and nobody knows whether it is newer than another one.
+    /// was told late, or is still to come, may be of before that, and nobody knows whether it is newer than another one. Nor
+    /// is that known of any while times repeat that it showed before.
     pub fn weighed(&self, seen: Observation, received: Millis) -> Observation {
         let Class::Versioned(version) = seen.class else { return seen };
         let at = self.to_ours(version);
         let to_come = at.0 > received.0.saturating_add(RESOLUTION_MS);
-        if to_come || is_told_late(at, received) { Observation { class: Class::Claim, ..seen } } else { seen }
+        let repeats = received < self.measured().repeats;
+        if to_come || repeats || is_told_late(at, received) {
+            Observation { class: Class::Claim, ..seen }
+        } else {
+            seen
+        }
     }
 
     /// A time of ours on the vendor's clock.
     pub fn to_theirs(&self, ours: Millis) -> Millis {
         Millis(ours.0.saturating_add(self.ms()))
     }
+
+    fn measured(&self) -> MutexGuard<'_, Measured> {
+        self.measured.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Bounds {
+    /// By how much, at most, the vendor's clock was set back between the two; `None`: it was not.
+    fn is_back_from(self, old: Self) -> Option<Duration> {
+        let slack = (self.at.0 - old.at.0).abs() / DRIFT;
+        (self.high < old.low - slack).then(|| Duration::from_millis((old.high - self.low).unsigned_abs()))
+    }
+
     /// Both together; when they contradict each other, the vendor's clock was set, and only the new ones count.
     fn narrowed(self, new: Self) -> Self {
         let slack = (new.at.0 - self.at.0).abs() / DRIFT;
@@ -85,8 +114,6 @@ impl Bounds {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::clock::ManualClock;
     use crate::model::{ExternalId, Kind, Shape};
@@ -130,6 +157,30 @@ mod tests {
         let now = offset.now();
         offset.measure(now, now, now);
         assert_eq!(offset.ms(), 0);
+    }
+
+    /// Found by simulation (310017805): a person's edit was overwritten before it was told, the clock was set back in between,
+    /// and the edit passed for a later one than ours.
+    #[test]
+    fn no_version_proves_an_order_while_times_repeat_that_the_clock_showed_before() {
+        const BACK: i64 = 131_000;
+        let offset = measured(-40_000, 20);
+        let told = |offset: &ClockOffset, after: i64| {
+            let received = Millis(offset.now().0 + after);
+            let version = Class::Versioned(offset.to_theirs(received));
+            let seen = Observation::new(Kind::Note, ExternalId::new("n"), version, Shape::Hint);
+            offset.weighed(seen, received).class == Class::Claim
+        };
+        let now = offset.now();
+        let theirs = Millis(offset.to_theirs(now).0 - BACK);
+        offset.measure(theirs, now, now);
+        assert_eq!(
+            [0, BACK, BACK + 59_000, BACK + 65_000].map(|after| told(&offset, after)),
+            [true, true, true, false]
+        );
+        let forth = measured(-40_000, 20);
+        forth.measure(Millis(forth.now().0 + BACK), forth.now(), forth.now());
+        assert!(!told(&forth, 0), "what was told before has earlier times");
     }
 
     #[test]
