@@ -159,8 +159,8 @@ mod tests {
         assert_eq!(offset.ms(), 0);
     }
 
-    /// Found by simulation (310017805): a person's edit was overwritten before it was told, the clock was set back in between,
-    /// and the edit passed for a later one than ours.
+    /// Simulation, 310017805: a person's edit was overwritten before it was told, the clock was set back in between, and the edit
+    /// passed for a later one than ours. (There, both replicas start anew as well, and have forgotten it: that stays undecided.)
     #[test]
     fn no_version_proves_an_order_while_times_repeat_that_the_clock_showed_before() {
         const BACK: i64 = 131_000;
