@@ -106,7 +106,7 @@ async fn what_differs_is_said_once_and_again_only_when_it_changed() {
     }
     assert_eq!(rounds, [3, 0, 1, 0, 0, 1, 1]);
     let rows = database.store.undecided("main", bench.now(), 100).await.unwrap();
-    assert!(rows.iter().all(|row| row.said.origin == Origin::Listing && row.said.kind == Some(Kind::Task)));
+    assert!(rows.iter().all(|row| row.said.origin == Origin::Look && row.said.kind == Some(Kind::Task)));
     // How old the first round's differences are, nobody knows; later ones came up since the round before.
     let known: Vec<bool> = rows.iter().map(|row| row.said.at.is_some()).collect();
     assert_eq!(known, [false, false, false, true, true, true]);
