@@ -80,9 +80,11 @@ impl Builder {
         let mut targets: BTreeMap<System, Arc<dyn Target>> = BTreeMap::new();
         let mut inquiries: BTreeMap<System, Arc<dyn Inquiry>> = BTreeMap::new();
         let mut inviting: BTreeMap<System, Arc<dyn Inviting>> = BTreeMap::new();
+        let clock = |system: &System| (*system, Arc::new(ClockOffset::new(self.ground.clock.clone())));
+        let clocks: BTreeMap<System, Arc<ClockOffset>> = entry.extensions.keys().map(clock).collect();
         for (system, account) in &entry.accounts {
             let caller = self.caller(*system, account, &entry.name)?;
-            let extension = self.extension(*system, entry, &workspace)?;
+            let extension = self.extension(*system, entry, &workspace, &clocks)?;
             let target: Arc<dyn Target> = match system {
                 System::Ghl => {
                     let ghl = Arc::new(self.ghl(account, &workspace, caller));
@@ -106,7 +108,7 @@ impl Builder {
             };
             targets.insert(*system, target);
         }
-        Ok(Arc::new(Site { workspace, targets, inquiries, inviting, quiet: self.config.dispatch.quiet }))
+        Ok(Arc::new(Site { workspace, targets, inquiries, inviting, clocks, quiet: self.config.dispatch.quiet }))
     }
 
     /// What proves us for an account: the connection's credential, or the tokens of an install.
@@ -157,12 +159,15 @@ impl Builder {
         system: System,
         entry: &WorkspaceEntry,
         workspace: &Workspace,
+        clocks: &BTreeMap<System, Arc<ClockOffset>>,
     ) -> Result<Option<ExtensionClient>> {
-        let Some(extension) = entry.extensions.get(&system) else { return Ok(None) };
+        let Some((extension, offset)) = entry.extensions.get(&system).zip(clocks.get(&system)) else {
+            return Ok(None);
+        };
         let Ground { transport, clock, ids } = self.ground.clone();
-        let signer = StandardWebhooks::new(&extension.secrets, clock.clone(), ids.clone())?;
-        let offset = Arc::new(ClockOffset::new(clock));
-        let caller = Caller::new(system, &extension.url, transport, Arc::new(signer), offset, Arc::new(Unlimited));
+        let signer = StandardWebhooks::new(&extension.secrets, clock, ids.clone())?;
+        let (signer, offset) = (Arc::new(signer), offset.clone());
+        let caller = Caller::new(system, &extension.url, transport, signer, offset, Arc::new(Unlimited));
         Ok(Some(ExtensionClient::new(caller, workspace.policy.region.clone(), ids)))
     }
 }

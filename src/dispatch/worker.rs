@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use super::clocks::Clocks;
 use super::lease::Holder;
 use crate::clock::Clock;
 use crate::mirror::{Lanes, Worked};
@@ -49,11 +50,12 @@ const SHORTEST: Duration = Duration::from_millis(5);
 
 type Key = (EntityId, System);
 
-/// The lanes that run.
+/// What goes on from one round to the next: the lanes that run, and what is kept of clocks.
 #[derive(Default)]
 struct Running {
     keys: BTreeSet<Key>,
     tasks: JoinSet<(Key, Result<Worked>)>,
+    clocks: Clocks,
 }
 
 impl Worker {
@@ -92,6 +94,7 @@ impl Worker {
             return Ok(self.poll);
         };
         let now = self.clock.now();
+        running.clocks.keep(self.workspaces.as_ref(), &self.site, &lease, now).await?;
         let Some(outlook) = self.workspaces.outlook(name, now).await? else { return Ok(self.poll) };
         let mut decided = 0;
         if outlook.inbox.is_due(now) {

@@ -30,6 +30,7 @@ pub fn site() -> Site {
         targets: [(System::Ghl, Arc::new(ghl) as _)].into(),
         inquiries: [].into(),
         inviting: [].into(),
+        clocks: [].into(),
         quiet: Duration::ZERO,
     }
 }

@@ -439,6 +439,8 @@ pub struct Site {
     pub inquiries: BTreeMap<System, Arc<dyn Inquiry>>,
     /// Those of them in which guests can be invited to book.
     pub inviting: BTreeMap<System, Arc<dyn Inviting>>,
+    /// The clocks of the extensions of those that have one.
+    pub clocks: BTreeMap<System, Arc<offset::ClockOffset>>,
     /// How long to wait for further changes of an object before acting on one; zero acts at once.
     pub quiet: Duration,
 }

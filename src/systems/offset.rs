@@ -7,6 +7,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::clock::{Clock, Millis};
 use crate::model::{Class, FRESH, Observation, is_told_late};
 
@@ -16,6 +18,9 @@ const RESOLUTION_MS: i64 = 2_000;
 /// Clocks drift apart by less than one part in this many; old bounds widen by it.
 const DRIFT: i64 = 10_000;
 
+/// Bounds that are wider than others by less say as much.
+const COARSE_MS: i64 = 1_000;
+
 /// The difference between a vendor's clock and ours.
 #[derive(Debug)]
 pub struct ClockOffset {
@@ -24,15 +29,15 @@ pub struct ClockOffset {
 }
 
 /// What was measured.
-#[derive(Debug, Default)]
-struct Measured {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measured {
     bounds: Option<Bounds>,
     /// The clock was set back: until then it may be told what was stamped before that, with times that come again.
     repeats: Millis,
 }
 
 /// Vendor time minus our time lies between `low` and `high`, as known at `at`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Bounds {
     low: i64,
     high: i64,
@@ -53,11 +58,21 @@ impl ClockOffset {
     /// Takes in the `Date` of an answer to a request that was `sent`, and its answer `received`, on our clock.
     pub fn measure(&self, date: Millis, sent: Millis, received: Millis) {
         let new = Bounds { low: date.0 - received.0, high: date.0 + RESOLUTION_MS - sent.0, at: received };
+        let new = Measured { bounds: Some(new), ..Measured::default() };
         let mut measured = self.measured();
-        if let Some(back) = measured.bounds.and_then(|old| new.is_back_from(old)) {
-            measured.repeats = measured.repeats.max(received + back + FRESH);
-        }
-        measured.bounds = Some(measured.bounds.map_or(new, |old| old.narrowed(new)));
+        *measured = measured.followed_by(new);
+    }
+
+    /// What was measured so far.
+    pub fn so_far(&self) -> Measured {
+        *self.measured()
+    }
+
+    /// Takes in what another process measured, or this one before it was started anew.
+    pub fn recall(&self, other: Measured) {
+        let mut measured = self.measured();
+        let is_later = measured.bounds.map(|own| own.at) > other.bounds.map(|other| other.at);
+        *measured = if is_later { other.followed_by(*measured) } else { measured.followed_by(other) };
     }
 
     /// Vendor time minus our time, in milliseconds.
@@ -97,18 +112,52 @@ impl ClockOffset {
     }
 }
 
+impl Measured {
+    /// Both together, when `later` was measured after this.
+    fn followed_by(self, later: Self) -> Self {
+        let Self { bounds: Some(old), repeats } = self else {
+            return Self { repeats: self.repeats.max(later.repeats), ..later };
+        };
+        let Some(new) = later.bounds else { return Self { repeats: repeats.max(later.repeats), ..self } };
+        let again = new.is_back_from(old).map_or(Millis(0), |back| new.at + back + FRESH);
+        Self { bounds: Some(old.narrowed(new)), repeats: repeats.max(later.repeats).max(again) }
+    }
+
+    /// Whether who knows `kept` alone would miss something.
+    pub fn is_news_to(self, kept: Self) -> bool {
+        let known =
+            |known: Self| known.bounds.map(|bounds| bounds.widened(self.bounds.map_or(bounds.at, |own| own.at)));
+        self.repeats != kept.repeats
+            || match (known(self), known(kept)) {
+                (Some(own), Some(kept)) => {
+                    own.low < kept.low || own.high > kept.high || own.width() + COARSE_MS < kept.width()
+                }
+                (own, kept) => own.is_some() != kept.is_some(),
+            }
+    }
+}
+
 impl Bounds {
     /// By how much, at most, the vendor's clock was set back between the two; `None`: it was not.
     fn is_back_from(self, old: Self) -> Option<Duration> {
-        let slack = (self.at.0 - old.at.0).abs() / DRIFT;
-        (self.high < old.low - slack).then(|| Duration::from_millis((old.high - self.low).unsigned_abs()))
+        (self.high < old.widened(self.at).low).then(|| Duration::from_millis((old.high - self.low).unsigned_abs()))
     }
 
     /// Both together; when they contradict each other, the vendor's clock was set, and only the new ones count.
     fn narrowed(self, new: Self) -> Self {
-        let slack = (new.at.0 - self.at.0).abs() / DRIFT;
-        let (low, high) = (new.low.max(self.low - slack), new.high.min(self.high + slack));
+        let old = self.widened(new.at);
+        let (low, high) = (new.low.max(old.low), new.high.min(old.high));
         if low > high { new } else { Self { low, high, at: new.at } }
+    }
+
+    /// What is left of them at another time.
+    fn widened(self, at: Millis) -> Self {
+        let slack = (at.0 - self.at.0).abs() / DRIFT;
+        Self { low: self.low - slack, high: self.high + slack, at }
+    }
+
+    fn width(self) -> i64 {
+        self.high - self.low
     }
 }
 
@@ -160,7 +209,7 @@ mod tests {
     }
 
     /// Simulation, 310017805: a person's edit was overwritten before it was told, the clock was set back in between, and the edit
-    /// passed for a later one than ours. (There, both replicas start anew as well, and have forgotten it: that stays undecided.)
+    /// passed for a later one than ours.
     #[test]
     fn no_version_proves_an_order_while_times_repeat_that_the_clock_showed_before() {
         const BACK: i64 = 131_000;

@@ -47,13 +47,11 @@ impl Ledger {
 
     /// Whether the tables are there; a service may be killed before it made them.
     pub async fn is_made(&self) -> bool {
-        match &self.0 {
-            Pool::Sqlite(pool) => {
-                let sql = "SELECT COUNT(*) FROM sqlite_master WHERE name = 'leases'";
-                sqlx::query_as::<_, (i64,)>(sql).fetch_one(pool).await.unwrap().0 > 0
-            }
-            Pool::Pg(_) => true,
-        }
+        let sql = match &self.0 {
+            Pool::Sqlite(_) => "SELECT COUNT(*) FROM sqlite_master WHERE name = 'leases'",
+            Pool::Pg(_) => "SELECT COUNT(*) FROM pg_class WHERE relname = 'leases'",
+        };
+        self.count(sql).await > 0
     }
 
     /// How many rows a `SELECT COUNT(*)` counts.
