@@ -46,7 +46,8 @@ pub enum Pace {
 #[derive(Clone)]
 pub struct Sender {
     client: reqwest::Client,
-    base: String,
+    /// Where each replica is reached.
+    bases: Arc<Vec<String>>,
     signer: Arc<Signer>,
     workspaces: Arc<Vec<Workspace>>,
     /// The app that GHL's webhooks name.
@@ -79,13 +80,13 @@ impl Load {
 }
 
 impl Sender {
-    /// Sends to the service at `base`.
-    pub fn new(base: String, settings: SandboxSettings, contacts: u64) -> Result<Self> {
+    /// Sends to the replicas at `bases` in turn.
+    pub fn new(bases: Vec<String>, settings: SandboxSettings, contacts: u64) -> Result<Self> {
         let client =
             reqwest::Client::builder().no_proxy().tcp_nodelay(true).timeout(Duration::from_secs(30)).build()?;
         let (signer, app) = (Arc::new(Signer::new(&settings)?), settings.ghl.app_id.into());
         let workspaces = Arc::new(settings.workspaces);
-        Ok(Self { client, base, signer, workspaces, app, contacts, next: Arc::default() })
+        Ok(Self { client, bases: Arc::new(bases), signer, workspaces, app, contacts, next: Arc::default() })
     }
 
     /// How many contacts there are in all workspaces.
@@ -160,9 +161,17 @@ impl Sender {
         }
     }
 
+    /// Which workspace a webhook is of.
+    pub fn workspace(&self, number: u64) -> usize {
+        (number % self.workspaces.len() as u64) as usize
+    }
+
     /// Sends one; whether it was accepted.
     pub async fn post(&self, what: What, number: u64) -> bool {
-        let workspace = &self.workspaces[(number % self.workspaces.len() as u64) as usize];
+        let workspace = &self.workspaces[self.workspace(number)];
+        // Each replica gets webhooks of each workspace, whoever holds its lease.
+        let turn = number / self.workspaces.len() as u64;
+        let base = &self.bases[(turn % self.bases.len() as u64) as usize];
         let body = body(what, number, self.all_contacts(), &self.app);
         let (from, path) = match what {
             What::KeptEd25519 => (StandIn::vendor(System::Ghl), "webhooks/ghl".to_owned()),
@@ -170,7 +179,7 @@ impl Sender {
         };
         let id = format!("msg_{number}");
         let headers = self.signer.headers(from, &workspace.timerex_team, &id, SystemClock.now(), body.as_bytes());
-        let post = self.client.post(format!("{}/{path}", self.base)).header("content-type", "application/json");
+        let post = self.client.post(format!("{base}/{path}")).header("content-type", "application/json");
         let post = headers.iter().fold(post, |post, (name, value)| post.header(name, value));
         match post.body(body).send().await {
             // Read to its end, or the connection is not used again.

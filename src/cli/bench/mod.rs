@@ -4,6 +4,7 @@
 
 mod load;
 mod place;
+mod spent;
 mod target;
 
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ use crate::model::{ReadBeforeWrite, System};
 use crate::sandbox::SandboxSettings;
 use crate::sandbox::shell::canned::{Tally, micros};
 use load::{Load, Pace, What};
-use place::{Place, Plan};
+use place::{Place, Plan, UNBOUND};
 pub use target::Target;
 
 /// How long mirrors may take to come to an end after the load.
@@ -58,6 +59,15 @@ pub struct Bench {
     /// Fills the store first with the history of so many changes, to see what they cost those that come.
     #[arg(long, default_value_t = 0)]
     grown: u32,
+    /// How many processes serve; more than one need a store on PostgreSQL.
+    #[arg(long, default_value = "1")]
+    replicas: NonZeroUsize,
+    /// How long the vendors take to answer, in milliseconds.
+    #[arg(long, default_value_t = 0)]
+    answer_ms: u64,
+    /// How many calls each workspace may make to each system in ten seconds; by default more than it can make.
+    #[arg(long)]
+    budget: Option<u32>,
     /// Prints JSON.
     #[arg(long)]
     json: bool,
@@ -83,6 +93,9 @@ impl Bench {
             contacts: self.contacts.get(),
             reads: self.reads,
             grown: self.grown,
+            replicas: self.replicas.get(),
+            answer_ms: self.answer_ms,
+            budget: self.budget.unwrap_or(UNBOUND),
         };
         let place = Place::start(&plan).await?;
         let mut figures: Figures = vec![("cold start, ms".into(), json!(place.cold_start.as_millis()))];
@@ -95,8 +108,11 @@ impl Bench {
         let made = place.sender.contacts().await?;
         arrived(&place, &made).await?;
         figures.extend(mirroring(&place, "mirrored", Pace::Closed(self.connections), lasts).await?);
-        let name = format!("mirrored at {}/s", self.rate);
+        let (name, begun) = (format!("mirrored at {}/s", self.rate), micros());
         figures.extend(mirroring(&place, &name, Pace::Open(self.rate), lasts).await?);
+        if let Some(budget) = self.budget {
+            figures.extend(spent(&place, &name, budget, begun, lasts).await?);
+        }
         figures.push(("memory after, MB".into(), megabytes(place.memory()?)));
         print(&figures, self.json);
         Ok(())
@@ -155,6 +171,25 @@ async fn mirroring(place: &Place, name: &str, pace: Pace, lasts: Duration) -> Re
     ])
 }
 
+/// What the workspaces made of their budgets in an open loop that began then.
+async fn spent(place: &Place, name: &str, budget: u32, begun: i64, lasts: Duration) -> Result<Figures> {
+    let mut times: BTreeMap<(System, usize), Vec<i64>> = BTreeMap::new();
+    for (system, number, at) in place.tally().await?.came.into_iter().filter(|(_, _, at)| *at >= begun) {
+        times.entry((system, place.sender.workspace(number))).or_default().push(at);
+    }
+    // What is left of the load before leaves the windows first.
+    let (from, to) = (begun + spent::WINDOW, begun + lasts.as_micros() as i64);
+    ensure!(from < to, "a budget is measured after its first {} s: use a longer --seconds", spent::WINDOW / 1_000_000);
+    let shares: Vec<f64> = times.values().map(|times| spent::share(times, budget, from, to)).collect();
+    let most = times.values().map(|times| spent::most(times)).max().unwrap_or(0);
+    let percent = |share: f64| json!(rounded(share * 100.0));
+    Ok(vec![
+        (format!("{name}, budgets used, %"), percent(shares.iter().sum::<f64>() / shares.len() as f64)),
+        (format!("{name}, least used, %"), percent(shares.iter().copied().fold(f64::INFINITY, f64::min))),
+        (format!("{name}, most calls in a window of {budget}"), json!(most)),
+    ])
+}
+
 /// Waits until every contact that was made stands in both systems.
 async fn arrived(place: &Place, made: &Load) -> Result<()> {
     let contacts = place.sender.all_contacts();
@@ -180,6 +215,7 @@ impl Place {
         let begun = Instant::now();
         loop {
             let came = self.tally().await?.came;
+            in_order(&came, contacts)?;
             let came: BTreeMap<_, _> = came.into_iter().map(|(system, number, at)| ((system, number), at)).collect();
             let stands =
                 |number: &u64| [System::Ghl, System::Timify].iter().all(|at| came.contains_key(&(*at, *number)));
@@ -191,6 +227,16 @@ impl Place {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
+}
+
+/// Nobody sees an edit after a newer one of the same contact.
+fn in_order(came: &[(System, u64, i64)], contacts: u64) -> Result<()> {
+    let mut newest: BTreeMap<(System, u64), u64> = BTreeMap::new();
+    for (system, number, _) in came {
+        let before = newest.insert((*system, number % contacts), *number).unwrap_or(0);
+        ensure!(before <= *number, "edit {number} came to {system} after edit {before} of the same contact");
+    }
+    Ok(())
 }
 
 fn rounded(value: f64) -> f64 {
@@ -220,6 +266,16 @@ fn at(times: &[Duration], percent: usize) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_edit_that_comes_after_a_newer_one_of_its_contact_is_noticed() {
+        let came = |numbers: [u64; 3]| numbers.map(|number| (System::Ghl, number, 0));
+        assert!(in_order(&came([12, 21, 22]), 10).is_ok());
+        assert_eq!(
+            in_order(&came([22, 21, 12]), 10).unwrap_err().to_string(),
+            "edit 12 came to ghl after edit 22 of the same contact"
+        );
+    }
 
     #[test]
     fn a_percentile_is_one_of_the_times() {

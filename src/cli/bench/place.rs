@@ -21,8 +21,8 @@ use crate::store::sql::{Access, Db};
 const START: Duration = Duration::from_secs(30);
 /// How many ticks of CPU time Linux counts in a second, everywhere.
 const TICKS: u64 = 100;
-/// More than any benchmark reaches: the budgets and brakes are not what is measured.
-const UNBOUND: &str = "1000000";
+/// More than any benchmark reaches: fuse and brakes are not what is measured, and budgets only where one is given.
+pub const UNBOUND: u32 = 1_000_000;
 
 /// What is measured.
 pub struct Plan {
@@ -38,6 +38,12 @@ pub struct Plan {
     pub reads: ReadBeforeWrite,
     /// How many changes there are already.
     pub grown: u32,
+    /// How many processes serve.
+    pub replicas: usize,
+    /// How long the vendors take to answer.
+    pub answer_ms: u64,
+    /// How many calls each workspace may make to each system in ten seconds.
+    pub budget: u32,
 }
 
 /// A process that ends with us.
@@ -63,13 +69,13 @@ impl Drop for Folder {
 
 /// The processes and their folder, in the order in which they end.
 pub struct Place {
-    service: Spawned,
+    replicas: Vec<Spawned>,
     _vendors: Spawned,
-    _folder: Folder,
+    folder: Folder,
     target: String,
     /// Sends to the service.
     pub sender: Sender,
-    /// From the start of the process to the first accepted webhook.
+    /// From the start of a process to the first webhook that it accepted; the longest.
     pub cold_start: Duration,
     client: reqwest::Client,
 }
@@ -80,33 +86,31 @@ impl Place {
         let path = std::env::temp_dir().join(format!("lockstep-bench-{}-{}", std::process::id(), micros()));
         std::fs::create_dir_all(&path)?;
         let folder = Folder(path);
-        let (vendors, target) = vendors(plan.workspaces)?;
+        let (vendors, target) = vendors(plan)?;
         let settings = settings(plan.workspaces);
-        let (public, ops) = (free_port()?, free_port()?);
-        let service = Service {
-            public: format!("127.0.0.1:{public}"),
-            ops: format!("127.0.0.1:{ops}"),
-            store: plan.store.clone().unwrap_or_else(|| format!("sqlite://{}/bench.db", folder.0.display())),
-            policy: format!(
-                "read_before_write = \"{}\"\n[workspaces.create]\nghl = \"all\"\ntimify = \"all\"\n",
-                plan.reads
-            ),
-            ..Service::default()
-        };
-        let file = folder.0.join("lockstep.toml");
-        std::fs::write(&file, config::text(&settings, &target, &service)?)?;
+        let store = plan.store.clone().unwrap_or_else(|| format!("sqlite://{}/bench.db", folder.0.display()));
         if plan.grown > 0 {
-            let db = Db::open(&service.store, Access::Serve, 1).await?;
+            let db = Db::open(&store, Access::Serve, 1).await?;
             db.grow(&settings.workspaces[0].name, plan.grown).await?;
             db.close().await;
         }
-        let sender = Sender::new(format!("http://{}", service.public), settings, plan.contacts)?;
-        let begun = Instant::now();
-        let service = serve(plan, &file)?;
         let client = reqwest::Client::builder().no_proxy().build()?;
-        let mut place =
-            Self { service, _vendors: vendors, _folder: folder, target, sender, cold_start: Duration::ZERO, client };
-        place.cold_start = place.first_accepted(begun).await?;
+        let sender = Sender::new(Vec::new(), settings.clone(), plan.contacts)?;
+        let (replicas, cold_start) = (Vec::new(), Duration::ZERO);
+        let mut place = Self { replicas, _vendors: vendors, folder, target, sender, cold_start, client };
+        let mut bases = Vec::new();
+        for at in 0..plan.replicas {
+            let service = replica(plan, &store)?;
+            let file = place.folder.0.join(format!("lockstep-{at}.toml"));
+            std::fs::write(&file, config::text(&settings, &place.target, &service)?)?;
+            let base = format!("http://{}", service.public);
+            place.sender = Sender::new(vec![base.clone()], settings.clone(), plan.contacts)?;
+            let begun = Instant::now();
+            place.replicas.push(serve(plan, &file)?);
+            place.cold_start = place.cold_start.max(place.first_accepted(begun).await?);
+            bases.push(base);
+        }
+        place.sender = Sender::new(bases, settings, plan.contacts)?;
         Ok(place)
     }
 
@@ -115,8 +119,10 @@ impl Place {
             if self.sender.post(What::KeptHmac, u64::MAX).await {
                 return Ok(begun.elapsed());
             }
-            if let Some(status) = self.service.0.try_wait()? {
-                bail!("the service ended: {status}");
+            for replica in &mut self.replicas {
+                if let Some(status) = replica.0.try_wait()? {
+                    bail!("the service ended: {status}");
+                }
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -129,8 +135,19 @@ impl Place {
         Ok(serde_json::from_slice(&answer.bytes().await?)?)
     }
 
-    /// CPU time of the service so far.
+    /// CPU time of the service so far, of all its processes.
     pub fn cpu(&self) -> Result<Duration> {
+        self.replicas.iter().map(Spawned::cpu).sum()
+    }
+
+    /// Memory of the service now, of all its processes, in bytes.
+    pub fn memory(&self) -> Result<u64> {
+        self.replicas.iter().map(Spawned::memory).sum()
+    }
+}
+
+impl Spawned {
+    fn cpu(&self) -> Result<Duration> {
         let stat = std::fs::read_to_string(self.proc("stat"))?;
         // After the name, which may hold anything: the 12th and 13th field are user and system time.
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
@@ -138,8 +155,7 @@ impl Place {
         Ok(Duration::from_millis((ticks(11)? + ticks(12)?) * 1_000 / TICKS))
     }
 
-    /// Memory of the service now, in bytes.
-    pub fn memory(&self) -> Result<u64> {
+    fn memory(&self) -> Result<u64> {
         let sums = std::fs::read_to_string(self.proc("smaps_rollup"))?;
         let line = sums.lines().find_map(|line| line.strip_prefix("Pss:")).context("no memory")?;
         let kilobytes: u64 = line.trim_end_matches("kB").trim().parse()?;
@@ -147,14 +163,30 @@ impl Place {
     }
 
     fn proc(&self, file: &str) -> PathBuf {
-        PathBuf::from(format!("/proc/{}/{file}", self.service.0.id()))
+        PathBuf::from(format!("/proc/{}/{file}", self.0.id()))
     }
 }
 
+/// What one process is told.
+fn replica(plan: &Plan, store: &str) -> Result<Service> {
+    let (public, ops) = (free_port()?, free_port()?);
+    Ok(Service {
+        public: format!("127.0.0.1:{public}"),
+        ops: format!("127.0.0.1:{ops}"),
+        store: store.to_owned(),
+        policy: format!(
+            "read_before_write = \"{}\"\n[workspaces.create]\nghl = \"all\"\ntimify = \"all\"\n",
+            plan.reads
+        ),
+        ..Service::default()
+    })
+}
+
 /// The vendors, and where they are reached.
-fn vendors(workspaces: usize) -> Result<(Spawned, String)> {
+fn vendors(plan: &Plan) -> Result<(Spawned, String)> {
     let mut vendors = Command::new(std::env::current_exe()?)
-        .args(["bench-target", "--workspaces", &workspaces.to_string()])
+        .args(["bench-target", "--workspaces", &plan.workspaces.to_string()])
+        .args(["--answer-ms", &plan.answer_ms.to_string()])
         .stdout(Stdio::piped())
         .spawn()?;
     let lines = vendors.stdout.take().context("the vendors print nothing");
@@ -166,18 +198,18 @@ fn vendors(workspaces: usize) -> Result<(Spawned, String)> {
 
 fn serve(plan: &Plan, file: &Path) -> Result<Spawned> {
     let program = plan.program.clone().map_or_else(std::env::current_exe, Ok)?;
-    let unbound = [
-        "SYSTEMS__GHL__REQUESTS_PER_10S",
-        "SYSTEMS__GHL__REQUESTS_PER_DAY",
-        "SYSTEMS__TIMIFY__REQUESTS_PER_10S",
-        "DISPATCH__FUSE",
-        "DISPATCH__CREATES_PER_HOUR",
+    let limits = [
+        ("SYSTEMS__GHL__REQUESTS_PER_10S", plan.budget),
+        ("SYSTEMS__TIMIFY__REQUESTS_PER_10S", plan.budget),
+        ("SYSTEMS__GHL__REQUESTS_PER_DAY", UNBOUND),
+        ("DISPATCH__FUSE", UNBOUND),
+        ("DISPATCH__CREATES_PER_HOUR", UNBOUND),
     ];
-    let unbound = unbound.map(|key| (format!("LOCKSTEP_{key}"), UNBOUND));
+    let limits = limits.map(|(key, limit)| (format!("LOCKSTEP_{key}"), limit.to_string()));
     let serve = Command::new(program)
         .args(["--log", "error", "serve", "--config"])
         .arg(file)
-        .envs(unbound)
+        .envs(limits)
         .stdout(Stdio::null())
         .spawn();
     serve.map(Spawned).context("the service could not be started")

@@ -1,15 +1,15 @@
 //! The vendors of a benchmark: what is asked seldom is answered by the sandbox; edits and reads of contacts are answered from
 //! what it made, in a few microseconds.
 //!
-//! In: the service's calls. Out: answers; and at `/tally`, how many calls came and when each numbered edit did.
+//! In: the service's calls. Out: answers, at once or after so long; and at `/tally`, how many calls came and when each numbered edit did.
 
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -48,10 +48,19 @@ struct Vendors {
 
 type Shared = Arc<Mutex<Vendors>>;
 
-/// Serves until it is dropped.
-pub async fn serve(listener: TcpListener, settings: &SandboxSettings) -> io::Result<()> {
+/// Serves until it is dropped; each answer takes so long.
+pub async fn serve(listener: TcpListener, settings: &SandboxSettings, takes: Duration) -> io::Result<()> {
     let vendors = Vendors { sandbox: Sandbox::new(settings), contacts: HashMap::new(), tally: Tally::default() };
-    axum::serve(listener, Router::new().fallback(answer).with_state(Arc::new(Mutex::new(vendors)))).await
+    let shared: Shared = Arc::new(Mutex::new(vendors));
+    let answer = async move |request| {
+        let answer = answer(&shared, request).await;
+        // A sleep of nothing is still a millisecond.
+        if !takes.is_zero() {
+            tokio::time::sleep(takes).await;
+        }
+        answer
+    };
+    axum::serve(listener, Router::new().fallback(answer)).await
 }
 
 /// The present, for comparing across processes: microseconds since 1970.
@@ -60,12 +69,12 @@ pub fn micros() -> i64 {
     jiff::Timestamp::now().as_microsecond()
 }
 
-async fn answer(State(shared): State<Shared>, request: http::Request<Body>) -> Response {
+async fn answer(shared: &Shared, request: http::Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, BODY_LIMIT).await else { return StatusCode::PAYLOAD_TOO_LARGE.into_response() };
     let request = http::Request::from_parts(parts, body);
     let path = request.uri().path().to_owned();
-    let mut vendors = lock(&shared);
+    let mut vendors = lock(shared);
     if path == "/tally" {
         return json!(vendors.tally).to_string().into_response();
     }

@@ -350,10 +350,11 @@ impl World {
         if let Some((_, object)) = deleted.filter(|(at, id)| self.sandbox.object(*at, id).is_none()) {
             self.gone.by_us(object, flight.left, before, &self.seen, &self.sandbox);
         }
-        if answer.cut || flight.caller.is_none() || flight.stood {
+        let status = answer.response.status();
+        // Who is told of trouble inside knows no more than who is told nothing.
+        if answer.cut || flight.caller.is_none() || flight.stood || status.is_server_error() {
             self.written.not_heard(change.take());
         }
-        let status = answer.response.status();
         let (heard, cut) = (flight.caller.is_some(), answer.cut);
         self.tell(|| {
             let ending = if cut {
