@@ -84,6 +84,18 @@ pub fn join(from: &Entity, into: &mut Entity, found: &Found<'_>) -> Vec<Conflict
     lost
 }
 
+/// Raises what an object is known to hold with the value that won: its system was told of that value, and what somebody puts in
+/// its place there is later (R2). `was`: its entity before it won over `other`; `is`: the one that stays.
+pub fn raise(link: &mut Link, was: &Entity, other: &Entity, is: &Entity) {
+    for (field, known) in &mut link.snapshot {
+        let told = known.value == *was.value(field) && known.stamp == was.stamp(field);
+        let won = was.value(field) == is.value(field) && was.value(field) != other.value(field);
+        if told && won && known.stamp != is.stamp(field) {
+            known.restamp(is.stamp(field));
+        }
+    }
+}
+
 /// What an object becomes that leaves its entity: all that its system is known to hold of it.
 pub fn split_off(link: &Link, into: &mut Entity) {
     for (field, known) in link.snapshot.iter().filter(|(_, known)| !known.value.is_blank()) {
@@ -193,6 +205,28 @@ mod tests {
             (Some("Osaka"), Some("Hyogo"))
         );
         assert_eq!((lost.len(), lost[0].lost.as_text()), (1, Some("Kobe")));
+    }
+
+    /// Simulation, 320035443: the value that was chosen bore the date of the choice, and an edit of the object that had just
+    /// been made over that value, and was told after, seemed older than it.
+    #[test]
+    fn what_somebody_puts_in_the_place_of_the_chosen_value_is_later_than_the_choice() {
+        let from =
+            entity(1, [(Field::CITY, "Kobe", 90_000), (Field::STATE, "Hyogo", 90_000), (Field::COUNTRY, "JP", 9_000)]);
+        let was =
+            entity(2, [(Field::CITY, "Osaka", 50_000), (Field::STATE, "Hyogo", 50_000), (Field::COUNTRY, "DE", 9_000)]);
+        let mut into = was.clone();
+        join(&from, &mut into, &by(&Order::default(), Favour::Stays));
+        let mut held = link(2, "c", [(Field::CITY, "Osaka"), (Field::STATE, "Hyogo"), (Field::COUNTRY, "IT")]);
+        for field in [Field::CITY, Field::STATE] {
+            held.snapshot.get_mut(&field).unwrap().stamp = was.stamp(&field);
+        }
+        let before = held.clone();
+        raise(&mut held, &was, &from, &into);
+        assert_eq!(held.known(&Field::CITY).stamp, into.stamp(&Field::CITY));
+        assert!(held.known(&Field::CITY).stamp.t > Millis(90_000), "{held:?}");
+        let same = [Field::STATE, Field::COUNTRY].map(|field| held.known(&field) == before.known(&field));
+        assert_eq!(same, [true, true], "nobody chose between equal values, and it was not told of the other one");
     }
 
     #[test]

@@ -18,8 +18,12 @@ impl Case {
     /// Takes over all that another entity is; its links are read again. What lost is kept.
     pub(crate) fn absorb(&mut self, other: &mut Self, found: &Found<'_>, now: Millis) {
         let into = self.whole.entity.id;
+        let was = self.whole.entity.clone();
         let lost = merge::join(&other.whole.entity, &mut self.whole.entity, found);
         self.keep_corrected(lost, found.change);
+        let (rival, is) = (&other.whole.entity, &self.whole.entity);
+        self.whole.links.iter_mut().for_each(|link| merge::raise(link, &was, rival, is));
+        other.whole.links.iter_mut().for_each(|link| merge::raise(link, rival, &was, is));
         for link in std::mem::take(&mut other.whole.links) {
             let (system, live) = (link.system, link.is_live());
             self.put_link(Link { entity: into, ..link });
