@@ -74,7 +74,13 @@ impl Worker {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => {}
-                Some(ended) = running.tasks.join_next() => self.ended(&mut running, ended),
+                Some(ended) = running.tasks.join_next() => {
+                    self.ended(&mut running, ended);
+                    // Lanes whose settlements shared a commit end together: one round finds who comes next for all of them.
+                    while let Some(ended) = running.tasks.try_join_next() {
+                        self.ended(&mut running, ended);
+                    }
+                }
                 () = self.wake.notified() => {}
                 () = self.clock.sleep(wait) => {}
             }

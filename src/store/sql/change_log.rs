@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::dialect::{Either, Tx, all, first, json};
 use super::error::collided;
 use super::rows::{BodyRow, Both, ChangeRow, DoubtRow, read};
-use super::script::{Script, values};
+use super::script::{Done, Script, did, values};
 use super::{Db, Result};
 use crate::clock::Millis;
 use crate::model::{Appended, Change, ChangeId, EntityId, ExternalId, Kind, NewChange, Standing, System, VerdictRow};
@@ -87,17 +87,26 @@ impl ChangeLog for Db {
 
 impl Db {
     async fn try_append(&self, changes: &[NewChange]) -> sqlx::Result<Vec<Appended>> {
-        let mut tx = self.write().await?;
-        let appended = append_all(&mut tx, changes).await?;
-        tx.commit().await?;
-        Ok(appended)
+        let mut stroke = self.stroke().await?;
+        let (script, order) = inserts(changes, self.pg().is_some());
+        let new = numbers(&order, &did(stroke.run(script).await)?);
+        let done = did(stroke.finish(places(changes, &new)?).await)?;
+        appended(&new, &done)
     }
 }
 
 /// Appends changes as part of a transaction.
 pub(super) async fn append_all(tx: &mut Tx, changes: &[NewChange]) -> sqlx::Result<Vec<Appended>> {
+    let (script, order) = inserts(changes, matches!(tx, Either::Pg(_)));
+    let new = numbers(&order, &did(script.run(tx).await)?);
+    let done = did(places(changes, &new)?.run(tx).await)?;
+    appended(&new, &done)
+}
+
+/// The changes that are new, in what order.
+fn inserts(changes: &[NewChange], beside_others: bool) -> (Script, Vec<usize>) {
     let mut order: Vec<usize> = (0..changes.len()).collect();
-    if matches!(tx, Either::Pg(_)) {
+    if beside_others {
         // Others append at the same time: with the keys in one order for all, they wait in one direction only.
         order.sort_by_key(|at| &changes[*at].dedup);
     }
@@ -105,26 +114,27 @@ pub(super) async fn append_all(tx: &mut Tx, changes: &[NewChange]) -> sqlx::Resu
     for at in &order {
         insert(&mut script, &changes[*at]);
     }
-    let inserted = script.run(tx).await.all()?;
-    let mut new: Vec<Option<ChangeId>> = vec![None; changes.len()];
-    for (at, done) in order.into_iter().zip(inserted) {
-        new[at] = done.number.map(ChangeId);
-    }
-    place_all(tx, changes, &new).await?;
-    let mut appended = Vec::with_capacity(changes.len());
-    for (change, new) in changes.iter().zip(new) {
-        appended.push(match new {
-            Some(id) => Appended::New(id),
-            None => Appended::Duplicate(known(tx, &change.dedup).await?),
-        });
-    }
-    Ok(appended)
+    (script, order)
 }
 
-/// The row that has a key.
-async fn known(tx: &mut Tx, dedup: &str) -> sqlx::Result<ChangeId> {
-    let row: Option<(i64,)> = first!(tx, "SELECT id FROM change_log WHERE dedup = $1", dedup);
-    row.map(|(id,)| ChangeId(id)).ok_or(sqlx::Error::RowNotFound)
+/// Their numbers; of those that are there already, none.
+fn numbers(order: &[usize], inserted: &[Done]) -> Vec<Option<ChangeId>> {
+    let mut new = vec![None; order.len()];
+    for (at, done) in order.iter().zip(inserted) {
+        new[*at] = done.number.map(ChangeId);
+    }
+    new
+}
+
+/// What became of each; the script of [`places`] ends with the numbers of those that were there.
+fn appended(new: &[Option<ChangeId>], placed: &[Done]) -> sqlx::Result<Vec<Appended>> {
+    let there = new.iter().filter(|new| new.is_none()).count();
+    let mut there = placed[placed.len() - there..].iter().map(|done| done.number.map(ChangeId));
+    let one = |new: &Option<ChangeId>| match new {
+        Some(id) => Ok(Appended::New(*id)),
+        None => there.next().flatten().map(Appended::Duplicate).ok_or(sqlx::Error::RowNotFound),
+    };
+    new.iter().map(one).collect()
 }
 
 /// Inserts a change, unless its key is there; gives its number if it is new. On PostgreSQL an insert waits for another
@@ -160,14 +170,14 @@ pub(super) fn keep_body(script: &mut Script, id: ChangeId, change: &NewChange) -
     Ok(())
 }
 
-/// What is new has a body; what is routed of it waits to be decided, any other has its verdict at once.
-async fn place_all(tx: &mut Tx, changes: &[NewChange], new: &[Option<ChangeId>]) -> sqlx::Result<()> {
-    let new = || changes.iter().zip(new).filter_map(|(change, id)| id.map(|id| (change, id)));
+/// What is new has a body; what is routed of it waits to be decided, any other has its verdict at once. What is not new is found.
+fn places(changes: &[NewChange], new: &[Option<ChangeId>]) -> sqlx::Result<Script> {
+    let placed = || changes.iter().zip(new).filter_map(|(change, id)| id.map(|id| (change, id)));
     let mut script = Script::default();
-    for (change, id) in new() {
+    for (change, id) in placed() {
         keep_body(&mut script, id, change)?;
     }
-    for (change, id) in new() {
+    for (change, id) in placed() {
         let workspace = change.workspace.as_deref();
         match change.verdict_at_once(id) {
             Some(verdict) => write_verdict(&mut script, &verdict, workspace)?,
@@ -177,7 +187,10 @@ async fn place_all(tx: &mut Tx, changes: &[NewChange], new: &[Option<ChangeId>])
             ),
         }
     }
-    script.run(tx).await.all().map(|_| ())
+    for (change, _) in changes.iter().zip(new).filter(|(_, new)| new.is_none()) {
+        script.add("SELECT id FROM change_log WHERE dedup = $1", values![change.dedup.as_str()]);
+    }
+    Ok(script)
 }
 
 /// Writes a verdict; a change that was put back and is decided again gets the new one.

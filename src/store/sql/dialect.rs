@@ -29,13 +29,6 @@ impl Tx {
             Self::Pg(tx) => tx.commit().await,
         }
     }
-
-    pub(super) async fn rollback(self) -> sqlx::Result<()> {
-        match self {
-            Self::Sqlite(tx) => tx.rollback().await,
-            Self::Pg(tx) => tx.rollback().await,
-        }
-    }
 }
 
 /// One statement in both dialects.

@@ -23,6 +23,7 @@ mod row_ref;
 mod rows;
 mod script;
 mod settle;
+mod stroke;
 mod workspaces;
 
 use std::sync::Arc;

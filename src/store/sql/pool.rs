@@ -6,9 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection, PgPool, SqlSafeStr, SqlitePool};
+use sqlx::{Connection, PgPool, Postgres, SqlSafeStr, Sqlite, SqlitePool, Transaction};
 
 use super::dialect::{BEGIN_VIEW, BEGIN_WRITE, Conn, Either, Tx, execute, first};
 use super::settle::Together;
@@ -181,6 +182,14 @@ impl Db {
         Ok(match &self.pools {
             Pools::Sqlite { readers, .. } => Either::Sqlite(readers.begin_with(BEGIN_VIEW.sqlite).await?),
             Pools::Pg(pool) => Either::Pg(pool.begin_with(BEGIN_VIEW.pg).await?),
+        })
+    }
+
+    /// What a transaction that writes is made on: SQLite's connection, before it begins; PostgreSQL's, begun.
+    pub(super) async fn writer(&self) -> sqlx::Result<Either<PoolConnection<Sqlite>, Transaction<'static, Postgres>>> {
+        Ok(match &self.pools {
+            Pools::Sqlite { writer, .. } => Either::Sqlite(writer.acquire().await?),
+            Pools::Pg(pool) => Either::Pg(pool.begin_with(BEGIN_WRITE.pg).await?),
         })
     }
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::dialect::all;
 use super::row_ref::RowRef;
 use super::rows::{AttemptRow, Both, ChangeRow, ConflictRow, FoundRow, ReviewRow, ids, read};
-use super::script::Script;
+use super::script::{Script, did};
 use super::settle::close_review;
 use super::{Db, Result};
 use crate::clock::Millis;
@@ -91,11 +91,9 @@ impl Reports for Db {
     }
 
     async fn close_review(&self, workspace: &str, subject: &str, now: Millis) -> Result<bool> {
-        let mut tx = self.write().await?;
         let mut script = Script::default();
         close_review(&mut script, workspace, subject, now);
-        let done = script.run(&mut tx).await.all()?;
-        tx.commit().await?;
+        let done = did(self.stroke().await?.finish(script).await)?;
         Ok(done.iter().any(|done| done.written == 1))
     }
 

@@ -1,15 +1,15 @@
 //! Statements that go to the database together.
 //!
-//! In: statements with their values, in order. Out: for each, what it did. SQLite gets them in few messages, for a message to
-//! the thread of its connection costs more than most statements; PostgreSQL gets them one by one. What a count means is left
-//! to whoever wrote the script.
+//! In: statements with their values, in order, and what each must do. Out: for each, what it did; where one does not do what it
+//! must, none after it is run. SQLite gets them in few messages, for a message to the thread of its connection costs more
+//! than most statements; PostgreSQL gets them one by one.
 
 use std::fmt::Write;
 
 use futures_util::TryStreamExt;
 use sqlx::{AssertSqlSafe, Executor, Row};
 
-use super::dialect::{Either, Sql, Tx};
+use super::dialect::{BEGIN_WRITE, Either, Sql, Tx};
 
 /// How many of one statement go in one message, at most; then fewer. There are few lengths, so that few messages are kept
 /// prepared. What is left over goes with its neighbours.
@@ -87,24 +87,67 @@ pub(super) struct Done {
     pub(super) number: Option<i64>,
 }
 
-/// What the statements did that ran, and why not all of them.
-#[derive(Debug)]
-pub(super) struct Ran {
-    pub(super) done: Vec<Done>,
-    pub(super) failed: Option<sqlx::Error>,
+/// What a statement must do for those after it to be run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Must {
+    /// Anything.
+    Run,
+    /// Write one row, neither more nor less.
+    WriteOne,
+    /// Find a row. Only a query.
+    Find,
 }
 
-impl Ran {
-    /// What each statement did, if all ran.
-    pub(super) fn all(self) -> sqlx::Result<Vec<Done>> {
-        self.failed.map_or(Ok(self.done), Err)
+impl Must {
+    fn is_met(self, done: Done) -> bool {
+        match self {
+            Self::Run => true,
+            Self::WriteOne => done.written == 1,
+            Self::Find => done.number.is_some(),
+        }
     }
+}
+
+/// Why not all statements ran.
+#[derive(Debug)]
+pub(super) enum Stopped {
+    /// One did not do this.
+    Unmet(Must),
+    /// One failed.
+    Failed(sqlx::Error),
+}
+
+impl From<sqlx::Error> for Stopped {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// What each statement did, if all ran.
+pub(super) type Ran = Result<Vec<Done>, Stopped>;
+
+/// What each statement did, where none must do anything.
+pub(super) fn did(ran: Ran) -> sqlx::Result<Vec<Done>> {
+    ran.map_err(|stopped| match stopped {
+        Stopped::Failed(error) => error,
+        Stopped::Unmet(_) => sqlx::Error::RowNotFound,
+    })
 }
 
 #[derive(Debug)]
 struct Step {
     sql: Sql,
     values: Vec<Value>,
+    must: Must,
+}
+
+/// Where a script stands in its transaction, on SQLite.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Bounds {
+    /// The transaction begins with it.
+    pub(super) begins: bool,
+    /// The transaction is committed with it.
+    pub(super) commits: bool,
 }
 
 /// Statements that go together.
@@ -112,43 +155,143 @@ struct Step {
 pub(super) struct Script(Vec<Step>);
 
 impl Script {
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// Adds a statement and its values.
     pub(super) fn add(&mut self, sql: impl Into<Sql>, values: Vec<Value>) {
-        self.0.push(Step { sql: sql.into(), values });
+        self.must(Must::Run, sql, values);
     }
 
-    /// Runs all, until one fails.
+    /// Adds one that must do something.
+    pub(super) fn must(&mut self, must: Must, sql: impl Into<Sql>, values: Vec<Value>) {
+        self.0.push(Step { sql: sql.into(), values, must });
+    }
+
+    /// Runs all in a transaction.
     pub(super) async fn run(self, tx: &mut Tx) -> Ran {
-        let mut ran = Ran { done: Vec::with_capacity(self.0.len()), failed: None };
-        ran.failed = match tx {
-            Either::Sqlite(tx) => self.on_sqlite(tx, &mut ran.done).await,
-            Either::Pg(tx) => self.on_postgres(tx, &mut ran.done).await,
+        match tx {
+            Either::Sqlite(tx) => self.on_sqlite(tx, Bounds::default()).await,
+            Either::Pg(tx) => self.on_postgres(tx).await,
         }
-        .err();
-        ran
     }
 
-    async fn on_postgres(self, on: &mut sqlx::PgConnection, done: &mut Vec<Done>) -> sqlx::Result<()> {
+    pub(super) async fn on_postgres(self, on: &mut sqlx::PgConnection) -> Ran {
+        let mut done = Vec::with_capacity(self.0.len());
         for step in self.0 {
             send!(on, step.sql.pg, step.values, done);
+            if done.last().is_some_and(|last| !step.must.is_met(*last)) {
+                return Err(Stopped::Unmet(step.must));
+            }
         }
-        Ok(())
+        Ok(done)
     }
 
-    async fn on_sqlite(self, on: &mut sqlx::SqliteConnection, done: &mut Vec<Done>) -> sqlx::Result<()> {
+    pub(super) async fn on_sqlite(self, on: &mut sqlx::SqliteConnection, mut bounds: Bounds) -> Ran {
+        let mut all = Vec::with_capacity(self.0.len());
         let mut steps = self.0;
-        while !steps.is_empty() {
+        loop {
             let rest = steps.split_off(message(&steps));
-            let (text, values) = joined(steps);
-            send!(on, AssertSqlSafe(text), values, done);
+            let Message { text, values, parts } =
+                Message::of(steps, Bounds { commits: bounds.commits && rest.is_empty(), ..bounds });
+            let mut done = Vec::with_capacity(parts.len());
+            let sent: sqlx::Result<()> = async {
+                send!(on, AssertSqlSafe(text), values, done);
+                Ok(())
+            }
+            .await;
+            if let Err(error) = sent {
+                return Err(unmet(&error, parts.get(done.len())).map_or(Stopped::Failed(error), Stopped::Unmet));
+            }
+            all.extend(done.iter().zip(&parts).filter(|(_, part)| part.is_step()).map(|(done, _)| *done));
+            bounds.begins = false;
             steps = rest;
+            if steps.is_empty() {
+                return Ok(all);
+            }
         }
-        Ok(())
+    }
+}
+
+/// What is one statement of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// One of the script's.
+    Step(Must),
+    /// Sees whether the one before it did what it must.
+    Guard(Must),
+    /// Begins or commits.
+    Bound,
+}
+
+impl Part {
+    fn is_step(self) -> bool {
+        matches!(self, Self::Step(_))
+    }
+}
+
+/// What the part at which a message stopped was to see to, if that is why.
+fn unmet(error: &sqlx::Error, part: Option<&Part>) -> Option<Must> {
+    let (Part::Guard(must) | Part::Step(must @ Must::Find)) = part? else { return None };
+    let refused = error.as_database_error().is_some_and(|error| error.message().contains(OVERFLOW));
+    refused.then_some(*must)
+}
+
+/// Around a condition that must hold. SQLite has no word for refusing outside of triggers; its smallest number has no absolute value.
+const REFUSE_UNLESS: [&str; 2] = ["SELECT abs(CASE WHEN ", " THEN 0 ELSE -9223372036854775808 END)"];
+
+/// What SQLite says then.
+const OVERFLOW: &str = "integer overflow";
+
+/// What goes to SQLite in one go.
+struct Message {
+    text: String,
+    values: Vec<Value>,
+    parts: Vec<Part>,
+}
+
+impl Message {
+    /// The statements as one text, their values numbered through.
+    fn of(steps: Vec<Step>, bounds: Bounds) -> Self {
+        let text = String::with_capacity(steps.iter().map(|step| step.sql.sqlite.len() + 96).sum());
+        let mut message = Self { text, values: Vec::new(), parts: Vec::new() };
+        if bounds.begins {
+            message.text.push_str(BEGIN_WRITE.sqlite);
+            message.end(Part::Bound);
+        }
+        let [unless, refuse] = REFUSE_UNLESS;
+        for step in steps {
+            let [before, open, close, after] =
+                if step.must == Must::Find { [unless, "EXISTS (", ")", refuse] } else { [""; 4] };
+            message.text.extend([before, open]);
+            message.numbered(step.sql.sqlite);
+            message.text.extend([close, after]);
+            message.end(Part::Step(step.must));
+            if step.must == Must::WriteOne {
+                message.text.extend([unless, "changes() = 1", refuse]);
+                message.end(Part::Guard(step.must));
+            }
+            message.values.extend(step.values);
+        }
+        if bounds.commits {
+            message.text.push_str("COMMIT");
+            message.end(Part::Bound);
+        }
+        message
+    }
+
+    fn end(&mut self, part: Part) {
+        self.text.push(';');
+        self.parts.push(part);
+    }
+
+    /// A statement whose values come after those that are there.
+    fn numbered(&mut self, sql: &str) {
+        let mut parts = sql.split('$');
+        self.text.push_str(parts.next().unwrap_or_default());
+        for part in parts {
+            let digits = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
+            let number: usize = part[..digits].parse().unwrap_or_default();
+            // Writing to a text does not fail.
+            let _ = write!(self.text, "${}{}", self.values.len() + number, &part[digits..]);
+        }
     }
 }
 
@@ -165,39 +308,39 @@ fn message(steps: &[Step]) -> usize {
     at
 }
 
-/// One text of many, their values numbered through.
-fn joined(steps: Vec<Step>) -> (String, Vec<Value>) {
-    let mut text = String::with_capacity(steps.iter().map(|step| step.sql.sqlite.len() + 16).sum());
-    let mut values = Vec::new();
-    for step in steps {
-        let mut parts = step.sql.sqlite.split('$');
-        text.push_str(parts.next().unwrap_or_default());
-        for part in parts {
-            let digits = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
-            let number: usize = part[..digits].parse().unwrap_or_default();
-            // Writing to a text does not fail.
-            let _ = write!(text, "${}{}", values.len() + number, &part[digits..]);
-        }
-        text.push(';');
-        values.extend(step.values);
-    }
-    (text, values)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn script(statements: &[(&'static str, i64)]) -> Vec<Step> {
-        statements.iter().map(|(sql, value)| Step { sql: (*sql).into(), values: values![*value] }).collect()
+        let step =
+            |(sql, value): &(&'static str, i64)| Step { sql: (*sql).into(), values: values![*value], must: Must::Run };
+        statements.iter().map(step).collect()
     }
 
     #[test]
     fn the_values_of_a_message_are_numbered_through() {
-        let (text, values) =
-            joined(script(&[("UPDATE a SET b = $1 WHERE c = $1 + 1", 7), ("DELETE FROM a", 8), ("SELECT $1", 9)]));
-        assert_eq!(text, "UPDATE a SET b = $1 WHERE c = $1 + 1;DELETE FROM a;SELECT $3;");
-        assert_eq!(values.len(), 3);
+        let steps = script(&[("UPDATE a SET b = $1 WHERE c = $1 + 1", 7), ("DELETE FROM a", 8), ("SELECT $1", 9)]);
+        let message = Message::of(steps, Bounds::default());
+        assert_eq!(message.text, "UPDATE a SET b = $1 WHERE c = $1 + 1;DELETE FROM a;SELECT $3;");
+        assert_eq!(message.values.len(), 3);
+    }
+
+    #[test]
+    fn a_message_says_what_must_be_and_where_its_transaction_begins_and_ends() {
+        let mut steps = script(&[("SELECT a FROM b WHERE c = $1", 1), ("DELETE FROM a WHERE b = $1", 2)]);
+        (steps[0].must, steps[1].must) = (Must::Find, Must::WriteOne);
+        let message = Message::of(steps, Bounds { begins: true, commits: true });
+        let [unless, refuse] = REFUSE_UNLESS;
+        assert_eq!(
+            message.text,
+            format!(
+                "BEGIN IMMEDIATE;{unless}EXISTS (SELECT a FROM b WHERE c = $1){refuse};DELETE FROM a WHERE b = $2;\
+                 {unless}changes() = 1{refuse};COMMIT;"
+            )
+        );
+        let (find, one) = (Must::Find, Must::WriteOne);
+        assert_eq!(message.parts, [Part::Bound, Part::Step(find), Part::Step(one), Part::Guard(one), Part::Bound]);
     }
 
     #[test]

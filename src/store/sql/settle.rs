@@ -10,10 +10,10 @@ use async_trait::async_trait;
 
 use super::change_log::{insert, keep_body, write_verdict};
 use super::conflicts;
-use super::dialect::{Sql, Tx, json, locking};
+use super::dialect::{Tx, json, locking};
 use super::error::{collided, taken};
 use super::rows::{DELETED, LIVE, MERGED};
-use super::script::{Done, Script, Value, values};
+use super::script::{Must, Script, Stopped, values};
 use super::{Db, Result, StoreError};
 use crate::clock::Millis;
 use crate::model::{
@@ -49,150 +49,137 @@ impl Settling for Db {
 }
 
 impl Db {
-    /// In a transaction of its own.
+    /// Writes one by itself.
     async fn settle_alone(&self, settlement: &Settlement) -> Result<Settled> {
-        let mut tx = self.write().await?;
-        let written = match write(&mut tx, settlement).await {
-            Ok(()) => tx.commit().await.map_err(Stop::from),
-            Err(stop) => {
-                tx.rollback().await?;
-                Err(stop)
-            }
-        };
-        match written {
+        match self.settle_all(&[settlement]).await {
             Ok(()) => Ok(Settled::Done),
             Err(Stop::Late(settled)) => Ok(settled),
             Err(Stop::Failed(error)) => Err(error),
         }
     }
+
+    /// Writes all of them in one transaction, or none.
+    async fn settle_all(&self, settlements: &[&Settlement]) -> Part {
+        if settlements.iter().all(|settlement| is_plain(settlement)) {
+            let mut script = Script::default();
+            for settlement in settlements {
+                plain(&mut script, settlement)?;
+            }
+            self.stroke().await?.finish(script).await?;
+            return Ok(());
+        }
+        let mut tx = self.write().await?;
+        for settlement in settlements {
+            write(&mut tx, settlement).await?;
+        }
+        Ok(tx.commit().await?)
+    }
 }
 
-/// What a statement's result says of its settlement, if it comes too late.
-type Judge = fn(Done) -> Option<Settled>;
-
-/// It writes any number of rows.
-const ANY: Judge = |_| None;
-
-/// It writes one row, or the settlement has moved.
-const ONE: Judge = |done| (done.written != 1).then_some(Settled::Moved);
-
-/// It finds the lease.
-const HELD: Judge = |done| done.number.is_none().then_some(Settled::LeaseLost);
-
-/// The statements of a settlement.
-#[derive(Default)]
-struct Steps {
-    script: Script,
-    judges: Vec<Judge>,
-}
-
-impl Steps {
-    fn add(&mut self, judge: Judge, sql: impl Into<Sql>, values: Vec<Value>) {
-        self.script.add(sql, values);
-        self.judges.push(judge);
-    }
-
-    /// Statements of another part of the store, of which none can come too late.
-    fn with<R>(&mut self, add: impl FnOnce(&mut Script) -> R) -> R {
-        let added = add(&mut self.script);
-        self.judges.resize(self.script.len(), ANY);
-        added
-    }
-
-    async fn run(self, tx: &mut Tx) -> std::result::Result<Vec<Done>, Stop> {
-        let ran = self.script.run(tx).await;
-        let mut judged = ran.done.iter().zip(self.judges);
-        match judged.find_map(|(done, judge)| judge(*done)) {
-            Some(late) => Err(Stop::Late(late)),
-            None => Ok(ran.all()?),
+impl From<Stopped> for Stop {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Unmet(Must::Find) => Self::Late(Settled::LeaseLost),
+            Stopped::Unmet(_) => Self::Late(Settled::Moved),
+            Stopped::Failed(error) => error.into(),
         }
     }
 }
 
-async fn write(tx: &mut Tx, s: &Settlement) -> Part {
-    let mut steps = Steps::default();
-    hold_lease(&mut steps, &s.lease);
-    rows(&mut steps, s)?;
-    if !s.readings.is_empty() {
-        steps = readings(tx, steps, s).await?;
-    }
-    decided(&mut steps, s)?;
-    if conflicts::any(s) {
-        std::mem::take(&mut steps).run(tx).await?;
-        conflicts::write(tx, s).await?;
-    }
-    told(&mut steps, s)?;
-    release(&mut steps, s);
-    steps.run(tx).await.map(|_| ())
+/// Whether no statement has to know what another one did. Most settlements are so.
+fn is_plain(s: &Settlement) -> bool {
+    s.readings.is_empty() && !conflicts::any(s)
 }
 
-/// Entities, links and mirrors.
-fn rows(steps: &mut Steps, s: &Settlement) -> sqlx::Result<()> {
+fn plain(script: &mut Script, s: &Settlement) -> sqlx::Result<()> {
+    rows(script, s)?;
+    decided(script, s)?;
+    told(script, s)
+}
+
+async fn write(tx: &mut Tx, s: &Settlement) -> Part {
+    let mut script = Script::default();
+    rows(&mut script, s)?;
+    if !s.readings.is_empty() {
+        script = readings(tx, script, s).await?;
+    }
+    decided(&mut script, s)?;
+    if conflicts::any(s) {
+        std::mem::take(&mut script).run(tx).await?;
+        conflicts::write(tx, s).await?;
+    }
+    told(&mut script, s)?;
+    script.run(tx).await?;
+    Ok(())
+}
+
+/// The lease; entities, links and mirrors.
+fn rows(script: &mut Script, s: &Settlement) -> sqlx::Result<()> {
+    hold_lease(script, &s.lease);
     for entity in sorted(&s.entities, |entity| entity.id) {
-        write_entity(steps, entity)?;
+        write_entity(script, entity)?;
     }
     // A link that is given up goes first, so that the one that takes its place is the only live one.
     for link in sorted(&s.links, |link| (link.is_live(), link.system, link.kind, link.id.clone())) {
-        write_link(steps, link)?;
+        write_link(script, link)?;
     }
     for mirror in sorted(&s.mirrors, |mirror| (mirror.entity, mirror.system)) {
-        write_mirror(steps, mirror)?;
+        write_mirror(script, mirror)?;
     }
     Ok(())
 }
 
 /// Changes that came from inside: those whose keys are not there yet, with their verdicts. Gives what is still to run.
-async fn readings(tx: &mut Tx, mut steps: Steps, s: &Settlement) -> std::result::Result<Steps, Stop> {
+async fn readings(tx: &mut Tx, mut script: Script, s: &Settlement) -> std::result::Result<Script, Stop> {
     for (change, _) in &s.readings {
-        steps.with(|script| insert(script, change));
+        insert(&mut script, change);
     }
-    let done = steps.run(tx).await?;
+    let done = script.run(tx).await?;
     let inserted = done[done.len() - s.readings.len()..].iter().map(|done| done.number.map(ChangeId));
-    let mut rest = Steps::default();
+    let mut rest = Script::default();
     for ((change, verdict), new) in s.readings.iter().zip(inserted) {
         let Some(id) = new else { continue };
         let verdict = VerdictRow { change: id, ..verdict.clone() };
-        rest.with(|script| {
-            keep_body(script, id, change)?;
-            write_verdict(script, &verdict, Some(&s.lease.workspace))
-        })?;
+        keep_body(&mut rest, id, change)?;
+        write_verdict(&mut rest, &verdict, Some(&s.lease.workspace))?;
     }
     Ok(rest)
 }
 
 /// What becomes of changes.
-fn decided(steps: &mut Steps, s: &Settlement) -> sqlx::Result<()> {
+fn decided(script: &mut Script, s: &Settlement) -> sqlx::Result<()> {
     let workspace = s.lease.workspace.as_str();
     for verdict in &s.verdicts {
         let sql = "DELETE FROM inbox WHERE change_id = $1 AND workspace = $2";
-        steps.add(ONE, sql, values![verdict.change.0, workspace]);
+        script.must(Must::WriteOne, sql, values![verdict.change.0, workspace]);
     }
     for verdict in &s.verdicts {
-        steps.with(|script| write_verdict(script, verdict, Some(workspace)))?;
+        write_verdict(script, verdict, Some(workspace))?;
     }
     for (change, entity, system, doubt) in &s.waits {
         let sql = "UPDATE inbox SET entity = $3, system = $4, doubt = $5 WHERE change_id = $1 AND workspace = $2";
-        steps.add(ONE, sql, values![change.0, workspace, entity.to_string(), system.word(), *doubt]);
+        script.must(Must::WriteOne, sql, values![change.0, workspace, entity.to_string(), system.word(), *doubt]);
     }
     for (change, due) in &s.later {
         let sql = "UPDATE inbox SET due = $3, entity = NULL, system = NULL, doubt = NULL \
                    WHERE change_id = $1 AND workspace = $2";
-        steps.add(ONE, sql, values![change.0, workspace, due.0]);
+        script.must(Must::WriteOne, sql, values![change.0, workspace, due.0]);
     }
     Ok(())
 }
 
-/// What people are told: calls that were made, and what they have to look at.
-fn told(steps: &mut Steps, s: &Settlement) -> sqlx::Result<()> {
+/// What people are told: calls that were made, and what they have to look at. Then whoever waits for it goes on.
+fn told(script: &mut Script, s: &Settlement) -> sqlx::Result<()> {
     for attempt in &s.attempts {
-        write_attempt(steps, attempt)?;
+        write_attempt(script, attempt)?;
     }
     for subject in &s.settled {
-        steps.with(|script| close_review(script, &s.lease.workspace, subject, s.now));
+        close_review(script, &s.lease.workspace, subject, s.now);
     }
     for review in &s.reviews {
-        open_review(steps, review);
+        open_review(script, review);
     }
+    release(script, s);
     Ok(())
 }
 
@@ -205,12 +192,12 @@ fn sorted<T, K: Ord>(rows: &[T], key: impl Fn(&T) -> K) -> Vec<&T> {
 
 /// The lease must still be ours, and stays so until the transaction ends: who takes it over waits for us. That it has
 /// run out does no harm as long as nobody took it.
-fn hold_lease(steps: &mut Steps, lease: &Lease) {
+fn hold_lease(script: &mut Script, lease: &Lease) {
     let sql = locking!("SELECT fence FROM leases WHERE workspace = $1 AND owner = $2 AND fence = $3", "FOR SHARE");
-    steps.add(HELD, sql, values![lease.workspace.as_str(), lease.owner.as_str(), lease.fence]);
+    script.must(Must::Find, sql, values![lease.workspace.as_str(), lease.owner.as_str(), lease.fence]);
 }
 
-fn write_entity(steps: &mut Steps, entity: &Entity) -> sqlx::Result<()> {
+fn write_entity(script: &mut Script, entity: &Entity) -> sqlx::Result<()> {
     let sql = if entity.rev == 0 {
         "INSERT INTO entities (id, workspace, kind, parent, fields, email_key, phone_key, life, deleted_at, deleted_by, \
          merged_into, made, rev) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13 + 1) \
@@ -241,11 +228,11 @@ fn write_entity(steps: &mut Steps, entity: &Entity) -> sqlx::Result<()> {
         entity.made.0,
         entity.rev,
     ];
-    steps.add(ONE, sql, values);
+    script.must(Must::WriteOne, sql, values);
     Ok(())
 }
 
-fn write_link(steps: &mut Steps, link: &Link) -> sqlx::Result<()> {
+fn write_link(script: &mut Script, link: &Link) -> sqlx::Result<()> {
     let sql = if link.rev == 0 {
         "INSERT INTO links (workspace, system, kind, id, entity, state, snapshot, version, seen, sent, ledger, rev, within) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 + 1, $13) ON CONFLICT DO NOTHING"
@@ -268,11 +255,11 @@ fn write_link(steps: &mut Steps, link: &Link) -> sqlx::Result<()> {
         link.rev,
         link.id.within().map(|outer| outer.0),
     ];
-    steps.add(ONE, sql, values);
+    script.must(Must::WriteOne, sql, values);
     Ok(())
 }
 
-fn write_mirror(steps: &mut Steps, mirror: &Mirror) -> sqlx::Result<()> {
+fn write_mirror(script: &mut Script, mirror: &Mirror) -> sqlx::Result<()> {
     let sql = if mirror.rev == 0 {
         "INSERT INTO mirrors (entity, system, workspace, state, due, tries, doubt, answered, intent, reason, since, rev, priority) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 + 1, $13) ON CONFLICT DO NOTHING"
@@ -295,11 +282,11 @@ fn write_mirror(steps: &mut Steps, mirror: &Mirror) -> sqlx::Result<()> {
         mirror.rev,
         mirror.priority.word(),
     ];
-    steps.add(ONE, sql, values);
+    script.must(Must::WriteOne, sql, values);
     Ok(())
 }
 
-fn write_attempt(steps: &mut Steps, attempt: &Attempt) -> sqlx::Result<()> {
+fn write_attempt(script: &mut Script, attempt: &Attempt) -> sqlx::Result<()> {
     let sql = "INSERT INTO attempts (workspace, entity, system, action, object, fields, result, status, note, at, took_ms, \
          lag_ms, trace, burst_left, day_left) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
     let values = values![
@@ -319,11 +306,11 @@ fn write_attempt(steps: &mut Steps, attempt: &Attempt) -> sqlx::Result<()> {
         attempt.burst_left.map(i64::from),
         attempt.day_left.map(i64::from),
     ];
-    steps.add(ANY, sql, values);
+    script.add(sql, values);
     Ok(())
 }
 
-fn open_review(steps: &mut Steps, review: &Review) {
+fn open_review(script: &mut Script, review: &Review) {
     let sql =
         "INSERT INTO reviews (workspace, subject, entity, text, at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
     let values = values![
@@ -333,7 +320,7 @@ fn open_review(steps: &mut Steps, review: &Review) {
         review.text.as_str(),
         review.at.0,
     ];
-    steps.add(ANY, sql, values);
+    script.add(sql, values);
 }
 
 /// Closes the open review of a subject, if there is one.
@@ -344,30 +331,30 @@ pub(super) fn close_review(script: &mut Script, workspace: &str, subject: &str, 
 
 /// Makes mirrors due that wait for a contact. A child may be put to wait while its parent's link is being stored; both
 /// lock the parent's row, so that the later of the two sees the other and no child waits for ever.
-fn release(steps: &mut Steps, s: &Settlement) {
+fn release(script: &mut Script, s: &Settlement) {
     let waiting = s.mirrors.iter().filter(|mirror| mirror.state == MirrorState::Waiting);
     for mirror in sorted(&waiting.collect::<Vec<_>>(), |mirror| (mirror.entity, mirror.system)) {
-        release_if_parent_is_there(steps, mirror.entity, mirror.system, s.now);
+        release_if_parent_is_there(script, mirror.entity, mirror.system, s.now);
     }
     for (contact, system) in sorted(&s.release, |release| *release) {
         let contact = contact.to_string();
         let lock = locking!("SELECT rev FROM entities WHERE id = $1", "FOR NO KEY UPDATE");
-        steps.add(ANY, lock, values![contact.as_str()]);
+        script.add(lock, values![contact.as_str()]);
         let sql = "UPDATE mirrors SET state = 'due', due = $3, reason = NULL, rev = rev + 1 WHERE system = $2 \
                    AND state = 'waiting' AND entity IN (SELECT id FROM entities WHERE parent = $1)";
-        steps.add(ANY, sql, values![contact, system.word(), s.now.0]);
+        script.add(sql, values![contact, system.word(), s.now.0]);
     }
 }
 
-fn release_if_parent_is_there(steps: &mut Steps, entity: EntityId, system: System, now: Millis) {
+fn release_if_parent_is_there(script: &mut Script, entity: EntityId, system: System, now: Millis) {
     let entity = entity.to_string();
     let lock = locking!(
         "SELECT rev FROM entities WHERE id = (SELECT parent FROM entities WHERE id = $1)",
         "FOR NO KEY UPDATE"
     );
-    steps.add(ANY, lock, values![entity.as_str()]);
+    script.add(lock, values![entity.as_str()]);
     let sql = "UPDATE mirrors SET state = 'due', due = $3, reason = NULL WHERE entity = $1 AND system = $2 AND EXISTS \
                (SELECT 1 FROM entities e JOIN links l ON l.entity = e.parent \
                WHERE e.id = $1 AND l.system = $2 AND l.state = 'live')";
-    steps.add(ANY, sql, values![entity, system.word(), now.0]);
+    script.add(sql, values![entity, system.word(), now.0]);
 }

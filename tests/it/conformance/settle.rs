@@ -1,6 +1,7 @@
 //! Settlements: all of it, or nothing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use lockstep::clock::Millis;
 use lockstep::model::{
@@ -16,6 +17,7 @@ on_both!(
     a_settlement_writes_all_its_parts,
     a_settlement_that_moved_writes_nothing,
     a_settlement_without_its_lease_writes_nothing,
+    a_settlement_that_is_given_up_is_whole_or_is_not,
     of_many_settlements_over_one_revision_one_is_written,
     one_that_comes_too_late_holds_none_back_that_is_settled_beside_it,
     settlements_that_want_each_others_rows_end,
@@ -88,6 +90,13 @@ fn full(s: &mut Settlement, ready: &Ready) {
     s.reviews.push(review("subject"));
 }
 
+/// The same, but for what takes looks between its statements.
+fn plain(s: &mut Settlement, ready: &Ready) {
+    full(s, ready);
+    s.readings.clear();
+    s.conflicts.clear();
+}
+
 /// All that can be seen of what a settlement may touch.
 async fn seen(db: &Database) -> String {
     let store = &db.store;
@@ -152,14 +161,16 @@ async fn a_settlement_that_moved_writes_nothing(db: &Database) {
     let ready = ready(db).await;
     let before = seen(db).await;
     for (what, spoil) in spoils {
-        let settled = db
-            .settle(|s| {
-                full(s, &ready);
-                spoil(s, &ready);
-            })
-            .await;
-        assert_eq!(settled, Settled::Moved, "{what}");
-        assert_eq!(seen(db).await, before, "{what}");
+        for parts in [full, plain] {
+            let settled = db
+                .settle(|s| {
+                    parts(s, &ready);
+                    spoil(s, &ready);
+                })
+                .await;
+            assert_eq!(settled, Settled::Moved, "{what}");
+            assert_eq!(seen(db).await, before, "{what}");
+        }
     }
     db.put(|s| full(s, &ready)).await;
     assert_ne!(seen(db).await, before);
@@ -171,8 +182,14 @@ async fn a_settlement_without_its_lease_writes_nothing(db: &Database) {
     full(&mut settlement, &ready);
     let before = seen(db).await;
     let ours = settlement.lease.clone();
-    for spoil in ["owner", "fence", "workspace"] {
+    for (spoil, is_plain) in
+        ["owner", "fence", "workspace"].into_iter().flat_map(|spoil| [(spoil, false), (spoil, true)])
+    {
         let mut other = settlement.clone();
+        if is_plain {
+            other.readings.clear();
+            other.conflicts.clear();
+        }
         match spoil {
             "owner" => "them".clone_into(&mut other.lease.owner),
             "fence" => other.lease.fence += 1,
@@ -187,6 +204,31 @@ async fn a_settlement_without_its_lease_writes_nothing(db: &Database) {
     assert_eq!(seen(db).await, before);
     settlement.lease = theirs[0].clone();
     assert_eq!(db.store.settle(&settlement).await.unwrap(), Settled::Done);
+}
+
+/// A process that ends, or a caller that waits no longer: whoever was being written is written whole, or not at all, and
+/// nobody after it finds the store in the middle of something.
+async fn a_settlement_that_is_given_up_is_whole_or_is_not(db: &Database) {
+    let settlement = db.settlement().await;
+    for n in 1..=150 {
+        let (store, mut settlement) = (Arc::clone(&db.store), settlement.clone());
+        settlement.entities.push(contact(n));
+        settlement.links.push(link(n, System::Ghl, &format!("g{n}")));
+        settlement.attempts.push(attempt(n, Action::Update, AttemptResult::Done, NOW.0));
+        let writing = tokio::spawn(async move { store.settle(&settlement).await });
+        tokio::time::sleep(Duration::from_micros(n as u64 * 13)).await;
+        writing.abort();
+        drop(writing.await);
+    }
+    db.put(|s| s.entities.push(contact(200))).await;
+    let mut written = 0;
+    for n in 1..=150 {
+        let whole = db.store.whole(id(n)).await.unwrap();
+        written += usize::from(whole.is_some());
+        let links = whole.map_or(0, |whole| whole.links.len());
+        assert_eq!(links, db.store.attempts(id(n)).await.unwrap().len(), "{n}");
+    }
+    println!("{written} of 150 were written");
 }
 
 async fn of_many_settlements_over_one_revision_one_is_written(db: &Database) {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Semaphore, oneshot};
 
-use super::{Part, Stop, write};
+use super::Stop;
 use crate::model::EntityId;
 use crate::store::sql::Db;
 use crate::store::{Result, Settled, Settlement, StoreError};
@@ -109,18 +109,11 @@ impl Db {
 
     /// Writes all of them, or none: `false` where one is in the way. An error: the database is away, for all of them.
     async fn write_all(&self, batch: &[Waiting]) -> std::result::Result<bool, Arc<StoreError>> {
-        match self.try_all(batch).await {
+        let settlements: Vec<&Settlement> = batch.iter().map(|one| &one.settlement).collect();
+        match self.settle_all(&settlements).await {
             Ok(()) => Ok(true),
             Err(Stop::Failed(error @ StoreError::Unavailable(_))) => Err(Arc::new(error)),
             Err(_) => Ok(false),
         }
-    }
-
-    async fn try_all(&self, batch: &[Waiting]) -> Part {
-        let mut tx = self.write().await?;
-        for Waiting { settlement, .. } in batch {
-            write(&mut tx, settlement).await?;
-        }
-        Ok(tx.commit().await?)
     }
 }
