@@ -244,7 +244,9 @@ impl Lane<'_> {
         self.move_stamps(case, moves);
         let may_change = self.may_change_until(case);
         let mirror = case.mirror(self.system);
-        (mirror.tries, mirror.since, mirror.intent) = (0, None, None);
+        (mirror.tries, mirror.since) = (0, None);
+        // A create that may have been applied stays known: what it made may yet be found.
+        mirror.intent.take_if(|intent| intent.sent.is_none());
         let why = if let Some(until) = may_change {
             (mirror.state, mirror.due) = (MirrorState::Due, until + Duration::from_millis(1));
             "a write without an answer may still land: it is read when it no longer can"

@@ -88,7 +88,8 @@ pub fn join(from: &Entity, into: &mut Entity, found: &Found<'_>) -> Vec<Conflict
 /// its place there is later (R2). `was`: its entity before it won over `other`; `is`: the one that stays.
 pub fn raise(link: &mut Link, was: &Entity, other: &Entity, is: &Entity) {
     for (field, known) in &mut link.snapshot {
-        let told = known.value == *was.value(field) && known.stamp == was.stamp(field);
+        // Its value may be what the system made of it.
+        let told = known.stamp == was.stamp(field);
         let won = was.value(field) == is.value(field) && was.value(field) != other.value(field);
         if told && won && known.stamp != is.stamp(field) {
             known.restamp(is.stamp(field));

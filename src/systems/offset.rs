@@ -18,6 +18,9 @@ const RESOLUTION_MS: i64 = 2_000;
 /// Clocks drift apart by less than one part in this many; old bounds widen by it.
 const DRIFT: i64 = 10_000;
 
+/// Times repeat for so long at most, as far as anybody waits: a `Date` may be of another century.
+const REPEATING: Duration = Duration::from_hours(24);
+
 /// Bounds that are wider than others by less say as much.
 const COARSE_MS: i64 = 1_000;
 
@@ -119,7 +122,7 @@ impl Measured {
             return Self { repeats: self.repeats.max(later.repeats), ..later };
         };
         let Some(new) = later.bounds else { return Self { repeats: repeats.max(later.repeats), ..self } };
-        let again = new.is_back_from(old).map_or(Millis(0), |back| new.at + back + FRESH);
+        let again = new.is_back_from(old).map_or(Millis(0), |back| new.at + back.min(REPEATING) + FRESH);
         Self { bounds: Some(old.narrowed(new)), repeats: repeats.max(later.repeats).max(again) }
     }
 
@@ -147,13 +150,13 @@ impl Bounds {
     fn narrowed(self, new: Self) -> Self {
         let old = self.widened(new.at);
         let (low, high) = (new.low.max(old.low), new.high.min(old.high));
-        if low > high { new } else { Self { low, high, at: new.at } }
+        if low > high { new } else { Self { low, high, ..old } }
     }
 
-    /// What is left of them at another time.
+    /// What is left of them at another time. What is not yet a millisecond of drift is left for later.
     fn widened(self, at: Millis) -> Self {
-        let slack = (at.0 - self.at.0).abs() / DRIFT;
-        Self { low: self.low - slack, high: self.high + slack, at }
+        let slack = (at.0 - self.at.0) / DRIFT;
+        Self { low: self.low - slack.abs(), high: self.high + slack.abs(), at: Millis(self.at.0 + slack * DRIFT) }
     }
 
     fn width(self) -> i64 {
@@ -198,6 +201,31 @@ mod tests {
             assert!((offset.ms() - skew).abs() <= 1_000, "{} for {skew}", offset.ms());
             assert_eq!(offset.to_theirs(offset.to_ours(Millis(5))), Millis(5));
         }
+    }
+
+    /// However often it is asked.
+    #[test]
+    fn a_clock_that_drifts_was_not_set() {
+        let clock = Arc::new(ManualClock::at(Millis(1_700_000_000_000)));
+        let offset = ClockOffset::new(clock.clone());
+        for second in 0..200_000 {
+            // 20 parts in a million, as cheap clocks do.
+            let (now, behind) = (offset.now(), second / 50);
+            offset.measure(Millis((now.0 - behind).div_euclid(1_000) * 1_000), now, now);
+            clock.advance(Duration::from_secs(1));
+        }
+        assert_eq!(offset.so_far().repeats, Millis(0));
+        assert!((offset.ms() + 4_000).abs() <= 2_000, "{}", offset.ms());
+    }
+
+    /// A machine that has not asked for the time yet: nobody waits for decades.
+    #[test]
+    fn a_date_of_another_century_is_over_after_a_day() {
+        let offset = measured(0, 20);
+        let now = offset.now();
+        offset.measure(Millis(0), now, now);
+        offset.measure(now, now, now);
+        assert!(offset.so_far().repeats <= now + REPEATING + FRESH);
     }
 
     #[test]

@@ -3,14 +3,13 @@
 //! In: what to send. Out: how many were accepted, when each was sent, and how long an answer took. In an open loop a latency
 //! counts from when the request should have been sent.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, Millis, SystemClock};
 use crate::model::System;
 use crate::sandbox::settings::Workspace;
 use crate::sandbox::shell::canned::{DIGITS, MARK, micros};
@@ -55,7 +54,7 @@ pub struct Sender {
     /// How many contacts each workspace has.
     contacts: u64,
     /// The number of the next webhook; none is sent twice.
-    next: Arc<AtomicU64>,
+    next: Arc<Mutex<u64>>,
 }
 
 /// What a load came to.
@@ -96,7 +95,7 @@ impl Sender {
 
     /// Makes all contacts.
     pub async fn contacts(&self) -> Result<Load> {
-        let (from, all) = (self.next.load(Ordering::Relaxed), self.all_contacts());
+        let (from, all) = (*self.next.lock().unwrap_or_else(PoisonError::into_inner), self.all_contacts());
         let load = self.closed(What::Contacts, 16, move |number, _| number < from + all).await?;
         ensure!(load.refused == 0, "{} webhooks of the contacts were refused", load.refused);
         Ok(load)
@@ -123,11 +122,11 @@ impl Sender {
                 tokio::spawn(async move {
                     let mut load = Load::default();
                     loop {
-                        let number = sender.next.fetch_add(1, Ordering::Relaxed);
-                        if !more(number, begun) {
+                        let turn = sender.turn();
+                        if !more(turn.0, begun) {
                             return load;
                         }
-                        sender.one(what, number, Instant::now(), &mut load).await;
+                        sender.one(what, turn, Instant::now(), &mut load).await;
                     }
                 })
             })
@@ -141,19 +140,19 @@ impl Sender {
         for at in 0..(lasts.as_secs_f64() * f64::from(rate)) as u32 {
             let due = begun + Duration::from_secs(1) * at / rate;
             tokio::time::sleep_until(due.into()).await;
-            let (sender, number) = (self.clone(), self.next.fetch_add(1, Ordering::Relaxed));
+            let (sender, turn) = (self.clone(), self.turn());
             tasks.push(tokio::spawn(async move {
                 let mut load = Load::default();
-                sender.one(what, number, due, &mut load).await;
+                sender.one(what, turn, due, &mut load).await;
                 load
             }));
         }
         gather(tasks, begun).await
     }
 
-    async fn one(&self, what: What, number: u64, due: Instant, load: &mut Load) {
+    async fn one(&self, what: What, (number, at): (u64, Millis), due: Instant, load: &mut Load) {
         let sent = micros();
-        if self.post(what, number).await {
+        if self.post(what, number, at).await {
             load.sent.push((number, sent));
             load.took.push(due.elapsed());
         } else {
@@ -161,18 +160,30 @@ impl Sender {
         }
     }
 
+    /// The number of the next webhook and its time: who has the higher number has no earlier time.
+    fn turn(&self) -> (u64, Millis) {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        *next += 1;
+        (*next - 1, SystemClock.now())
+    }
+
+    /// How many workspaces there are.
+    pub fn workspaces(&self) -> usize {
+        self.workspaces.len()
+    }
+
     /// Which workspace a webhook is of.
     pub fn workspace(&self, number: u64) -> usize {
         (number % self.workspaces.len() as u64) as usize
     }
 
-    /// Sends one; whether it was accepted.
-    pub async fn post(&self, what: What, number: u64) -> bool {
+    /// Sends one that was made then; whether it was accepted.
+    pub async fn post(&self, what: What, number: u64, at: Millis) -> bool {
         let workspace = &self.workspaces[self.workspace(number)];
         // Each replica gets webhooks of each workspace, whoever holds its lease.
         let turn = number / self.workspaces.len() as u64;
         let base = &self.bases[(turn % self.bases.len() as u64) as usize];
-        let body = body(what, number, self.all_contacts(), &self.app);
+        let body = body(what, number, at, self.all_contacts(), &self.app);
         let (from, path) = match what {
             What::KeptEd25519 => (StandIn::vendor(System::Ghl), "webhooks/ghl".to_owned()),
             _ => (StandIn::extension(System::Timerex), format!("webhooks/timerex/{}", workspace.name)),
@@ -199,8 +210,8 @@ async fn gather(tasks: Vec<tokio::task::JoinHandle<Load>>, begun: Instant) -> Re
 }
 
 /// A body of 1 KiB. Edits go round all contacts, so that two of one contact are as far apart as can be.
-fn body(what: What, number: u64, contacts: u64, app: &str) -> String {
-    let now = SystemClock.now().rfc3339();
+fn body(what: What, number: u64, at: Millis, contacts: u64, app: &str) -> String {
+    let now = at.rfc3339();
     let object = json!({ "id": format!("c{}", number % contacts.max(1)), "lastUpdated": now });
     let mut body = match what {
         What::KeptEd25519 => {
@@ -240,9 +251,9 @@ mod tests {
     #[test]
     fn every_body_has_one_size_and_edits_go_round_the_contacts() {
         for what in [What::Edits, What::Contacts, What::KeptHmac, What::KeptEd25519] {
-            assert_eq!(body(what, 7, 5, "app").len(), SIZE);
+            assert_eq!(body(what, 7, Millis(0), 5, "app").len(), SIZE);
         }
-        let edit: Value = serde_json::from_str(&body(What::Edits, 7, 5, "app")).unwrap();
+        let edit: Value = serde_json::from_str(&body(What::Edits, 7, Millis(0), 5, "app")).unwrap();
         assert_eq!((&edit["data"]["id"], &edit["data"]["address"]["city"]), (&json!("c2"), &json!("bid0000000007")));
     }
 }

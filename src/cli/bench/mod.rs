@@ -80,6 +80,9 @@ fn settings(workspaces: usize) -> SandboxSettings {
     settings
 }
 
+/// Where edits are mirrored to.
+const TARGETS: [System; 2] = [System::Ghl, System::Timify];
+
 /// One row: the figure's name, its value in the unit that the name tells.
 type Figures = Vec<(String, Value)>;
 
@@ -173,7 +176,8 @@ async fn mirroring(place: &Place, name: &str, pace: Pace, lasts: Duration) -> Re
 
 /// What the workspaces made of their budgets in an open loop that began then.
 async fn spent(place: &Place, name: &str, budget: u32, begun: i64, lasts: Duration) -> Result<Figures> {
-    let mut times: BTreeMap<(System, usize), Vec<i64>> = BTreeMap::new();
+    let everybody = (0..place.sender.workspaces()).flat_map(|workspace| TARGETS.map(|system| (system, workspace)));
+    let mut times: BTreeMap<(System, usize), Vec<i64>> = everybody.map(|one| (one, Vec::new())).collect();
     for (system, number, at) in place.tally().await?.came.into_iter().filter(|(_, _, at)| *at >= begun) {
         times.entry((system, place.sender.workspace(number))).or_default().push(at);
     }
@@ -186,7 +190,7 @@ async fn spent(place: &Place, name: &str, budget: u32, begun: i64, lasts: Durati
     Ok(vec![
         (format!("{name}, budgets used, %"), percent(shares.iter().sum::<f64>() / shares.len() as f64)),
         (format!("{name}, least used, %"), percent(shares.iter().copied().fold(f64::INFINITY, f64::min))),
-        (format!("{name}, most calls in a window of {budget}"), json!(most)),
+        (format!("{name}, most writes in a window of {budget}"), json!(most)),
     ])
 }
 
@@ -217,8 +221,7 @@ impl Place {
             let came = self.tally().await?.came;
             in_order(&came, contacts)?;
             let came: BTreeMap<_, _> = came.into_iter().map(|(system, number, at)| ((system, number), at)).collect();
-            let stands =
-                |number: &u64| [System::Ghl, System::Timify].iter().all(|at| came.contains_key(&(*at, *number)));
+            let stands = |number: &u64| TARGETS.iter().all(|at| came.contains_key(&(*at, *number)));
             let missing = last.values().filter(|number| !stands(number)).count();
             if missing == 0 {
                 return Ok(came);

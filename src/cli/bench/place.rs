@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use super::load::{Sender, What};
 use super::settings;
 use crate::cli::demo::config::{self, Service};
+use crate::clock::{Clock, SystemClock};
 use crate::model::ReadBeforeWrite;
 use crate::sandbox::shell::canned::{Tally, micros};
 use crate::store::sql::{Access, Db};
@@ -116,7 +117,7 @@ impl Place {
 
     async fn first_accepted(&mut self, begun: Instant) -> Result<Duration> {
         while begun.elapsed() < START {
-            if self.sender.post(What::KeptHmac, u64::MAX).await {
+            if self.sender.post(What::KeptHmac, u64::MAX, SystemClock.now()).await {
                 return Ok(begun.elapsed());
             }
             for replica in &mut self.replicas {

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::dialect::{Either, Tx, all, first, json};
 use super::error::collided;
 use super::rows::{BodyRow, Both, ChangeRow, DoubtRow, read};
-use super::script::{Done, Script, did, values};
+use super::script::{Done, Script, did, run, values};
 use super::{Db, Result};
 use crate::clock::Millis;
 use crate::model::{Appended, Change, ChangeId, EntityId, ExternalId, Kind, NewChange, Standing, System, VerdictRow};
@@ -88,36 +88,41 @@ impl ChangeLog for Db {
 impl Db {
     async fn try_append(&self, changes: &[NewChange]) -> sqlx::Result<Vec<Appended>> {
         let mut stroke = self.stroke().await?;
-        let (script, order) = inserts(changes, self.pg().is_some());
-        let new = numbers(&order, &did(stroke.run(script).await)?);
-        let done = did(stroke.finish(places(changes, &new)?).await)?;
-        appended(&new, &done)
+        let order = order(changes, self.pg().is_some());
+        let new = numbers(&order, &did(stroke.run(inserts(changes, &order)).await)?);
+        let placed = did(stroke.finish(places(changes, &new)?).await)?;
+        appended(&new, &placed)
     }
 }
 
 /// Appends changes as part of a transaction.
 pub(super) async fn append_all(tx: &mut Tx, changes: &[NewChange]) -> sqlx::Result<Vec<Appended>> {
-    let (script, order) = inserts(changes, matches!(tx, Either::Pg(_)));
-    let new = numbers(&order, &did(script.run(tx).await)?);
-    let done = did(places(changes, &new)?.run(tx).await)?;
-    appended(&new, &done)
+    let order = order(changes, matches!(tx, Either::Pg(_)));
+    let new = numbers(&order, &did(run(inserts(changes, &order), tx).await)?);
+    let placed = did(run(places(changes, &new)?, tx).await)?;
+    appended(&new, &placed)
 }
 
-/// The changes that are new, in what order.
-fn inserts(changes: &[NewChange], beside_others: bool) -> (Script, Vec<usize>) {
+/// In what order they are inserted. Where others append at the same time, the keys have one order for all: they wait in one
+/// direction only.
+fn order(changes: &[NewChange], beside_others: bool) -> Vec<usize> {
     let mut order: Vec<usize> = (0..changes.len()).collect();
     if beside_others {
-        // Others append at the same time: with the keys in one order for all, they wait in one direction only.
         order.sort_by_key(|at| &changes[*at].dedup);
     }
-    let mut script = Script::default();
-    for at in &order {
-        insert(&mut script, &changes[*at]);
-    }
-    (script, order)
+    order
 }
 
-/// Their numbers; of those that are there already, none.
+fn inserts(changes: &[NewChange], order: &[usize]) -> Vec<Script> {
+    let one = |at: &usize| {
+        let mut script = Script::default();
+        insert(&mut script, &changes[*at]);
+        script
+    };
+    order.iter().map(one).collect()
+}
+
+/// The numbers of those that are new.
 fn numbers(order: &[usize], inserted: &[Done]) -> Vec<Option<ChangeId>> {
     let mut new = vec![None; order.len()];
     for (at, done) in order.iter().zip(inserted) {
@@ -126,13 +131,14 @@ fn numbers(order: &[usize], inserted: &[Done]) -> Vec<Option<ChangeId>> {
     new
 }
 
-/// What became of each; the script of [`places`] ends with the numbers of those that were there.
+/// What became of each. The scripts of [`places`] end with what finds those that were there.
 fn appended(new: &[Option<ChangeId>], placed: &[Done]) -> sqlx::Result<Vec<Appended>> {
     let there = new.iter().filter(|new| new.is_none()).count();
-    let mut there = placed[placed.len() - there..].iter().map(|done| done.number.map(ChangeId));
+    let found = placed.get(placed.len().saturating_sub(there)..).unwrap_or_default();
+    let mut found = found.iter().map(|done| done.number.map(ChangeId));
     let one = |new: &Option<ChangeId>| match new {
         Some(id) => Ok(Appended::New(*id)),
-        None => there.next().flatten().map(Appended::Duplicate).ok_or(sqlx::Error::RowNotFound),
+        None => found.next().flatten().map(Appended::Duplicate).ok_or(sqlx::Error::RowNotFound),
     };
     new.iter().map(one).collect()
 }
@@ -170,14 +176,13 @@ pub(super) fn keep_body(script: &mut Script, id: ChangeId, change: &NewChange) -
     Ok(())
 }
 
-/// What is new has a body; what is routed of it waits to be decided, any other has its verdict at once. What is not new is found.
-fn places(changes: &[NewChange], new: &[Option<ChangeId>]) -> sqlx::Result<Script> {
-    let placed = || changes.iter().zip(new).filter_map(|(change, id)| id.map(|id| (change, id)));
-    let mut script = Script::default();
-    for (change, id) in placed() {
+/// What is new has a body; what is routed of it waits to be decided, any other has its verdict at once. Then what is not new is
+/// found.
+fn places(changes: &[NewChange], new: &[Option<ChangeId>]) -> sqlx::Result<Vec<Script>> {
+    let mut scripts = Vec::with_capacity(changes.len());
+    for (change, id) in changes.iter().zip(new).filter_map(|(change, id)| id.map(|id| (change, id))) {
+        let mut script = Script::default();
         keep_body(&mut script, id, change)?;
-    }
-    for (change, id) in placed() {
         let workspace = change.workspace.as_deref();
         match change.verdict_at_once(id) {
             Some(verdict) => write_verdict(&mut script, &verdict, workspace)?,
@@ -186,11 +191,14 @@ fn places(changes: &[NewChange], new: &[Option<ChangeId>]) -> sqlx::Result<Scrip
                 values![id.0, workspace, change.received.0],
             ),
         }
+        scripts.push(script);
     }
     for (change, _) in changes.iter().zip(new).filter(|(_, new)| new.is_none()) {
+        let mut script = Script::default();
         script.add("SELECT id FROM change_log WHERE dedup = $1", values![change.dedup.as_str()]);
+        scripts.push(script);
     }
-    Ok(script)
+    Ok(scripts)
 }
 
 /// Writes a verdict; a change that was put back and is decided again gets the new one.

@@ -11,9 +11,11 @@ use sqlx::{AssertSqlSafe, Executor, Row};
 
 use super::dialect::{BEGIN_WRITE, Either, Sql, Tx};
 
-/// How many of one statement go in one message, at most; then fewer. There are few lengths, so that few messages are kept
-/// prepared. What is left over goes with its neighbours.
-const RUNS: [usize; 3] = [64, 16, 4];
+/// How many scripts that are alike go in one message. There are few lengths, so that few messages are kept prepared.
+const LENGTHS: [usize; 5] = [64, 16, 4, 3, 2];
+
+/// Statements in a message of several scripts, at most: each is kept prepared with all of them.
+const MOST: usize = 64;
 
 /// A value of a statement.
 #[derive(Debug, Clone)]
@@ -130,7 +132,9 @@ pub(super) type Ran = Result<Vec<Done>, Stopped>;
 pub(super) fn did(ran: Ran) -> sqlx::Result<Vec<Done>> {
     ran.map_err(|stopped| match stopped {
         Stopped::Failed(error) => error,
-        Stopped::Unmet(_) => sqlx::Error::RowNotFound,
+        Stopped::Unmet(must) => {
+            sqlx::Error::Protocol(format!("a statement did not {must:?}, which nobody expects here"))
+        }
     })
 }
 
@@ -165,49 +169,73 @@ impl Script {
         self.0.push(Step { sql: sql.into(), values, must });
     }
 
-    /// Runs all in a transaction.
+    /// Runs it in a transaction.
     pub(super) async fn run(self, tx: &mut Tx) -> Ran {
-        match tx {
-            Either::Sqlite(tx) => self.on_sqlite(tx, Bounds::default()).await,
-            Either::Pg(tx) => self.on_postgres(tx).await,
-        }
+        run(vec![self], tx).await
     }
 
-    pub(super) async fn on_postgres(self, on: &mut sqlx::PgConnection) -> Ran {
-        let mut done = Vec::with_capacity(self.0.len());
-        for step in self.0 {
-            send!(on, step.sql.pg, step.values, done);
-            if done.last().is_some_and(|last| !step.must.is_met(*last)) {
-                return Err(Stopped::Unmet(step.must));
-            }
-        }
-        Ok(done)
+    /// Its statements, by which scripts are alike.
+    pub(super) fn shape(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.0.iter().map(|step| step.sql.sqlite)
     }
+}
 
-    pub(super) async fn on_sqlite(self, on: &mut sqlx::SqliteConnection, mut bounds: Bounds) -> Ran {
-        let mut all = Vec::with_capacity(self.0.len());
-        let mut steps = self.0;
-        loop {
-            let rest = steps.split_off(message(&steps));
-            let Message { text, values, parts } =
-                Message::of(steps, Bounds { commits: bounds.commits && rest.is_empty(), ..bounds });
-            let mut done = Vec::with_capacity(parts.len());
-            let sent: sqlx::Result<()> = async {
-                send!(on, AssertSqlSafe(text), values, done);
-                Ok(())
-            }
-            .await;
-            if let Err(error) = sent {
-                return Err(unmet(&error, parts.get(done.len())).map_or(Stopped::Failed(error), Stopped::Unmet));
-            }
-            all.extend(done.iter().zip(&parts).filter(|(_, part)| part.is_step()).map(|(done, _)| *done));
-            bounds.begins = false;
-            steps = rest;
-            if steps.is_empty() {
-                return Ok(all);
-            }
+/// Runs scripts in a transaction.
+pub(super) async fn run(scripts: Vec<Script>, tx: &mut Tx) -> Ran {
+    match tx {
+        Either::Sqlite(tx) => on_sqlite(scripts, tx, Bounds::default()).await,
+        Either::Pg(tx) => on_postgres(scripts, tx).await,
+    }
+}
+
+/// Runs scripts on PostgreSQL, one statement after the other.
+pub(super) async fn on_postgres(scripts: Vec<Script>, on: &mut sqlx::PgConnection) -> Ran {
+    let mut done = Vec::new();
+    for step in scripts.into_iter().flat_map(|script| script.0) {
+        send!(on, step.sql.pg, step.values, done);
+        if done.last().is_some_and(|last| !step.must.is_met(*last)) {
+            return Err(Stopped::Unmet(step.must));
         }
     }
+    Ok(done)
+}
+
+/// Runs scripts on SQLite, neighbours that are alike in one message.
+pub(super) async fn on_sqlite(scripts: Vec<Script>, on: &mut sqlx::SqliteConnection, bounds: Bounds) -> Ran {
+    let mut all = Vec::new();
+    for Message { text, values, parts } in messages(scripts, bounds) {
+        let mut done = Vec::with_capacity(parts.len());
+        let sent: sqlx::Result<()> = async {
+            send!(on, AssertSqlSafe(text), values, done);
+            // The answers end also where the thread of the connection does.
+            if done.len() == parts.len() { Ok(()) } else { Err(sqlx::Error::WorkerCrashed) }
+        }
+        .await;
+        if let Err(error) = sent {
+            return Err(unmet(&error, parts.get(done.len())).map_or(Stopped::Failed(error), Stopped::Unmet));
+        }
+        all.extend(done.iter().zip(&parts).filter(|(_, part)| part.is_step()).map(|(done, _)| *done));
+    }
+    Ok(all)
+}
+
+/// The messages of scripts. What begins and commits goes with them if they are one.
+fn messages(scripts: Vec<Script>, bounds: Bounds) -> Vec<Message> {
+    let mut groups = Vec::new();
+    let mut rest = scripts;
+    while !rest.is_empty() {
+        let alike = rest.iter().take_while(|script| script.shape().eq(rest[0].shape())).count();
+        let fits = |length: &&usize| **length <= alike && *length * rest[0].0.len() <= MOST;
+        let later = rest.split_off(LENGTHS.iter().find(fits).copied().unwrap_or(1));
+        groups.push(std::mem::replace(&mut rest, later));
+    }
+    if groups.len() == 1 {
+        return groups.into_iter().map(|group| Message::of(group, bounds)).collect();
+    }
+    let begin = bounds.begins.then(|| Message::of(Vec::new(), Bounds { commits: false, ..bounds }));
+    let commit = bounds.commits.then(|| Message::of(Vec::new(), Bounds { begins: false, ..bounds }));
+    let between = groups.into_iter().map(|group| Message::of(group, Bounds::default()));
+    begin.into_iter().chain(between).chain(commit).collect()
 }
 
 /// What is one statement of a message.
@@ -249,15 +277,14 @@ struct Message {
 
 impl Message {
     /// The statements as one text, their values numbered through.
-    fn of(steps: Vec<Step>, bounds: Bounds) -> Self {
-        let text = String::with_capacity(steps.iter().map(|step| step.sql.sqlite.len() + 96).sum());
-        let mut message = Self { text, values: Vec::new(), parts: Vec::new() };
+    fn of(scripts: Vec<Script>, bounds: Bounds) -> Self {
+        let mut message = Self { text: String::new(), values: Vec::new(), parts: Vec::new() };
         if bounds.begins {
             message.text.push_str(BEGIN_WRITE.sqlite);
             message.end(Part::Bound);
         }
         let [unless, refuse] = REFUSE_UNLESS;
-        for step in steps {
+        for step in scripts.into_iter().flat_map(|script| script.0) {
             let [before, open, close, after] =
                 if step.must == Must::Find { [unless, "EXISTS (", ")", refuse] } else { [""; 4] };
             message.text.extend([before, open]);
@@ -295,42 +322,32 @@ impl Message {
     }
 }
 
-/// How many steps go in the next message: a run of one statement in a length of [`RUNS`], or all before the next such run.
-fn message(steps: &[Step]) -> usize {
-    let mut at = 0;
-    for run in steps.chunk_by(|one, next| one.sql.sqlite == next.sql.sqlite) {
-        match RUNS.into_iter().find(|length| *length <= run.len()) {
-            Some(length) if at == 0 => return length,
-            Some(_) => return at,
-            None => at += run.len(),
-        }
-    }
-    at
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn script(statements: &[(&'static str, i64)]) -> Vec<Step> {
-        let step =
-            |(sql, value): &(&'static str, i64)| Step { sql: (*sql).into(), values: values![*value], must: Must::Run };
-        statements.iter().map(step).collect()
+    fn script(statements: &[(&'static str, i64)]) -> Script {
+        let mut script = Script::default();
+        for (sql, value) in statements {
+            script.add(*sql, values![*value]);
+        }
+        script
     }
 
     #[test]
     fn the_values_of_a_message_are_numbered_through() {
-        let steps = script(&[("UPDATE a SET b = $1 WHERE c = $1 + 1", 7), ("DELETE FROM a", 8), ("SELECT $1", 9)]);
-        let message = Message::of(steps, Bounds::default());
+        let one = script(&[("UPDATE a SET b = $1 WHERE c = $1 + 1", 7), ("DELETE FROM a", 8)]);
+        let message = Message::of(vec![one, script(&[("SELECT $1", 9)])], Bounds::default());
         assert_eq!(message.text, "UPDATE a SET b = $1 WHERE c = $1 + 1;DELETE FROM a;SELECT $3;");
         assert_eq!(message.values.len(), 3);
     }
 
     #[test]
     fn a_message_says_what_must_be_and_where_its_transaction_begins_and_ends() {
-        let mut steps = script(&[("SELECT a FROM b WHERE c = $1", 1), ("DELETE FROM a WHERE b = $1", 2)]);
-        (steps[0].must, steps[1].must) = (Must::Find, Must::WriteOne);
-        let message = Message::of(steps, Bounds { begins: true, commits: true });
+        let mut script = Script::default();
+        script.must(Must::Find, "SELECT a FROM b WHERE c = $1", values![1]);
+        script.must(Must::WriteOne, "DELETE FROM a WHERE b = $1", values![2]);
+        let message = Message::of(vec![script], Bounds { begins: true, commits: true });
         let [unless, refuse] = REFUSE_UNLESS;
         assert_eq!(
             message.text,
@@ -345,18 +362,18 @@ mod tests {
 
     #[test]
     fn messages_have_few_lengths() {
-        let lengths = |mut steps: Vec<Step>| {
-            let mut lengths = Vec::new();
-            while !steps.is_empty() {
-                let rest = steps.split_off(message(&steps));
-                lengths.push(steps.len());
-                steps = rest;
-            }
-            lengths
+        let parts = |scripts: Vec<Script>| {
+            let bounds = Bounds { begins: true, commits: true };
+            messages(scripts, bounds).iter().map(|message| message.parts.len()).collect::<Vec<_>>()
         };
-        assert_eq!(lengths(script(&[("a", 1), ("b", 2), ("b", 3), ("c", 4)])), [4]);
-        assert_eq!(lengths(script(&[("a", 1); 23])), [16, 4, 3]);
-        assert_eq!(lengths(script(&[&[("a", 1)][..], &[("b", 1); 5], &[("c", 1)]].concat())), [1, 4, 2]);
-        assert_eq!(lengths(script(&[("a", 1); 130])), [64, 64, 2]);
+        let of = |count: usize, statements: &[(&'static str, i64)]| -> Vec<Script> {
+            (0..count).map(|_| script(statements)).collect()
+        };
+        assert_eq!(parts(of(3, &[("a", 1)])), [5], "one message begins and commits");
+        assert_eq!(parts(of(23, &[("a", 1)])), [1, 16, 4, 3, 1]);
+        let different = [of(2, &[("a", 1)]), of(1, &[("b", 1)])].into_iter().flatten().collect();
+        assert_eq!(parts(different), [1, 2, 1, 1]);
+        assert_eq!(parts(of(20, &[("a", 1); 10])), [1, 40, 40, 40, 40, 40, 1], "no message has too many");
+        assert_eq!(parts(Vec::new()), [1, 1]);
     }
 }

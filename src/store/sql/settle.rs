@@ -61,11 +61,8 @@ impl Db {
     /// Writes all of them in one transaction, or none.
     async fn settle_all(&self, settlements: &[&Settlement]) -> Part {
         if settlements.iter().all(|settlement| is_plain(settlement)) {
-            let mut script = Script::default();
-            for settlement in settlements {
-                plain(&mut script, settlement)?;
-            }
-            self.stroke().await?.finish(script).await?;
+            let scripts = settlements.iter().map(|settlement| plain(settlement)).collect::<sqlx::Result<_>>()?;
+            self.stroke().await?.finish(self.alike_together(scripts)).await?;
             return Ok(());
         }
         let mut tx = self.write().await?;
@@ -73,6 +70,14 @@ impl Db {
             write(&mut tx, settlement).await?;
         }
         Ok(tx.commit().await?)
+    }
+
+    /// PostgreSQL's keep the order in which all transactions lock rows.
+    fn alike_together(&self, mut scripts: Vec<Script>) -> Vec<Script> {
+        if self.pg().is_none() {
+            scripts.sort_by(|one, other| one.shape().cmp(other.shape()));
+        }
+        scripts
     }
 }
 
@@ -91,10 +96,12 @@ fn is_plain(s: &Settlement) -> bool {
     s.readings.is_empty() && !conflicts::any(s)
 }
 
-fn plain(script: &mut Script, s: &Settlement) -> sqlx::Result<()> {
-    rows(script, s)?;
-    decided(script, s)?;
-    told(script, s)
+fn plain(s: &Settlement) -> sqlx::Result<Script> {
+    let mut script = Script::default();
+    rows(&mut script, s)?;
+    decided(&mut script, s)?;
+    told(&mut script, s)?;
+    Ok(script)
 }
 
 async fn write(tx: &mut Tx, s: &Settlement) -> Part {

@@ -1,4 +1,5 @@
-//! A transaction that begins with its first script and is committed with its last one: on SQLite those are no messages of their own.
+//! A transaction that begins with its first scripts and is committed with its last ones: on SQLite those are no messages of their
+//! own.
 //!
 //! In: scripts. Out: what they did. Dropped before its end, or stopped, it takes everything back.
 
@@ -7,14 +8,14 @@ use sqlx::{Postgres, Sqlite, Transaction};
 
 use super::Db;
 use super::dialect::Either;
-use super::script::{Bounds, Ran, Script};
+use super::script::{Bounds, Ran, Script, on_postgres, on_sqlite};
 
 /// Such a transaction.
 pub(super) struct Stroke(Either<Late, Transaction<'static, Postgres>>);
 
 /// SQLite's part of it.
 struct Late {
-    /// Until it is dropped.
+    /// Until everything is taken back.
     on: Option<PoolConnection<Sqlite>>,
     open: bool,
 }
@@ -30,20 +31,20 @@ impl Db {
 }
 
 impl Stroke {
-    /// Runs a script that is not the last one.
-    pub(super) async fn run(&mut self, script: Script) -> Ran {
+    /// Runs scripts that are not the last ones.
+    pub(super) async fn run(&mut self, scripts: Vec<Script>) -> Ran {
         match &mut self.0 {
-            Either::Sqlite(late) => late.run(script, false).await,
-            Either::Pg(tx) => script.on_postgres(tx).await,
+            Either::Sqlite(late) => late.run(scripts, false).await,
+            Either::Pg(tx) => on_postgres(scripts, tx).await,
         }
     }
 
-    /// Runs the last script and commits; stopped, nothing of it all stays.
-    pub(super) async fn finish(self, script: Script) -> Ran {
+    /// Runs the last scripts and commits; stopped, nothing of it all stays.
+    pub(super) async fn finish(self, scripts: Vec<Script>) -> Ran {
         match self.0 {
-            Either::Sqlite(mut late) => late.run(script, true).await,
+            Either::Sqlite(mut late) => late.run(scripts, true).await,
             Either::Pg(mut tx) => {
-                let done = script.on_postgres(&mut tx).await?;
+                let done = on_postgres(scripts, &mut tx).await?;
                 tx.commit().await?;
                 Ok(done)
             }
@@ -52,20 +53,33 @@ impl Stroke {
 }
 
 impl Late {
-    async fn run(&mut self, script: Script, commits: bool) -> Ran {
-        let Some(on) = &mut self.on else { return Ok(Vec::new()) };
+    async fn run(&mut self, scripts: Vec<Script>, commits: bool) -> Ran {
+        let on = self.on.as_mut().ok_or(sqlx::Error::PoolClosed)?;
         let begins = !std::mem::replace(&mut self.open, true);
-        let done = script.on_sqlite(on, Bounds { begins, commits }).await?;
-        self.open = !commits;
-        Ok(done)
+        let ran = on_sqlite(scripts, on, Bounds { begins, commits }).await;
+        match ran {
+            Ok(_) => self.open = !commits,
+            Err(_) => self.take_back(),
+        }
+        ran
+    }
+
+    /// The connection serves nobody else before that is done.
+    fn take_back(&mut self) {
+        let Some(mut on) = self.on.take().filter(|_| self.open) else { return };
+        tokio::spawn(async move {
+            let Err(error) = sqlx::raw_sql("ROLLBACK").execute(&mut *on).await else { return };
+            // Where the disk failed, SQLite took everything back itself; and what was given up may have been committed by then.
+            if !error.as_database_error().is_some_and(|error| error.message().contains("no transaction is active")) {
+                tracing::error!(error = %error, "a transaction could not be taken back; its connection is closed");
+                on.close_on_drop();
+            }
+        });
     }
 }
 
 impl Drop for Late {
     fn drop(&mut self) {
-        let Some(mut on) = self.on.take().filter(|_| self.open) else { return };
-        // The connection serves nobody else before that is done. Where the disk failed, SQLite took everything back itself, and
-        // says that there is nothing to take back.
-        tokio::spawn(async move { drop(sqlx::raw_sql("ROLLBACK").execute(&mut *on).await) });
+        self.take_back();
     }
 }
