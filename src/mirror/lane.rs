@@ -243,10 +243,11 @@ impl Lane<'_> {
     pub(super) fn put_to_rest(&self, case: &mut Case, moves: &[(Field, Stamp)], why: &str) {
         self.move_stamps(case, moves);
         let may_change = self.may_change_until(case);
+        let is_there = case.whole.link(self.system).is_some();
         let mirror = case.mirror(self.system);
         (mirror.tries, mirror.since) = (0, None);
-        // A create that may have been applied stays known: what it made may yet be found.
-        mirror.intent.take_if(|intent| intent.sent.is_none());
+        // A create that may have been applied stays known until what it made is found.
+        mirror.intent.take_if(|intent| is_there || intent.sent.is_none());
         let why = if let Some(until) = may_change {
             (mirror.state, mirror.due) = (MirrorState::Due, until + Duration::from_millis(1));
             "a write without an answer may still land: it is read when it no longer can"
