@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::model::{
     Action, Change, Entity, Expressed, Field, Home, Kind, Observation, System, Terms, Unreadable, Value, Workspace,
@@ -25,14 +24,7 @@ pub fn site() -> Site {
     let ghl = Ghl::new(settings, Vec::new(), None, caller(System::Ghl, []).0);
     let accounts = [(System::Ghl, "L".to_owned())].into();
     let workspace = Workspace { name: "w".to_owned(), accounts, ..Workspace::default() };
-    Site {
-        workspace,
-        targets: [(System::Ghl, Arc::new(ghl) as _)].into(),
-        inquiries: [].into(),
-        inviting: [].into(),
-        clocks: [].into(),
-        quiet: Duration::ZERO,
-    }
+    Site::new(workspace, [(System::Ghl, Arc::new(ghl) as _)].into())
 }
 
 pub struct Sample {

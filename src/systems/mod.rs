@@ -446,6 +446,12 @@ pub struct Site {
 }
 
 impl Site {
+    /// A site that nobody asks by hand or invites from, without extensions, which acts at once.
+    pub fn new(workspace: Workspace, targets: BTreeMap<System, Arc<dyn Target>>) -> Self {
+        let (inquiries, inviting, clocks, quiet) = Default::default();
+        Self { workspace, targets, inquiries, inviting, clocks, quiet }
+    }
+
     /// The terms of one of its systems.
     pub fn terms(&self, system: System) -> Option<&dyn Terms> {
         self.targets.get(&system).map(|target| target.as_ref() as &dyn Terms)

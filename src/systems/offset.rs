@@ -118,12 +118,14 @@ impl ClockOffset {
 impl Measured {
     /// Both together, when `later` was measured after this.
     fn followed_by(self, later: Self) -> Self {
-        let Self { bounds: Some(old), repeats } = self else {
-            return Self { repeats: self.repeats.max(later.repeats), ..later };
+        let (bounds, again) = match (self.bounds, later.bounds) {
+            (Some(old), Some(new)) => {
+                let again = new.is_back_from(old).map(|back| new.at + back.min(REPEATING) + FRESH);
+                (Some(old.narrowed(new)), again.unwrap_or_default())
+            }
+            (old, new) => (old.or(new), Millis(0)),
         };
-        let Some(new) = later.bounds else { return Self { repeats: repeats.max(later.repeats), ..self } };
-        let again = new.is_back_from(old).map_or(Millis(0), |back| new.at + back.min(REPEATING) + FRESH);
-        Self { bounds: Some(old.narrowed(new)), repeats: repeats.max(later.repeats).max(again) }
+        Self { bounds, repeats: self.repeats.max(later.repeats).max(again) }
     }
 
     /// Whether who knows `kept` alone would miss something.

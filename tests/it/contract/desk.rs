@@ -74,14 +74,7 @@ impl Desk {
         workspace.policy.create_settle = Duration::from_secs(1);
         let (ghl, timerex) = (Arc::new(bench.ghl()) as Arc<dyn Target>, bench.timerex_as(adjust, extended));
         let targets = [(System::Ghl, ghl), (System::Timerex, Arc::new(timerex) as _)].into();
-        let site = Site {
-            workspace,
-            targets,
-            inquiries: [].into(),
-            inviting: [].into(),
-            clocks: [].into(),
-            quiet: Duration::ZERO,
-        };
+        let site = Site::new(workspace, targets);
         let far = Millis::parse("2099-01-01T00:00:00Z").unwrap();
         let lease = store.lease(&[MAIN.to_owned()], "us", bench.now(), far).await.unwrap().pop().unwrap();
         Self { bench, database, site, resolver, lanes, reconciler, lease, told: AtomicU64::new(0) }

@@ -78,15 +78,7 @@ async fn polling(bench: &Bench, calls: u32) -> (Database, Reconciler, Site) {
     let workspace = Workspace { name: "main".to_owned(), ..Workspace::default() };
     let ghl: Arc<dyn Target> = Arc::new(bench.ghl_within(budget.of("main", System::Ghl)));
     let targets = [(System::Ghl, ghl)].into();
-    let site = Site {
-        workspace,
-        targets,
-        inquiries: [].into(),
-        inviting: [].into(),
-        clocks: [].into(),
-        quiet: Duration::ZERO,
-    };
-    (database, reconciler, site)
+    (database, reconciler, Site::new(workspace, targets))
 }
 
 #[tokio::test]
