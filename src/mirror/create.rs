@@ -1,6 +1,8 @@
 //! Creating (R11): a stored intent, a look for an existing object, then one call. After an unclear answer no second create
 //! before the first can no longer be applied, and a look first.
 
+use std::ops::ControlFlow;
+
 use super::apply::sent;
 use super::brake::{May, TURN, shadow};
 use super::graves::is_bereft;
@@ -20,11 +22,21 @@ use crate::resolve::keys;
 use crate::store::{Result, Settled};
 use crate::systems::{Answer, Decision, Reading, SystemError, Wanted, trail};
 
+/// What a look found.
+struct Found {
+    case: Case,
+    /// Those that are no other entity yet.
+    free: Vec<Reading>,
+    /// For a contact: one that is.
+    taken: Option<ExternalId>,
+    attempt: Attempt,
+}
+
 impl Lane<'_> {
     /// Brings an entity into a system where it has no live link.
     pub(super) async fn create(&mut self, mut case: Case, parent: Option<&Whole>, mut step: Step) -> Result<Flow> {
         if let Creation::Not(reason) = self.creation(&case).await? {
-            return self.rest(case, &[], reason).await;
+            return self.not_there(case, parent, reason).await;
         }
         let has_contact = case.whole.entity.kind == Kind::Contact || parent_id(parent, self.system).is_some();
         if self.mode == Mode::Shadow && (has_contact || self.would_be_made(parent).await?) {
@@ -77,16 +89,9 @@ impl Lane<'_> {
     async fn look(&mut self, case: Case, step: &Step, intent: &Intent) -> Result<Flow> {
         let key = intent.sent.as_ref().map(|_| intent.id);
         let wanted = Wanted { kind: step.kind, parent: step.parent.clone(), fields: step.fields.clone(), key };
-        let at = self.lanes.clock.now();
-        let (found, trail) = trail::follow(self.target.find(&wanted)).await;
-        let call = Call { action: Action::Find, object: None, fields: Vec::new() };
-        let attempt = self.attempt(call, at, &found.as_ref().map(|_| 200), trail);
-        let readings = match found {
-            Ok(readings) => readings,
-            Err(error) => return self.failed(case, &error, attempt).await,
-        };
-        let Some((free, taken)) = self.unlinked(readings, intent.sent.as_ref().map(|sent| sent.at)).await? else {
-            return self.look_again(case, attempt).await;
+        let Found { case, free, taken, attempt } = match self.find(case, &wanted, intent).await? {
+            ControlFlow::Continue(found) => found,
+            ControlFlow::Break(flow) => return Ok(flow),
         };
         match (free.as_slice(), taken) {
             // It was looked for, once it could be there: the refusal stands, and would be the same again.
@@ -107,12 +112,62 @@ impl Lane<'_> {
                 self.park(case, &reason, Some(attempt)).await
             }
             ([only], _) => self.adopt(case, only, intent, attempt).await,
-            (several, _) => {
-                let ids: Vec<&str> = several.iter().map(|reading| reading.observation.id.as_str()).collect();
-                let reason = format!("{} has {} that it could be: {}", self.system, ids.len(), ids.join(", "));
-                self.park(case, &reason, Some(attempt)).await
-            }
+            (several, _) => self.cannot_tell(case, several, attempt).await,
         }
+    }
+
+    /// Nothing is owed where it has no object. What a create without an answer may have made is looked for first, once that can
+    /// be told: it would be taken for somebody's own. What is found is ours; else nothing was made.
+    pub(super) async fn not_there(&mut self, mut case: Case, parent: Option<&Whole>, why: &str) -> Result<Flow> {
+        let (kind, parent) = (case.whole.entity.kind, parent_id(parent, self.system).cloned());
+        let intent = case.mirror(self.system).intent.clone();
+        let Some((intent, open)) = intent.and_then(|intent| Some((intent.clone(), intent.sent?))) else {
+            return self.rest(case, &[], why).await;
+        };
+        if kind != Kind::Contact && parent.is_none() {
+            return self.rest(case, &[], why).await;
+        }
+        let (now, conclusive) = (self.lanes.clock.now(), open.at + self.site.workspace.policy.create_settle);
+        if now < conclusive {
+            return self.postpone(case, conclusive.since(now)).await;
+        }
+        let wanted = Wanted { kind, parent, fields: open.fields, key: Some(intent.id) };
+        let Found { mut case, free, attempt, .. } = match self.find(case, &wanted, &intent).await? {
+            ControlFlow::Continue(found) => found,
+            ControlFlow::Break(flow) => return Ok(flow),
+        };
+        match free.as_slice() {
+            [] => {
+                case.mirror(self.system).intent = None;
+                self.put_to_rest(&mut case, &[], why);
+                self.settle(case, Some(attempt)).await.map(rest_unless_moved)
+            }
+            [only] => self.adopt(case, only, &intent, attempt).await,
+            several => self.cannot_tell(case, several, attempt).await,
+        }
+    }
+
+    /// Looks for objects that could be what an intent made, or would double.
+    async fn find(&mut self, case: Case, wanted: &Wanted, intent: &Intent) -> Result<ControlFlow<Flow, Found>> {
+        let at = self.lanes.clock.now();
+        let (found, trail) = trail::follow(self.target.find(wanted)).await;
+        let call = Call { action: Action::Find, object: None, fields: Vec::new() };
+        let attempt = self.attempt(call, at, &found.as_ref().map(|_| 200), trail);
+        let readings = match found {
+            Ok(readings) => readings,
+            Err(error) => return self.failed(case, &error, attempt).await.map(ControlFlow::Break),
+        };
+        Ok(match self.unlinked(readings, intent.sent.as_ref().map(|sent| sent.at)).await? {
+            Some((free, taken)) => ControlFlow::Continue(Found { case, free, taken, attempt }),
+            None => ControlFlow::Break(self.look_again(case, attempt).await?),
+        })
+    }
+
+    /// A person is to say which of them it is.
+    async fn cannot_tell(&self, case: Case, several: &[Reading], attempt: Attempt) -> Result<Flow> {
+        let ids: Vec<&str> = several.iter().map(|reading| reading.observation.id.as_str()).collect();
+        let reason = format!("{} has {} that it could be: {}", self.system, ids.len(), ids.join(", "));
+        self.park(case, &reason, Some(attempt)).await
     }
 
     /// Another contact that this one could be, and that people deleted here: made as this one, it would be there again.

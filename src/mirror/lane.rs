@@ -139,6 +139,9 @@ impl Lane<'_> {
         }
         let parent = self.parent(&case).await?;
         match self.plan(&case, parent.as_ref()) {
+            Plan::Settled { .. } if case.whole.link(self.system).is_none() => {
+                self.not_there(case, parent.as_ref(), "").await
+            }
             Plan::Settled { moves, stuck } if stuck.is_empty() => self.rest(case, &moves, "").await,
             Plan::Settled { moves, stuck } => {
                 self.move_stamps(&mut case, &moves);

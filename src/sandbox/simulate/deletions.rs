@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::people::Typed;
 use super::sightings::Sightings;
-use super::story::STAND_INS;
+use super::story::{STAND_INS, stand_in};
 use crate::clock::Millis;
-use crate::model::{Field, Link, Whole};
-use crate::sandbox::Sandbox;
+use crate::model::{Field, Kind, Link, Whole};
+use crate::sandbox::{Sandbox, StandIn};
 
 /// How long before a deletion what is deleted was looked at, at most: while a system is down, its deletion waits.
 const LOOKED_AT: Duration = Duration::from_mins(2);
@@ -56,7 +56,7 @@ impl Deletions {
     /// We deleted one, in which the values of these edits stood, by a request that we sent then.
     pub fn by_us(&mut self, object: String, at: Millis, held: BTreeSet<u32>, seen: &Sightings, sandbox: &Sandbox) {
         let unseen = held.iter().copied().filter(|edit| !seen.saw(&object, *edit)).collect();
-        let stands = |id: &&String| STAND_INS.iter().any(|at| sandbox.object(*at, id).is_some());
+        let stands = |id: &&String| STAND_INS.iter().any(|at| stands(*at, id, sandbox));
         let beside = seen.objects().filter(stands).cloned().collect();
         self.ours.push(Deleted { object, at, held, unseen, beside });
     }
@@ -87,22 +87,27 @@ impl Deletions {
         amiss.extend(not_got.map(|typed| format!("{typed:?} was deleted by who had not got it")));
         let looked = |id: &str, from| facts.seen.looked(id, from, deleted.at);
         let unread = |id: &str| deleted.beside.contains(id) && looked(id, Millis(0)) && !looked(id, first);
-        let unread =
-            others.into_iter().filter(|link| unread(link.id.as_str()) && !self.is_gone(facts, whole, link, deleted.at));
+        let unread = others.into_iter().filter(|link| unread(link.id.as_str()) && !self.is_gone(link, deleted.at));
         amiss.extend(unread.map(|link| format!("{} was deleted before {} was looked at", deleted.object, link.id)));
         amiss
     }
 
-    /// Whether it was deleted by then, or its contact. An extension keeps what it knows of a vendor's contact.
-    fn is_gone(&self, facts: &Facts<'_>, whole: &Whole, link: &Link, at: Millis) -> bool {
-        let contact = facts.contact(whole).filter(|contact| contact.system == link.system);
-        contact.chain([link]).any(|link| self.deleted(link.id.as_str()).is_some_and(|gone| gone <= at))
+    /// Whether it was deleted by then.
+    fn is_gone(&self, link: &Link, at: Millis) -> bool {
+        self.deleted(link.id.as_str()).is_some_and(|gone| gone <= at)
     }
 
     fn deleted(&self, object: &str) -> Option<Millis> {
         let by_us = self.ours.iter().find(|one| one.object == object).map(|one| one.at);
         self.people.get(object).copied().or(by_us)
     }
+}
+
+/// Whether an object is there. An extension keeps what belongs to a vendor's contact that is gone, and nobody can ask for it.
+fn stands(at: StandIn, id: &str, sandbox: &Sandbox) -> bool {
+    let Some(object) = sandbox.object(at, id) else { return false };
+    let contact = object["contactId"].as_str().filter(|_| at.extension);
+    contact.is_none_or(|contact| sandbox.object(stand_in(at.system, Kind::Contact), contact).is_some())
 }
 
 impl Facts<'_> {
@@ -130,7 +135,7 @@ impl Facts<'_> {
 mod tests {
     use super::super::sightings::By;
     use super::*;
-    use crate::model::{Entity, EntityId, ExternalId, Kind, System};
+    use crate::model::{Entity, EntityId, ExternalId, System};
 
     fn minute(at: i64) -> Millis {
         Millis(at * 60_000)

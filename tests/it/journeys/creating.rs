@@ -226,6 +226,28 @@ async fn who_a_contact_is_that_was_never_read_is_found_out_by_its_read(place: &m
     world.stop().await;
 }
 
+/// Found by simulation: a task was deleted while nobody knew whether a create of it had been applied. That was forgotten, as
+/// nothing was owed there any more; and what it had made came back as somebody's new task.
+async fn a_task_deleted_while_its_create_is_unanswered_does_not_come_back(place: &mut Place) {
+    let mut plan = Plan::of(1);
+    plan.service.policy = plan.service.policy.replace("create_settle = \"1s\"", "create_settle = \"2s\"");
+    let world = plan.start(place).await;
+    let id = world.edit(0, "timerex+", "create contact", json!({ "fields": contact("timerex+", "Kai") })).await;
+    world.settle().await;
+    cut_creates(&world, "ghl", false, "/tasks").await;
+    lose(&world, "ghl", 1).await;
+    let task = json!({ "title": "Call back", "completed": false });
+    let task = world.edit(0, "timerex+", "create task", json!({ "parent": id, "fields": task })).await;
+    let sent = async || world.calls(0).await.iter().any(|call| call.label() == "ghl POST task");
+    world.until("the create was sent", sent).await;
+    world.edit(0, "timerex+", "delete task", json!({ "id": task })).await;
+    world.settle().await;
+    world.reconcile().await;
+    world.settle().await;
+    assert_eq!(world.state().await.to_string().matches("Call back").count(), 0, "{:?}", world.calls(0).await);
+    world.stop().await;
+}
+
 const LOOK: &str = "ghl GET contact";
 const MAKE: &str = "ghl POST contact";
 
@@ -324,6 +346,7 @@ on_both!(
     what_a_look_for_somebody_else_shows_is_read,
     what_an_unanswered_create_has_made_is_no_other_contacts,
     who_a_contact_is_that_was_never_read_is_found_out_by_its_read,
+    a_task_deleted_while_its_create_is_unanswered_does_not_come_back,
     a_create_that_was_refused_is_looked_for_once_and_then_parked,
     a_create_that_is_never_answered_clearly_is_parked_after_its_tries,
 );
