@@ -238,7 +238,9 @@ impl Scene<'_> {
         let kept = self.kept();
         // What was typed over a write of ours was typed over what that took away.
         let came_between = |typed: &Typed| world.written.came_between(&typed.id, typed.token);
-        let replaced = |typed: &Typed| typed.replaced || (came_between(typed) && self.typed_later(typed));
+        let replaced = |typed: &Typed| {
+            typed.replaced || (came_between(typed) && self.typed_later(typed)) || self.is_swapped(typed, hands)
+        };
         for typed in self.typed.iter().filter(|typed| world.seen.saw(&typed.id, typed.token) && !replaced(typed)) {
             let Some(whole) = self.entity_of(typed.system, typed.kind, &typed.id) else { continue };
             if self.parked.contains(&whole.entity.id) || !whole.entity.is_live() {
@@ -259,8 +261,20 @@ impl Scene<'_> {
 
     /// Whether the same field of the same object was typed into after that.
     fn typed_later(&self, one: &Typed) -> bool {
+        self.typed_into(one).any(|typed| typed.at > one.at)
+    }
+
+    /// Whether it was typed over another one while the vendor's clock was set: the older of the two may bear the later date, and
+    /// then nobody can tell that it does not stand, but who looks.
+    fn is_swapped(&self, one: &Typed, hands: &Hands) -> bool {
+        let while_set = |typed: &Typed| hands.clocks_set(stand_in(typed.system, typed.kind), typed.at) > 0;
+        while_set(one) && self.typed_into(one).any(|typed| typed.at < one.at && while_set(typed))
+    }
+
+    /// What was typed into the same field of the same object.
+    fn typed_into<'t>(&'t self, one: &'t Typed) -> impl Iterator<Item = &'t Typed> {
         let same = |typed: &&&Typed| typed.id == one.id && typed.field == one.field;
-        self.typed.iter().filter(same).any(|typed| typed.at > one.at)
+        self.typed.iter().filter(same).copied()
     }
 
     /// R1, R2, R7.
