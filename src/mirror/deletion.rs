@@ -111,12 +111,14 @@ fn unseen<'t>(whole: &Whole, stamp: Stamp, terms: &impl Fn(System) -> Option<&'t
     entity.fields.iter().filter(|(_, stamped)| later(stamped)).map(|(field, _)| field.clone()).collect()
 }
 
-/// What was edited after the deletion counts also where it set back what was known: somebody still uses it.
+/// What was edited after the deletion counts also where it set back what was known: somebody still uses it. That a tag got
+/// there tells nothing: it may be kept beside the object, which was gone.
 fn differing(entity: &Entity, tomb: &Link, deleted: Stamp, terms: &dyn Terms) -> Vec<Field> {
     let differs = |(field, stamped): &(&Field, &crate::model::Stamped)| {
         let known = tomb.known(field);
         let is_later = stamped.stamp.t > deleted.t;
-        known.stamp != stamped.stamp
+        let may_be_beside = is_later && field.as_tag().is_some();
+        (known.stamp != stamped.stamp || may_be_beside)
             && (is_later || known.value != stamped.value)
             && match terms.express(entity.kind, field, &stamped.value) {
                 Expressed::Absent => false,

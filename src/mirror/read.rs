@@ -105,9 +105,9 @@ impl Lane<'_> {
         let link = whose.as_ref().and_then(|whose| live(whose, self.system, &link.id)).cloned().unwrap_or(link);
         let subject = whose.as_mut().unwrap_or(&mut case);
         let orphaned = self.is_orphaned(subject, reading).await?;
+        let stamp = deletion_stamp(&link, seen);
         let verdict = self.verdict(subject, link, seen, &waiting, orphaned);
         self.rule(&waiting, &verdict, subject, &mut settlement, now);
-        let stamp = deletion_stamp(&verdict.link, seen);
         let (deleted, gone) = (verdict.deleted, !verdict.link.is_live());
         subject.accept(verdict, None);
         if deleted {

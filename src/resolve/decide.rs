@@ -308,7 +308,8 @@ fn gone(verdict: &mut Verdict, observation: &Observation, frame: &Frame<'_>) {
     verdict.findings.insert(field, Finding::Taken);
 }
 
-/// The stamp that a deletion found by `observation` carries.
+/// The stamp that a deletion found by `observation` carries, which `link` had not been told of: that of the time when it is said
+/// to have been, or else when the object was last seen.
 pub fn deletion_stamp(link: &Link, observation: &Observation) -> Stamp {
     Stamp::new(observation.at.unwrap_or(link.seen), Author::from(link.system))
 }

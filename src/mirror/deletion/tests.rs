@@ -98,6 +98,20 @@ fn the_same_value_is_nothing_that_the_deleter_had_not_got_unless_it_was_set_back
     assert!(is_parked(&next(&whole, G)));
 }
 
+/// Found by simulation: nobody was told that a customer was deleted in TIMIFY, whose extension took one more tag for it.
+#[test]
+fn a_tag_that_got_beside_what_was_deleted_before_is_nothing_that_the_deleter_had_got() {
+    for (t, parks) in [(2_000, false), (9_000, true)] {
+        let (mut whole, tag) = (deleted(Kind::Contact), Stamp::new(Millis(t), Author::Timerex));
+        whole.entity.set(Field::tag("gold"), Value::text("gold"), tag);
+        for link in &mut whole.links {
+            let known = Known { value: Value::text("gold"), stamp: tag, ..Known::default() };
+            link.snapshot.insert(Field::tag("gold"), known);
+        }
+        assert_eq!(is_parked(&next(&whole, G)), parks, "tagged at {t}");
+    }
+}
+
 #[test]
 fn what_was_never_there_is_deleted_with_the_rest_unless_it_was_edited_later_or_could_have_been_there() {
     let mut child = deleted(Kind::Task);
