@@ -103,9 +103,9 @@ fn the_same_value_is_nothing_that_the_deleter_had_not_got_unless_it_was_set_back
 fn a_tag_that_got_beside_what_was_deleted_before_is_nothing_that_the_deleter_had_got() {
     for (t, parks) in [(2_000, false), (9_000, true)] {
         let (mut whole, tag) = (deleted(Kind::Contact), Stamp::new(Millis(t), Author::Timerex));
-        whole.entity.set(Field::tag("gold"), Value::text("gold"), tag);
+        whole.entity.set(Field::tag("gold"), Value::Flag(true), tag);
         for link in &mut whole.links {
-            let known = Known { value: Value::text("gold"), stamp: tag, ..Known::default() };
+            let known = Known { value: Value::Flag(true), stamp: tag, ..Known::default() };
             link.snapshot.insert(Field::tag("gold"), known);
         }
         assert_eq!(is_parked(&next(&whole, G)), parks, "tagged at {t}");

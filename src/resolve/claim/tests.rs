@@ -155,6 +155,16 @@ fn a_claim_against_what_is_final_is_stale() {
     assert_eq!((findings[&Field::CITY], conflicts.len()), (Finding::Stale, 0));
 }
 
+#[test]
+fn only_a_list_of_all_tags_says_of_a_tag_that_it_is_not_there() {
+    let of = |seen: &Observation, field: Field| super::said(seen, &field);
+    let some = Observation { all_tags: false, ..tags_only() };
+    assert_eq!(of(&tags_only(), Field::tag("vip")), Some(Value::Flag(true)));
+    assert_eq!(of(&tags_only(), Field::tag("gold")), Some(Value::Blank));
+    assert_eq!(of(&some, Field::tag("gold")), None);
+    assert_eq!(of(&tags_only(), Field::CITY), None);
+}
+
 /// Found by killing: a booking that was listed before its webhook came had no title, which only webhooks carry, and whatever
 /// others called it could not be written there.
 #[test]
