@@ -57,13 +57,15 @@ impl Decisions for Arc<Running> {
     }
 
     async fn restore(&self, id: ConflictId, restore: Restore) -> Decided<Json> {
+        // The entity is read first: where the conflict is open after that, nothing of it had been put back in what was read, and
+        // the same order at the same time is the same row.
+        let whole = self.live(self.kept_conflict(id).await?.told.entity).await?;
         let one = self.kept_conflict(id).await?;
         match one.state {
             ConflictState::Open => {}
             ConflictState::Restored => return Ok(json!({ "conflict": id, "state": one.state })),
             ConflictState::Dismissed => return Err(DecisionError::Refused(format!("conflict {id} was dismissed"))),
         }
-        let whole = self.live(one.told.entity).await?;
         let all = if restore.report { self.report(&one).await? } else { vec![one] };
         let overtaken = overtaken(&whole, &all);
         if !restore.anyway && !overtaken.is_empty() {

@@ -1,6 +1,9 @@
 //! Undoing decisions: what lost is put back, and swapped back; two that are kept apart stay so; a wrong match is split; a
 //! merge at the vendor makes one of two.
 
+use std::time::Duration;
+
+use futures_util::future::join_all;
 use http::{Method, StatusCode};
 use lockstep::model::{ExternalId, Kind, System};
 use serde_json::{Value, json};
@@ -62,8 +65,14 @@ async fn what_lost_is_put_back_once_and_swapped_back(place: &mut Place) {
 
     let mark = world.mark().await;
     let path = format!("conflicts/{}/restore", one["id"]);
-    let (first, again) = tokio::join!(post(&world, &path, Value::Null), post(&world, &path, Value::Null));
-    assert_eq!((first.status, again.status), (StatusCode::ACCEPTED, StatusCode::ACCEPTED), "{first:?} {again:?}");
+    // Also while the first of them is being carried out.
+    let askings = (0..12).map(async |turn| {
+        tokio::time::sleep(Duration::from_millis(3 * turn)).await;
+        post(&world, &path, Value::Null).await
+    });
+    for answer in join_all(askings).await {
+        assert_eq!(answer.status, StatusCode::ACCEPTED, "{answer:?}");
+    }
     world.settle().await;
     world.assert_everywhere(0, &email("Rika"), "city", lost).await;
     assert_eq!(world.writes(mark).await.len(), 3, "one write to each system");
