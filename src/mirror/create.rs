@@ -2,6 +2,7 @@
 //! before the first can no longer be applied, and a look first.
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use super::apply::sent;
 use super::brake::{May, TURN, shadow};
@@ -58,10 +59,8 @@ impl Lane<'_> {
             return Ok(self.settle(case, None).await?.into());
         };
         if let Some(open) = &intent.sent {
-            // A create was sent, and what became of it is not known: nothing tells before it can no longer be applied.
-            let conclusive = open.at + self.site.workspace.policy.create_settle;
-            if now < conclusive {
-                return self.postpone(case, conclusive.since(now)).await;
+            if let Some(wait) = self.untold(open) {
+                return self.postpone(case, wait).await;
             }
             // What was sent is looked for, and sent again to the letter: an idempotency key is good for one request. What was
             // edited since is a difference afterwards.
@@ -120,16 +119,13 @@ impl Lane<'_> {
     /// be told: it would be taken for somebody's own. What is found is ours; else nothing was made.
     pub(super) async fn not_there(&mut self, mut case: Case, parent: Option<&Whole>, why: &str) -> Result<Flow> {
         let (kind, parent) = (case.whole.entity.kind, parent_id(parent, self.system).cloned());
-        let intent = case.mirror(self.system).intent.clone();
+        // What belongs to a contact can be asked for below it alone.
+        let intent = case.mirror(self.system).intent.clone().filter(|_| kind == Kind::Contact || parent.is_some());
         let Some((intent, open)) = intent.and_then(|intent| Some((intent.clone(), intent.sent?))) else {
             return self.rest(case, &[], why).await;
         };
-        if kind != Kind::Contact && parent.is_none() {
-            return self.rest(case, &[], why).await;
-        }
-        let (now, conclusive) = (self.lanes.clock.now(), open.at + self.site.workspace.policy.create_settle);
-        if now < conclusive {
-            return self.postpone(case, conclusive.since(now)).await;
+        if let Some(wait) = self.untold(&open) {
+            return self.postpone(case, wait).await;
         }
         let wanted = Wanted { kind, parent, fields: open.fields, key: Some(intent.id) };
         let Found { mut case, free, attempt, .. } = match self.find(case, &wanted, &intent).await? {
@@ -145,6 +141,12 @@ impl Lane<'_> {
             [only] => self.adopt(case, only, &intent, attempt).await,
             several => self.cannot_tell(case, several, attempt).await,
         }
+    }
+
+    /// How long nothing can tell yet what became of a create that was sent: it may still be applied.
+    fn untold(&self, open: &Sent) -> Option<Duration> {
+        let (now, conclusive) = (self.lanes.clock.now(), open.at + self.site.workspace.policy.create_settle);
+        (now < conclusive).then(|| conclusive.since(now))
     }
 
     /// Looks for objects that could be what an intent made, or would double.
