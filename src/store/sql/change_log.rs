@@ -1,11 +1,13 @@
 //! The change log and its inbox.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 
 use super::dialect::{Either, Tx, all, first, json};
 use super::error::collided;
 use super::rows::{BodyRow, Both, ChangeRow, DoubtRow, read};
-use super::script::{Done, Script, did, run, values};
+use super::script::{Done, Script, did, values};
 use super::{Db, Result};
 use crate::clock::Millis;
 use crate::model::{Appended, Change, ChangeId, EntityId, ExternalId, Kind, NewChange, Standing, System, VerdictRow};
@@ -87,70 +89,43 @@ impl ChangeLog for Db {
 
 impl Db {
     async fn try_append(&self, changes: &[NewChange]) -> sqlx::Result<Vec<Appended>> {
+        let changes: Vec<&NewChange> = changes.iter().collect();
         let mut stroke = self.stroke().await?;
-        let order = order(changes, self.pg().is_some());
-        let new = numbers(&order, &did(stroke.run(inserts(changes, &order)).await)?);
-        let placed = did(stroke.finish(places(changes, &new)?).await)?;
-        appended(&new, &placed)
+        let inserted = did(stroke.run(inserts(&changes, self.pg().is_some())?).await)?;
+        let new = numbers(&changes, &inserted);
+        let placed = did(stroke.finish(places(&changes, &new)?).await)?;
+        appended(&changes, &new, &placed)
     }
 }
 
 /// Appends changes as part of a transaction.
 pub(super) async fn append_all(tx: &mut Tx, changes: &[NewChange]) -> sqlx::Result<Vec<Appended>> {
-    let order = order(changes, matches!(tx, Either::Pg(_)));
-    let new = numbers(&order, &did(run(inserts(changes, &order), tx).await)?);
-    let placed = did(run(places(changes, &new)?, tx).await)?;
-    appended(&new, &placed)
+    let changes: Vec<&NewChange> = changes.iter().collect();
+    let inserted = did(inserts(&changes, matches!(tx, Either::Pg(_)))?.run(tx).await)?;
+    let new = numbers(&changes, &inserted);
+    let placed = did(places(&changes, &new)?.run(tx).await)?;
+    appended(&changes, &new, &placed)
 }
 
-/// In what order they are inserted. Where others append at the same time, the keys have one order for all: they wait in one
-/// direction only.
-fn order(changes: &[NewChange], beside_others: bool) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..changes.len()).collect();
+fn inserts(changes: &[&NewChange], beside_others: bool) -> sqlx::Result<Script> {
+    let mut script = Script::default();
+    insert(&mut script, changes, beside_others)?;
+    Ok(script)
+}
+
+/// Inserts changes whose keys are not there; gives the number and the key of each. Where others append at the same time, the
+/// keys have one order for all, so that they wait in one direction only: on PostgreSQL an insert waits for another transaction
+/// that has the same key in hand, and a later statement sees what that one committed.
+pub(super) fn insert(script: &mut Script, changes: &[&NewChange], beside_others: bool) -> sqlx::Result<()> {
+    let sql = "INSERT INTO change_log (dedup, workspace, system, extension, origin, label, kind, object, standing, reason, at, \
+               received) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 FROM $rows WHERE true \
+               ON CONFLICT (dedup) DO NOTHING RETURNING id, dedup";
+    let mut changes = changes.to_vec();
     if beside_others {
-        order.sort_by_key(|at| &changes[*at].dedup);
+        changes.sort_by_key(|change| &change.dedup);
     }
-    order
-}
-
-fn inserts(changes: &[NewChange], order: &[usize]) -> Vec<Script> {
-    let one = |at: &usize| {
-        let mut script = Script::default();
-        insert(&mut script, &changes[*at]);
-        script
-    };
-    order.iter().map(one).collect()
-}
-
-/// The numbers of those that are new.
-fn numbers(order: &[usize], inserted: &[Done]) -> Vec<Option<ChangeId>> {
-    let mut new = vec![None; order.len()];
-    for (at, done) in order.iter().zip(inserted) {
-        new[*at] = done.number.map(ChangeId);
-    }
-    new
-}
-
-/// What became of each. The scripts of [`places`] end with what finds those that were there.
-fn appended(new: &[Option<ChangeId>], placed: &[Done]) -> sqlx::Result<Vec<Appended>> {
-    let there = new.iter().filter(|new| new.is_none()).count();
-    let found = placed.get(placed.len().saturating_sub(there)..).unwrap_or_default();
-    let mut found = found.iter().map(|done| done.number.map(ChangeId));
-    let one = |new: &Option<ChangeId>| match new {
-        Some(id) => Ok(Appended::New(*id)),
-        None => found.next().flatten().map(Appended::Duplicate).ok_or(sqlx::Error::RowNotFound),
-    };
-    new.iter().map(one).collect()
-}
-
-/// Inserts a change, unless its key is there; gives its number if it is new. On PostgreSQL an insert waits for another
-/// transaction that has the same key in hand, and a later statement sees what that one committed.
-pub(super) fn insert(script: &mut Script, change: &NewChange) {
-    script.add(
-        "INSERT INTO change_log (dedup, workspace, system, extension, origin, label, kind, object, standing, reason, at, \
-         received) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
-         ON CONFLICT (dedup) DO NOTHING RETURNING id",
-        values![
+    for change in changes {
+        let row = values![
             change.dedup.as_str(),
             change.workspace.as_deref(),
             change.system.word(),
@@ -163,60 +138,74 @@ pub(super) fn insert(script: &mut Script, change: &NewChange) {
             change.reason.as_deref(),
             change.at.map(|at| at.0),
             change.received.0,
-        ],
-    );
+        ];
+        script.add(sql, row)?;
+    }
+    Ok(())
+}
+
+/// The numbers of those that are new, by what [`insert`] gave. Of those with one key the first is new.
+pub(super) fn numbers(changes: &[&NewChange], inserted: &[Done]) -> Vec<Option<ChangeId>> {
+    let mut given = by_key(inserted);
+    changes.iter().map(|change| given.remove(change.dedup.as_str())).collect()
+}
+
+fn by_key(done: &[Done]) -> HashMap<&str, ChangeId> {
+    done.iter().flat_map(|done| &done.rows).map(|(number, key)| (key.as_str(), ChangeId(*number))).collect()
+}
+
+/// What became of each. The script of [`places`] found those that were there.
+fn appended(changes: &[&NewChange], new: &[Option<ChangeId>], placed: &[Done]) -> sqlx::Result<Vec<Appended>> {
+    let found = by_key(placed);
+    let one = |(change, new): (&&NewChange, &Option<ChangeId>)| match new {
+        Some(id) => Ok(Appended::New(*id)),
+        None => found.get(change.dedup.as_str()).copied().map(Appended::Duplicate).ok_or(sqlx::Error::RowNotFound),
+    };
+    changes.iter().zip(new).map(one).collect()
 }
 
 /// Keeps the headers and the body of a change that is new.
 pub(super) fn keep_body(script: &mut Script, id: ChangeId, change: &NewChange) -> sqlx::Result<()> {
-    script.add(
-        "INSERT INTO bodies (change_id, headers, body) VALUES ($1, $2, $3)",
-        values![id.0, json(&change.headers)?, &change.body[..]],
-    );
-    Ok(())
+    let sql = "INSERT INTO bodies (change_id, headers, body) SELECT $1, $2, $3 FROM $rows";
+    script.add(sql, values![id.0, json(&change.headers)?, &change.body[..]])
 }
 
 /// What is new has a body; what is routed of it waits to be decided, any other has its verdict at once. Then what is not new is
 /// found.
-fn places(changes: &[NewChange], new: &[Option<ChangeId>]) -> sqlx::Result<Vec<Script>> {
-    let mut scripts = Vec::with_capacity(changes.len());
-    for (change, id) in changes.iter().zip(new).filter_map(|(change, id)| id.map(|id| (change, id))) {
-        let mut script = Script::default();
-        keep_body(&mut script, id, change)?;
+fn places(changes: &[&NewChange], new: &[Option<ChangeId>]) -> sqlx::Result<Script> {
+    let mut script = Script::default();
+    for (change, id) in changes.iter().zip(new) {
         let workspace = change.workspace.as_deref();
-        match change.verdict_at_once(id) {
-            Some(verdict) => write_verdict(&mut script, &verdict, workspace)?,
-            None => script.add(
-                "INSERT INTO inbox (change_id, workspace, due) VALUES ($1, $2, $3)",
-                values![id.0, workspace, change.received.0],
-            ),
+        let Some(id) = *id else {
+            let sql = "SELECT id, dedup FROM change_log WHERE dedup IN (SELECT $1 FROM $rows)";
+            script.add(sql, values![change.dedup.as_str()])?;
+            continue;
+        };
+        keep_body(&mut script, id, change)?;
+        if let Some(verdict) = change.verdict_at_once(id) {
+            write_verdict(&mut script, &verdict, workspace)?;
+        } else {
+            let sql = "INSERT INTO inbox (change_id, workspace, due) SELECT $1, $2, $3 FROM $rows";
+            script.add(sql, values![id.0, workspace, change.received.0])?;
         }
-        scripts.push(script);
     }
-    for (change, _) in changes.iter().zip(new).filter(|(_, new)| new.is_none()) {
-        let mut script = Script::default();
-        script.add("SELECT id FROM change_log WHERE dedup = $1", values![change.dedup.as_str()]);
-        scripts.push(script);
-    }
-    Ok(scripts)
+    Ok(script)
 }
 
 /// Writes a verdict; a change that was put back and is decided again gets the new one.
 pub(super) fn write_verdict(script: &mut Script, verdict: &VerdictRow, workspace: Option<&str>) -> sqlx::Result<()> {
-    script.add(
-        "INSERT INTO verdicts (change_id, workspace, entity, outcome, findings, why, at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (change_id) DO UPDATE SET workspace = excluded.workspace, \
-         entity = excluded.entity, outcome = excluded.outcome, findings = excluded.findings, why = excluded.why, \
-         at = excluded.at",
-        values![
-            verdict.change.0,
-            workspace,
-            verdict.entity.map(|id| id.to_string()),
-            verdict.outcome.word(),
-            json(&verdict.findings)?,
-            verdict.why.as_str(),
-            verdict.at.0,
-        ],
-    );
-    Ok(())
+    let sql = "INSERT INTO verdicts (change_id, workspace, entity, outcome, findings, why, at) \
+               SELECT $1, $2, $3, $4, $5, $6, $7 FROM $rows WHERE true \
+               ON CONFLICT (change_id) DO UPDATE SET workspace = excluded.workspace, entity = excluded.entity, \
+               outcome = excluded.outcome, findings = excluded.findings, why = excluded.why, at = excluded.at";
+    let row = values![
+        verdict.change.0,
+        workspace,
+        verdict.entity.map(|id| id.to_string()),
+        verdict.outcome.word(),
+        json(&verdict.findings)?,
+        verdict.why.as_str(),
+        verdict.at.0,
+    ];
+    script.add(sql, row)
 }

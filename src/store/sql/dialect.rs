@@ -32,7 +32,7 @@ impl Tx {
 }
 
 /// One statement in both dialects.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sql {
     pub(super) sqlite: &'static str,
     pub(super) pg: &'static str,

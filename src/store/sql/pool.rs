@@ -5,11 +5,12 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use futures_util::TryFutureExt;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection, PgPool, Postgres, SqlSafeStr, Sqlite, SqlitePool, Transaction};
+use sqlx::{Connection, Executor, PgPool, Postgres, SqlSafeStr, Sqlite, SqlitePool, Transaction};
 
 use super::dialect::{BEGIN_VIEW, BEGIN_WRITE, Conn, Either, Tx, execute, first};
 use super::settle::Together;
@@ -20,6 +21,10 @@ pub const CONNECTIONS: u32 = 10;
 
 /// Transactions side by side in which settlements are written, on PostgreSQL. SQLite has one writer.
 const PG_TURNS: usize = 6;
+
+/// PostgreSQL keeps the plans of statements. Those that it made while tables were small would read them through when they have
+/// grown.
+const BY_INDEX: &str = "SET enable_seqscan = off";
 
 /// Readers of a SQLite file.
 const SQLITE_READERS: u32 = 4;
@@ -241,6 +246,7 @@ async fn postgres(url: &str, access: Access, connections: u32) -> Result<Pools> 
         Access::ReadOnly => options.options([("default_transaction_read_only", "on")]),
     };
     let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE);
+    let pool = pool.after_connect(|connection, _| Box::pin(connection.execute(BY_INDEX).map_ok(drop)));
     Ok(Pools::Pg(pool.connect_with(options.application_name("lockstep")).await?))
 }
 

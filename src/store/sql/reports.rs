@@ -92,8 +92,8 @@ impl Reports for Db {
 
     async fn close_review(&self, workspace: &str, subject: &str, now: Millis) -> Result<bool> {
         let mut script = Script::default();
-        close_review(&mut script, workspace, subject, now);
-        let done = did(self.stroke().await?.finish(vec![script]).await)?;
+        close_review(&mut script, workspace, subject, now)?;
+        let done = did(self.stroke().await?.finish(script).await)?;
         Ok(done.iter().any(|done| done.written == 1))
     }
 

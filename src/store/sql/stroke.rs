@@ -1,4 +1,4 @@
-//! A transaction that begins with its first scripts and is committed with its last ones: on SQLite those are no messages of their
+//! A transaction that begins with its first script and is committed with its last one: on SQLite those are no messages of their
 //! own.
 //!
 //! In: scripts. Out: what they did. Dropped before its end, or stopped, it takes everything back.
@@ -31,20 +31,20 @@ impl Db {
 }
 
 impl Stroke {
-    /// Runs scripts that are not the last ones.
-    pub(super) async fn run(&mut self, scripts: Vec<Script>) -> Ran {
+    /// Runs a script that is not the last one.
+    pub(super) async fn run(&mut self, script: Script) -> Ran {
         match &mut self.0 {
-            Either::Sqlite(late) => late.run(scripts, false).await,
-            Either::Pg(tx) => on_postgres(scripts, tx).await,
+            Either::Sqlite(late) => late.run(script, false).await,
+            Either::Pg(tx) => on_postgres(script, tx).await,
         }
     }
 
-    /// Runs the last scripts and commits; stopped, nothing of it all stays.
-    pub(super) async fn finish(self, scripts: Vec<Script>) -> Ran {
+    /// Runs the last script and commits; stopped, nothing of it all stays.
+    pub(super) async fn finish(self, script: Script) -> Ran {
         match self.0 {
-            Either::Sqlite(mut late) => late.run(scripts, true).await,
+            Either::Sqlite(mut late) => late.run(script, true).await,
             Either::Pg(mut tx) => {
-                let done = on_postgres(scripts, &mut tx).await?;
+                let done = on_postgres(script, &mut tx).await?;
                 tx.commit().await?;
                 Ok(done)
             }
@@ -53,10 +53,10 @@ impl Stroke {
 }
 
 impl Late {
-    async fn run(&mut self, scripts: Vec<Script>, commits: bool) -> Ran {
+    async fn run(&mut self, script: Script, commits: bool) -> Ran {
         let on = self.on.as_mut().ok_or(sqlx::Error::PoolClosed)?;
         let begins = !std::mem::replace(&mut self.open, true);
-        let ran = on_sqlite(scripts, on, Bounds { begins, commits }).await;
+        let ran = on_sqlite(script, on, Bounds { begins, commits }).await;
         match ran {
             Ok(_) => self.open = !commits,
             Err(_) => self.take_back(),
