@@ -25,17 +25,18 @@ pub struct Stages {
     pub reconciler: Reconciler,
     /// Looks at links that guests were sent.
     pub follower: Follower,
+    cached: Arc<Cached>,
 }
 
 impl Stages {
     /// Builds them.
     pub fn new(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>, ids: &Arc<Ids>) -> Self {
-        let cached = Arc::new(Cached::new(store.clone(), store.clone(), clock.clone()));
+        let cached = Arc::new(Cached::new(store.clone(), clock.clone()));
         let resolver = Resolver::new(store.clone(), cached.clone(), clock.clone(), ids.clone());
         let lanes = Lanes {
             log: store.clone(),
-            mirrors: store.clone(),
-            settling: cached,
+            mirrors: cached.clone(),
+            settling: cached.clone(),
             workspaces: store.clone(),
             lookup: resolver.lookup(),
             clock: clock.clone(),
@@ -51,13 +52,13 @@ impl Stages {
         };
         let follower =
             Follower { invitations: store.clone(), entities: store.clone(), clock: clock.clone(), ids: ids.clone() };
-        Self { resolver: Arc::new(resolver), lanes: Arc::new(lanes), reconciler, follower }
+        Self { resolver: Arc::new(resolver), lanes: Arc::new(lanes), reconciler, follower, cached }
     }
 
     /// Who works one workspace.
     pub fn worker(&self, site: Arc<Site>, wake: Arc<Notify>, holder: &Arc<Holder>, poll: Duration) -> Worker {
-        let Lanes { mirrors, workspaces, clock, .. } = self.lanes.as_ref();
-        let (mirrors, workspaces, clock) = (mirrors.clone(), workspaces.clone(), clock.clone());
+        let Lanes { workspaces, clock, .. } = self.lanes.as_ref();
+        let (mirrors, workspaces, clock) = (self.cached.clone(), workspaces.clone(), clock.clone());
         let (resolver, lanes, holder) = (self.resolver.clone(), self.lanes.clone(), holder.clone());
         Worker { site, resolver, lanes, mirrors, workspaces, holder, clock, wake, poll }
     }

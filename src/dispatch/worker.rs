@@ -1,7 +1,7 @@
 //! One workspace at work: its inbox is decided, its due mirrors get lanes.
 //!
 //! In: a site and the lease on it. Runs lanes side by side, one per (entity, system) at a time, and wakes when a change is
-//! recorded, a lane ends, or something becomes due.
+//! recorded, a lane ends, or something becomes due. What settlements made due it hears; only what it does not know it asks for.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,15 +10,19 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use agenda::Agenda;
+
 use super::clocks::Clocks;
 use super::lease::Holder;
-use crate::clock::Clock;
+use crate::clock::{Clock, Millis};
 use crate::mirror::{Lanes, Worked};
 use crate::model::{EntityId, Lease, Mode, System};
-use crate::resolve::Resolver;
-use crate::store::{Mirrors, Result, Workspaces};
+use crate::resolve::{BATCH, Resolver};
+use crate::store::{Cached, Mirrors, Result, Workspaces};
 use crate::supervisor::Heartbeat;
 use crate::systems::{Site, trail};
+
+mod agenda;
 
 /// How often what no wake-up told is looked for.
 pub const POLL: Duration = Duration::from_secs(1);
@@ -31,8 +35,8 @@ pub struct Worker {
     pub resolver: Arc<Resolver>,
     /// Works mirrors.
     pub lanes: Arc<Lanes>,
-    /// Finds what is due.
-    pub mirrors: Arc<dyn Mirrors>,
+    /// Finds what is due, and tells what became so.
+    pub mirrors: Arc<Cached>,
     /// Tells what there is to do.
     pub workspaces: Arc<dyn Workspaces>,
     /// The leases of this process.
@@ -50,11 +54,12 @@ const SHORTEST: Duration = Duration::from_millis(5);
 
 type Key = (EntityId, System);
 
-/// What goes on from one round to the next: the lanes that run, and what is kept of clocks.
+/// What goes on from one round to the next: the lanes that run, what is known to be due, and what is kept of clocks.
 #[derive(Default)]
 struct Running {
     keys: BTreeSet<Key>,
     tasks: JoinSet<(Key, Result<Worked>)>,
+    agenda: Agenda,
     clocks: Clocks,
 }
 
@@ -68,6 +73,7 @@ impl Worker {
                 Ok(wait) => wait,
                 Err(error) => {
                     tracing::error!(workspace = %self.site.workspace.name, error = %error, "the store failed; trying again");
+                    running.agenda.doubt();
                     self.poll
                 }
             };
@@ -81,7 +87,7 @@ impl Worker {
                         self.ended(&mut running, ended);
                     }
                 }
-                () = self.wake.notified() => {}
+                () = self.wake.notified() => running.agenda.wake(),
                 () = self.clock.sleep(wait) => {}
             }
         }
@@ -101,40 +107,55 @@ impl Worker {
         };
         let now = self.clock.now();
         running.clocks.keep(self.workspaces.as_ref(), &self.site, &lease, now).await?;
-        let Some(outlook) = self.workspaces.outlook(name, now).await? else { return Ok(self.poll) };
-        let mut decided = 0;
-        if outlook.inbox.is_due(now) {
+        running.agenda.under(&lease);
+        running.agenda.hear(self.mirrors.news(name));
+        let Some(mode) = self.mode(&mut running.agenda, now).await? else { return Ok(self.poll) };
+        if running.agenda.has_changes(now) {
             let Some(count) = self.resolver.step(&self.site, &lease).await? else {
                 self.holder.lost(name);
                 return Ok(self.poll);
             };
-            decided = count;
+            running.agenda.decided(count < BATCH as usize, now);
+            running.agenda.hear(self.mirrors.news(name));
         }
         // Also while more comes in than can be decided: what is due does not wait for that to end.
-        if decided > 0 || outlook.mirrors.is_due(now) {
-            self.start(running, &lease, outlook.mode).await?;
-        }
-        if decided > 0 {
-            return Ok(Duration::ZERO);
-        }
+        self.start(running, &lease, mode).await?;
         // What is due by now has its lane, or gets the place of one that ends.
-        Ok(outlook.later().map_or(self.poll, |due| due.since(self.clock.now()).clamp(SHORTEST, self.poll)))
+        let now = self.clock.now();
+        let next = running.agenda.next(now).map_or(self.poll, |next| next.since(now));
+        Ok(if running.agenda.has_changes(now) { Duration::ZERO } else { next.clamp(SHORTEST, self.poll) })
+    }
+
+    /// The mode in which to work; first the rows are asked, if they may know what the agenda does not. `None`: it is not registered.
+    async fn mode(&self, agenda: &mut Agenda, now: Millis) -> Result<Option<Mode>> {
+        let known = agenda.mode(now);
+        if known.is_some() {
+            return Ok(known);
+        }
+        let Some(outlook) = self.workspaces.outlook(&self.site.workspace.name, now).await? else { return Ok(None) };
+        agenda.looked(&outlook, now, now + self.poll);
+        Ok(Some(outlook.mode))
     }
 
     async fn start(&self, running: &mut Running, lease: &Lease, mode: Mode) -> Result<()> {
+        let Running { keys, tasks, agenda, .. } = running;
         let limit = self.site.workspace.policy.limits.lanes;
-        if running.keys.len() >= limit {
+        let (now, free) = (self.clock.now(), limit.saturating_sub(keys.len()));
+        if free == 0 {
             return Ok(());
         }
-        let due = self.mirrors.due(&self.site.workspace.name, self.clock.now(), (limit * 2) as u32).await?;
-        for mirror in due {
-            let key = (mirror.entity, mirror.system);
-            if running.keys.len() >= limit || !running.keys.insert(key) {
-                continue;
-            }
+        let mut next = agenda.take(now, free, |key| !keys.contains(key));
+        if next.len() < free && agenda.may_be_more() {
+            let due = self.mirrors.due(&self.site.workspace.name, now, (limit * 2) as u32).await?;
+            agenda.found(&due, due.len() < limit * 2);
+            let taken: BTreeSet<Key> = next.iter().map(|(key, _)| *key).collect();
+            next.extend(agenda.take(now, free - next.len(), |key| !keys.contains(key) && !taken.contains(key)));
+        }
+        for (key, rank) in next {
+            keys.insert(key);
             let (lanes, site, lease) = (self.lanes.clone(), self.site.clone(), lease.clone());
             let work = async move { (key, lanes.work(&site, &lease, mode, key.0, key.1).await) };
-            running.tasks.spawn(trail::ranked(mirror.rank(), work));
+            tasks.spawn(trail::ranked(rank, work));
         }
         Ok(())
     }
@@ -149,6 +170,7 @@ impl Worker {
                     Ok(Worked::LeaseLost) => self.holder.lost(workspace),
                     Err(error) => {
                         tracing::error!(workspace = %workspace, error = %error, "a lane could not be settled");
+                        running.agenda.doubt();
                     }
                 }
             }
@@ -156,6 +178,7 @@ impl Worker {
                 // Which lane it was is not known: none counts as running, and rows decide who comes next.
                 tracing::error!(workspace = %workspace, error = %panic, "a lane panicked");
                 running.keys.clear();
+                running.agenda.doubt();
             }
         }
     }

@@ -77,13 +77,14 @@ impl<'a> Lane<'a> {
     pub(super) async fn may_write(&self, case: &Case, step: &Step) -> Result<May<'a>> {
         let limits = &self.site.workspace.policy.limits;
         let (now, entity, system) = (self.lanes.clock.now(), case.whole.entity.id, self.system);
-        let mut writes = self.lanes.mirrors.writes_since(entity, system, now - FUSE).await?;
-        if writes >= limits.fuse
+        let mut writes = self.lanes.mirrors.writes_since(entity, system, now - FUSE).await?.len();
+        let fuse = limits.fuse as usize;
+        if writes >= fuse
             && let Some(mended) = mended(self.lanes.workspaces.as_ref(), case, system).await?
         {
-            writes = self.lanes.mirrors.writes_since(entity, system, mended.max(now - FUSE)).await?;
+            writes = self.lanes.mirrors.writes_since(entity, system, mended.max(now - FUSE)).await?.len();
         }
-        if writes >= limits.fuse {
+        if writes >= fuse {
             let reason = format!("fuse: {writes} writes to {system} in ten minutes; look for what keeps changing it");
             let subject = Some(format!("fuse/{entity}/{system}"));
             return Ok(May::Not(Hold { state: MirrorState::Parked, reason, subject }));

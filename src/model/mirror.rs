@@ -209,6 +209,13 @@ words! {
     }
 }
 
+impl AttemptResult {
+    /// Whether the call may have changed something.
+    pub fn may_have_landed(self) -> bool {
+        matches!(self, Self::Done | Self::Unclear)
+    }
+}
+
 /// One try of a call, with its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
@@ -242,4 +249,11 @@ pub struct Attempt {
     pub burst_left: Option<u32>,
     /// Calls that the vendor said were left of the day.
     pub day_left: Option<u32>,
+}
+
+impl Attempt {
+    /// Whether it may have changed the system.
+    pub fn may_have_written(&self) -> bool {
+        self.action.writes() && self.result.may_have_landed()
+    }
 }

@@ -258,7 +258,7 @@ mod tests {
         entity.set(Field::BODY, Value::text("tea"), Stamp::new(Millis(1), Author::Ghl));
         let lease = store.lease(&["w".to_owned()], "us", Millis(0), Millis(i64::MAX)).await.unwrap().remove(0);
         let (store, clock) = (Arc::new(store), Arc::new(ManualClock::at(Millis(0))));
-        let store = Arc::new(Cached::new(store.clone(), store, clock));
+        let store = Arc::new(Cached::new(store, clock));
         let lookup = Lookup::new(store.clone());
         let said = |text| Fields::from([(Field::BODY, Value::text(text))]);
         let open = async |text| lookup.our_open_create("w", system, kind, Some(&said(text))).await.unwrap();

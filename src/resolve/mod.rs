@@ -56,7 +56,7 @@ use claim::Weight;
 use decide::{Frame, Verdict};
 
 /// Changes taken up in one go.
-const BATCH: u32 = 64;
+pub const BATCH: u32 = 64;
 /// How often a decision is worked out again when rows move under it.
 const RACES: usize = 8;
 /// How often what waits for something else looks for it: the first half of a move for the other, a booking for its contact.

@@ -3,7 +3,7 @@
 //! In: look-ups and settlements. Out: the same answers as the store's, mostly without asking it. The rows are the truth: what
 //! was written is kept as it was written, what moved is dropped, and nothing is kept that was known under another lease or
 //! while it is not known whether a settlement was written. Every settlement of a process comes through here; those of other
-//! processes need the lease.
+//! processes need the lease. So what became due is known as well (`news`), and when an entity was written to (`writes`).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,9 +11,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Entities, Keys, Result, Settled, Settlement, Settling, Whole};
+use super::{Entities, Keys, Mirrors, Result, Rows, Settled, Settlement, Settling, Whole};
 use crate::clock::{Clock, Millis};
-use crate::model::{Entity, EntityId, ExternalId, Kind, Lease, Link, Mirror, MirrorState, System};
+use crate::model::{Action, Entity, EntityId, ExternalId, Kind, Lease, Link, Mirror, MirrorState, System};
+
+mod news;
+mod writes;
+
+pub use news::{Due, News};
+
+use writes::Writes;
 
 /// Entities that are kept, at most.
 const MOST: usize = 4_096;
@@ -24,8 +31,7 @@ const UNSURE: Duration = Duration::from_mins(1);
 
 /// A store of entities that remembers.
 pub struct Cached {
-    entities: Arc<dyn Entities>,
-    settling: Arc<dyn Settling>,
+    rows: Arc<dyn Rows>,
     clock: Arc<dyn Clock>,
     shelf: Mutex<Shelf>,
 }
@@ -42,6 +48,8 @@ struct Shelf {
     writing: HashMap<EntityId, u32>,
     fences: BTreeMap<String, i64>,
     unsure: BTreeMap<String, Millis>,
+    writes: Writes,
+    news: BTreeMap<String, News>,
     looks: u64,
 }
 
@@ -154,6 +162,7 @@ impl Shelf {
     /// Drops what is kept of a workspace, and what is being looked up.
     fn forget(&mut self, workspace: &str) {
         self.all_late();
+        self.writes.forget();
         self.drop_where(|shelved| shelved.whole.entity.workspace == workspace);
     }
 
@@ -177,6 +186,10 @@ impl Shelf {
             let released = |parent| release.iter().any(|(contact, _)| *contact == parent);
             self.drop_where(|shelved| shelved.whole.entity.parent.is_some_and(released));
         }
+    }
+
+    fn tell(&mut self, settlement: &Settlement, settled: Option<Settled>) {
+        self.news.entry(settlement.lease.workspace.clone()).or_default().tell(settlement, settled);
     }
 
     /// Whether a link is not known to be its entity's.
@@ -245,7 +258,9 @@ impl<'a> Writing<'a> {
         // A child may have become this contact's with the same settlement.
         if done {
             shelf.forget_released(&self.settlement.release);
+            shelf.writes.add(&self.settlement.attempts);
         }
+        shelf.tell(self.settlement, Some(settled));
         self.ended = true;
     }
 }
@@ -261,6 +276,7 @@ impl Drop for Writing<'_> {
             let workspace = &self.settlement.lease.workspace;
             shelf.forget(workspace);
             shelf.unsure.insert(workspace.clone(), until);
+            shelf.tell(self.settlement, None);
         }
     }
 }
@@ -301,9 +317,9 @@ fn next(kept: i64, written: i64) -> Option<i64> {
 }
 
 impl Cached {
-    /// Remembers what these look up and write.
-    pub fn new(entities: Arc<dyn Entities>, settling: Arc<dyn Settling>, clock: Arc<dyn Clock>) -> Self {
-        Self { entities, settling, clock, shelf: Mutex::default() }
+    /// Remembers what is looked up and written there.
+    pub fn new(rows: Arc<dyn Rows>, clock: Arc<dyn Clock>) -> Self {
+        Self { rows, clock, shelf: Mutex::default() }
     }
 
     /// What follows is done under this lease. What is known under an older one may no longer be so.
@@ -315,6 +331,11 @@ impl Cached {
         }
     }
 
+    /// What became due in a workspace since this was last asked.
+    pub fn news(&self, workspace: &str) -> News {
+        self.shelf().news.remove(workspace).unwrap_or_default()
+    }
+
     fn shelf(&self) -> MutexGuard<'_, Shelf> {
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -324,7 +345,7 @@ impl Cached {
 impl Settling for Cached {
     async fn settle(&self, settlement: &Settlement) -> Result<Settled> {
         let writing = Writing::begin(self, settlement);
-        let settled = self.settling.settle(settlement).await?;
+        let settled = self.rows.settle(settlement).await?;
         writing.end(settled);
         Ok(settled)
     }
@@ -341,7 +362,7 @@ impl Entities for Cached {
             shelf.begin_look(entity);
         }
         let mut look = Look { store: self, entity, found: None };
-        look.found = self.entities.whole(entity).await?;
+        look.found = self.rows.whole(entity).await?;
         Ok(look.found.clone())
     }
 
@@ -355,39 +376,64 @@ impl Entities for Cached {
                 return Ok(whole.links.iter().find(|link| name(link) == wanted).cloned());
             }
         }
-        self.entities.link(workspace, system, kind, id).await
+        self.rows.link(workspace, system, kind, id).await
     }
 
     async fn with_keys(&self, workspace: &str, kind: Kind, keys: &Keys) -> Result<Vec<EntityId>> {
-        self.entities.with_keys(workspace, kind, keys).await
+        self.rows.with_keys(workspace, kind, keys).await
     }
 
     async fn children(&self, parent: EntityId, kind: Option<Kind>) -> Result<Vec<EntityId>> {
-        self.entities.children(parent, kind).await
+        self.rows.children(parent, kind).await
     }
 
     async fn remains(&self, parent: EntityId) -> Result<Vec<EntityId>> {
-        self.entities.remains(parent).await
+        self.rows.remains(parent).await
     }
 
     async fn entities(&self, workspace: &str, after: Option<EntityId>, limit: u32) -> Result<Vec<EntityId>> {
-        self.entities.entities(workspace, after, limit).await
+        self.rows.entities(workspace, after, limit).await
     }
 
     async fn live_links(&self, workspace: &str, system: System, kind: Kind) -> Result<Vec<Link>> {
-        self.entities.live_links(workspace, system, kind).await
+        self.rows.live_links(workspace, system, kind).await
     }
 
     async fn links_within(&self, workspace: &str, system: System, outer: &ExternalId) -> Result<Vec<Link>> {
-        self.entities.links_within(workspace, system, outer).await
+        self.rows.links_within(workspace, system, outer).await
     }
 
     async fn open_intents(&self, workspace: &str, system: System, kind: Kind) -> Result<Vec<EntityId>> {
-        self.entities.open_intents(workspace, system, kind).await
+        self.rows.open_intents(workspace, system, kind).await
     }
 
     async fn apart(&self, workspace: &str, entity: EntityId) -> Result<BTreeSet<EntityId>> {
-        self.entities.apart(workspace, entity).await
+        self.rows.apart(workspace, entity).await
+    }
+}
+
+#[async_trait]
+impl Mirrors for Cached {
+    async fn due(&self, workspace: &str, now: Millis, limit: u32) -> Result<Vec<Mirror>> {
+        self.rows.due(workspace, now, limit).await
+    }
+
+    async fn in_state(&self, workspace: &str, state: MirrorState, limit: u32) -> Result<Vec<Mirror>> {
+        self.rows.in_state(workspace, state, limit).await
+    }
+
+    async fn writes_since(&self, entity: EntityId, system: System, since: Millis) -> Result<Vec<Millis>> {
+        let known = self.shelf().writes.since(entity, system, since);
+        if let Some(writes) = known {
+            return Ok(writes);
+        }
+        let writes = self.rows.writes_since(entity, system, since).await?;
+        self.shelf().writes.keep(entity, system, since, &writes);
+        Ok(writes)
+    }
+
+    async fn actions_since(&self, workspace: &str, system: System, action: Action, since: Millis) -> Result<u32> {
+        self.rows.actions_since(workspace, system, action, since).await
     }
 }
 

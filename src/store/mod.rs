@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 
-pub use cached::Cached;
+pub use cached::{Cached, Due, News};
 pub use error::StoreError;
 pub use retention::{Forgotten, History, Retention};
 
@@ -216,8 +216,8 @@ pub trait Mirrors: Send + Sync {
     async fn due(&self, workspace: &str, now: Millis, limit: u32) -> Result<Vec<Mirror>>;
     /// Mirrors in a state, oldest first.
     async fn in_state(&self, workspace: &str, state: MirrorState, limit: u32) -> Result<Vec<Mirror>>;
-    /// Writes to one entity in one system since an instant: attempts that were done or are unclear (the fuse).
-    async fn writes_since(&self, entity: EntityId, system: System, since: Millis) -> Result<u32>;
+    /// When one entity was written to in one system since an instant, by attempts that were done or are unclear (the fuse).
+    async fn writes_since(&self, entity: EntityId, system: System, since: Millis) -> Result<Vec<Millis>>;
     /// Attempts of one action in one system since an instant that were done or are unclear (the brake).
     async fn actions_since(&self, workspace: &str, system: System, action: Action, since: Millis) -> Result<u32>;
 }
@@ -453,12 +453,15 @@ pub trait Reports: Send + Sync {
     async fn findings(&self, workspace: &str) -> Result<BTreeMap<Finding, u64>>;
 }
 
+/// What stages look up and write.
+pub trait Rows: Entities + Settling + Mirrors {}
+
+impl<T> Rows for T where T: Entities + Settling + Mirrors {}
+
 /// All of it.
 pub trait Store:
     ChangeLog
-    + Entities
-    + Settling
-    + Mirrors
+    + Rows
     + Leases
     + Bells
     + Workspaces
@@ -474,9 +477,7 @@ pub trait Store:
 
 impl<T> Store for T where
     T: ChangeLog
-        + Entities
-        + Settling
-        + Mirrors
+        + Rows
         + Leases
         + Bells
         + Workspaces

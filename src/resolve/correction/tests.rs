@@ -143,7 +143,7 @@ impl Desk {
         let store = Arc::new(Memory::new());
         let leases = store.lease(&["v".to_owned(), "w".to_owned()], "us", NOW, Millis(i64::MAX)).await.unwrap();
         let clock = Arc::new(ManualClock::at(NOW));
-        let cached = Arc::new(Cached::new(store.clone(), store.clone(), clock.clone()));
+        let cached = Arc::new(Cached::new(store.clone(), clock.clone()));
         let resolver = Resolver::new(store.clone(), cached.clone(), clock, Arc::new(Ids::seeded(1)));
         Self { store, cached, resolver, site: site(), lease: leases[1].clone() }
     }

@@ -160,7 +160,7 @@ impl Bells for Twin {
 both! { Mirrors:
     fn due(workspace: &str, now: Millis, limit: u32) -> Vec<Mirror>;
     fn in_state(workspace: &str, state: MirrorState, limit: u32) -> Vec<Mirror>;
-    fn writes_since(entity: EntityId, system: System, since: Millis) -> u32;
+    fn writes_since(entity: EntityId, system: System, since: Millis) -> Vec<Millis>;
     fn actions_since(workspace: &str, system: System, action: Action, since: Millis) -> u32;
 }
 

@@ -3,10 +3,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use super::writes::tests::attempt;
 use super::*;
 use crate::clock::ManualClock;
 use crate::ids::Ids;
-use crate::model::{Author, Entity, Field, LinkState, Mirror, Stamp, Value};
+use crate::model::{Attempt, AttemptResult, Author, Entity, Field, LinkState, Mirror, Stamp, Value};
 use crate::store::memory::Memory;
 use crate::store::{Leases, StoreError};
 
@@ -34,6 +35,26 @@ impl Settling for Asked {
             return Err(StoreError::Unavailable("cut off after the commit".into()));
         }
         settled
+    }
+}
+
+#[async_trait]
+impl Mirrors for Asked {
+    async fn due(&self, workspace: &str, now: Millis, limit: u32) -> Result<Vec<Mirror>> {
+        self.store.due(workspace, now, limit).await
+    }
+
+    async fn in_state(&self, workspace: &str, state: MirrorState, limit: u32) -> Result<Vec<Mirror>> {
+        self.store.in_state(workspace, state, limit).await
+    }
+
+    async fn writes_since(&self, entity: EntityId, system: System, since: Millis) -> Result<Vec<Millis>> {
+        self.looks.fetch_add(1, Ordering::SeqCst);
+        self.store.writes_since(entity, system, since).await
+    }
+
+    async fn actions_since(&self, workspace: &str, system: System, action: Action, since: Millis) -> Result<u32> {
+        self.store.actions_since(workspace, system, action, since).await
     }
 }
 
@@ -100,7 +121,7 @@ impl Bench {
         let (looks, fails, holds, held, settles) = Default::default();
         let asked = Arc::new(Asked { store, looks, fails, holds, held, settles });
         let clock = ManualClock::at(Millis(1_000));
-        let cached = Arc::new(Cached::new(asked.clone(), asked.clone(), Arc::new(clock.clone())));
+        let cached = Arc::new(Cached::new(asked.clone(), Arc::new(clock.clone())));
         cached.under(&lease);
         Self { asked, cached, clock, lease }
     }
@@ -183,10 +204,7 @@ async fn what_was_written_or_looked_at_is_not_asked_for_again() {
     assert_eq!(bench.looks_for(one).await, 0, "as it was written");
     let link = bench.cached.link(ACME, System::Ghl, Kind::Contact, &external(1)).await.unwrap().unwrap();
     assert_eq!((link.entity, bench.asked.looks.load(Ordering::SeqCst)), (one, 0));
-    let again = Bench {
-        cached: Arc::new(Cached::new(bench.asked.clone(), bench.asked.clone(), Arc::new(bench.clock.clone()))),
-        ..bench
-    };
+    let again = Bench { cached: Arc::new(Cached::new(bench.asked.clone(), Arc::new(bench.clock.clone()))), ..bench };
     assert_eq!([again.looks_for(one).await, again.looks_for(one).await], [1, 0]);
 }
 
@@ -404,4 +422,37 @@ async fn it_gives_what_is_stored_whatever_is_settled() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn writes_are_counted_without_asking_until_it_is_not_known_what_was_written() {
+    let bench = Bench::new().await;
+    let one = bench.made(1).await;
+    let writes = async || bench.cached.writes_since(one, System::Ghl, Millis(500)).await.unwrap();
+    let looks = || bench.asked.looks.load(Ordering::SeqCst);
+    let wrote = |at| {
+        let mut settlement = bench.settlement();
+        settlement
+            .attempts
+            .push(Attempt { workspace: ACME.to_owned(), ..attempt(Action::Update, AttemptResult::Done, at) });
+        settlement
+    };
+    assert_eq!((writes().await, looks()), (vec![], 1));
+    bench.cached.settle(&wrote(600)).await.unwrap();
+    assert_eq!((writes().await, looks()), (vec![Millis(600)], 1));
+    bench.asked.fails.store(true, Ordering::SeqCst);
+    bench.cached.settle(&wrote(700)).await.unwrap_err();
+    assert_eq!((writes().await, looks()), (vec![Millis(600), Millis(700)], 2), "it was written all the same");
+}
+
+#[tokio::test]
+async fn what_became_due_is_told_once() {
+    let bench = Bench::new().await;
+    bench.made(1).await;
+    let told: Vec<_> = bench.cached.news(ACME).mirrors.into_keys().collect();
+    assert_eq!(told, [(id(1), System::Timify)]);
+    assert!(bench.cached.news(ACME).mirrors.is_empty());
+    bench.asked.fails.store(true, Ordering::SeqCst);
+    bench.cached.settle(&bench.settlement()).await.unwrap_err();
+    assert!(bench.cached.news(ACME).more && !bench.cached.news("another").more);
 }

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use super::{Memory, Tables};
 use crate::clock::Millis;
 use crate::model::{
-    Action, AttemptResult, Entity, EntityId, ExternalId, Install, InstallKey, InstallState, Kind, Lease, Life, Link,
-    Mirror, MirrorState, Mode, Origin, Priority, System,
+    Action, Entity, EntityId, ExternalId, Install, InstallKey, InstallState, Kind, Lease, Life, Link, Mirror,
+    MirrorState, Mode, Origin, Priority, System,
 };
 use crate::store::{
     Bells, Credentials, Entities, Installs, Keys, Leases, Listening, Load, Mirrors, Outlook, Result, TICKETS, Times,
@@ -152,11 +152,13 @@ impl Mirrors for Memory {
         Ok(self.tables().await.mirrors_where(limit, |mirror| mirror.workspace == workspace && mirror.state == state))
     }
 
-    async fn writes_since(&self, entity: EntityId, system: System, since: Millis) -> Result<u32> {
+    async fn writes_since(&self, entity: EntityId, system: System, since: Millis) -> Result<Vec<Millis>> {
         let tables = self.tables().await;
         let own = tables.attempts_of.get(&(entity, system)).into_iter().flatten().map(|at| &tables.attempts[*at]);
-        let counts = own.filter(|one| one.at >= since && one.action.writes() && may_have_landed(one.result)).count();
-        Ok(u32::try_from(counts).unwrap_or(u32::MAX))
+        let mut times: Vec<Millis> =
+            own.filter(|one| one.at >= since && one.may_have_written()).map(|one| one.at).collect();
+        times.sort_unstable();
+        Ok(times)
     }
 
     async fn actions_since(&self, workspace: &str, system: System, action: Action, since: Millis) -> Result<u32> {
@@ -165,14 +167,10 @@ impl Mirrors for Memory {
             one.workspace == workspace
                 && (one.system, one.action) == (system, action)
                 && one.at >= since
-                && may_have_landed(one.result)
+                && one.result.may_have_landed()
         });
         Ok(u32::try_from(counts.count()).unwrap_or(u32::MAX))
     }
-}
-
-fn may_have_landed(result: AttemptResult) -> bool {
-    matches!(result, AttemptResult::Done | AttemptResult::Unclear)
 }
 
 impl Tables {

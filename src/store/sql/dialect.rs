@@ -48,9 +48,6 @@ impl From<&'static str> for Sql {
 /// Begins a transaction that writes. SQLite takes its write lock at once, so that no later statement finds it taken.
 pub(super) const BEGIN_WRITE: Sql = Sql { sqlite: "BEGIN IMMEDIATE", pg: "BEGIN" };
 
-/// Begins a transaction in which all reads see one state.
-pub(super) const BEGIN_VIEW: Sql = Sql { sqlite: "BEGIN", pg: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" };
-
 /// A read that locks its rows until the transaction ends. SQLite has one writer and needs no word for it.
 macro_rules! locking {
     ($sql:expr, $lock:literal) => {

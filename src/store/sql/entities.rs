@@ -4,38 +4,47 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 
-use super::dialect::{all, first};
-use super::rows::{EntityRow, LinkRow, MirrorRow, ids, read};
+use super::dialect::{Sql, all, first};
+use super::row_ref::RowRef;
+use super::rows::{Both, EntityRow, HangingRow, LinkRow, MirrorRow, ids, read};
 use super::{Db, Result};
 use crate::model::{Entity, EntityId, ExternalId, Kind, Link, System};
 use crate::store::{Entities, Keys, Whole};
 
+/// An entity with its links and mirrors, each of them a JSON array of its columns: one statement sees one state.
+macro_rules! whole {
+    ($group:literal, $row:literal) => {
+        concat!(
+            "SELECT id, workspace, kind, parent, fields, life, deleted_at, deleted_by, merged_into, made, rev, ",
+            "(SELECT COALESCE(CAST(",
+            $group,
+            "(",
+            $row,
+            "(workspace, system, kind, id, entity, state, snapshot, version, seen, sent, ledger, rev)) AS TEXT), '[]') ",
+            "FROM (SELECT * FROM links WHERE entity = $1 ORDER BY system, id) AS l) AS links, ",
+            "(SELECT COALESCE(CAST(",
+            $group,
+            "(",
+            $row,
+            "(workspace, entity, system, state, due, priority, tries, doubt, answered, intent, reason, since, rev)) AS TEXT), '[]') ",
+            "FROM (SELECT * FROM mirrors WHERE entity = $1 ORDER BY system) AS m) AS mirrors ",
+            "FROM entities WHERE id = $1"
+        )
+    };
+}
+
+const WHOLE: Sql = Sql { sqlite: whole!("json_group_array", "json_array"), pg: whole!("json_agg", "json_build_array") };
+
 #[async_trait]
 impl Entities for Db {
     async fn whole(&self, entity: EntityId) -> Result<Option<Whole>> {
-        let id = entity.to_string();
-        let mut view = self.view().await?;
-        let row: Option<EntityRow> = first!(
-            &mut view,
-            "SELECT id, workspace, kind, parent, fields, life, deleted_at, deleted_by, merged_into, made, rev \
-             FROM entities WHERE id = $1",
-            id.as_str()
-        );
-        let Some(row) = row else { return Ok(None) };
-        let links: Vec<LinkRow> = all!(
-            &mut view,
-            "SELECT workspace, system, kind, id, entity, state, snapshot, version, seen, sent, ledger, rev \
-             FROM links WHERE entity = $1 ORDER BY system, id",
-            id.as_str()
-        );
-        let mirrors: Vec<MirrorRow> = all!(
-            &mut view,
-            "SELECT workspace, entity, system, state, due, priority, tries, doubt, answered, intent, reason, since, rev \
-             FROM mirrors WHERE entity = $1 ORDER BY system",
-            id.as_str()
-        );
-        view.commit().await?;
-        Ok(Some(Whole { entity: Entity::try_from(row)?, links: read(links)?, mirrors: read(mirrors)? }))
+        let mut on = self.read().await?;
+        let row: Option<Both<EntityRow, HangingRow>> = first!(&mut on, WHOLE, entity.to_string());
+        let Some(Both(entity, hanging)) = row else { return Ok(None) };
+        let at = RowRef::new("entities", &entity.id);
+        let links: Vec<LinkRow> = at.json("links", &hanging.links)?;
+        let mirrors: Vec<MirrorRow> = at.json("mirrors", &hanging.mirrors)?;
+        Ok(Some(Whole { entity: Entity::try_from(entity)?, links: read(links)?, mirrors: read(mirrors)? }))
     }
 
     async fn link(&self, workspace: &str, system: System, kind: Kind, id: &ExternalId) -> Result<Option<Link>> {

@@ -45,17 +45,17 @@ impl Mirrors for Db {
         read(rows)
     }
 
-    async fn writes_since(&self, entity: EntityId, system: System, since: Millis) -> Result<u32> {
+    async fn writes_since(&self, entity: EntityId, system: System, since: Millis) -> Result<Vec<Millis>> {
         let mut on = self.read().await?;
-        let row: Option<(i64,)> = first!(
+        let rows: Vec<(i64,)> = all!(
             &mut on,
-            "SELECT COUNT(*) FROM attempts WHERE entity = $1 AND system = $2 AND at >= $3 \
-             AND action NOT IN ('read', 'find') AND result IN ('done', 'unclear')",
+            "SELECT at FROM attempts WHERE entity = $1 AND system = $2 AND at >= $3 \
+             AND action NOT IN ('read', 'find') AND result IN ('done', 'unclear') ORDER BY at",
             entity.to_string(),
             system.word(),
             since.0
         );
-        Ok(count(row))
+        Ok(rows.into_iter().map(|(at,)| Millis(at)).collect())
     }
 
     async fn actions_since(&self, workspace: &str, system: System, action: Action, since: Millis) -> Result<u32> {

@@ -12,7 +12,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, Executor, PgPool, Postgres, SqlSafeStr, Sqlite, SqlitePool, Transaction};
 
-use super::dialect::{BEGIN_VIEW, BEGIN_WRITE, Conn, Either, Tx, execute, first};
+use super::dialect::{BEGIN_WRITE, Conn, Either, Tx, execute, first};
 use super::settle::Together;
 use super::{Result, StoreError, error};
 
@@ -179,14 +179,6 @@ impl Db {
         Ok(match &self.pools {
             Pools::Sqlite { readers, .. } => Either::Sqlite(readers.acquire().await?),
             Pools::Pg(pool) => Either::Pg(pool.acquire().await?),
-        })
-    }
-
-    /// A transaction in which all reads see one state.
-    pub(super) async fn view(&self) -> Result<Tx> {
-        Ok(match &self.pools {
-            Pools::Sqlite { readers, .. } => Either::Sqlite(readers.begin_with(BEGIN_VIEW.sqlite).await?),
-            Pools::Pg(pool) => Either::Pg(pool.begin_with(BEGIN_VIEW.pg).await?),
         })
     }
 

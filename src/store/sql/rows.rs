@@ -13,10 +13,10 @@ use crate::model::{
 };
 use crate::store::Review;
 
-/// A struct whose fields are columns, for both drivers.
+/// A struct whose fields are columns, for both drivers; as JSON, an array of them.
 macro_rules! row {
     ($name:ident { $($column:ident: $type:ty),+ $(,)? }) => {
-        #[derive(Debug)]
+        #[derive(Debug, serde::Deserialize)]
         pub(super) struct $name { $(pub(super) $column: $type),+ }
 
         impl<'r, R: Row> FromRow<'r, R> for $name
@@ -175,6 +175,8 @@ impl TryFrom<EntityRow> for Entity {
         })
     }
 }
+
+row!(HangingRow { links: String, mirrors: String });
 
 row!(LinkRow {
     workspace: String,

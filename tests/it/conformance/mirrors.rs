@@ -136,11 +136,11 @@ async fn the_fuse_counts_writes_that_may_have_landed(db: &Database) {
         s.attempts.push(attempt(2, Action::Update, Done, 200));
     })
     .await;
-    let count = async |system, since| db.store.writes_since(id(1), system, Millis(since)).await.unwrap();
-    assert_eq!(count(System::Timify, 100).await, 3);
-    assert_eq!(count(System::Timify, 101).await, 1);
-    assert_eq!(count(System::Timify, 201).await, 0);
-    assert_eq!(count(System::Ghl, 0).await, 0);
+    let writes = async |system, since| db.store.writes_since(id(1), system, Millis(since)).await.unwrap();
+    assert_eq!(writes(System::Timify, 100).await, [Millis(100), Millis(100), Millis(200)]);
+    assert_eq!(writes(System::Timify, 101).await, [Millis(200)]);
+    assert_eq!(writes(System::Timify, 201).await, []);
+    assert_eq!(writes(System::Ghl, 0).await, []);
 }
 
 async fn the_brake_counts_calls_that_may_have_landed(db: &Database) {

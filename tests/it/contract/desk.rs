@@ -50,7 +50,7 @@ impl Desk {
     pub async fn with(adjust: impl FnOnce(&mut Team), extended: bool) -> Self {
         let (bench, database) = (Bench::new(), Database::sqlite().await);
         let (store, clock, ids) = (database.store.clone(), bench.core.clock.clone(), Arc::new(Ids::seeded(7)));
-        let cached = Arc::new(Cached::new(store.clone(), store.clone(), clock.clone()));
+        let cached = Arc::new(Cached::new(store.clone(), clock.clone()));
         let resolver = Resolver::new(store.clone(), cached.clone(), clock.clone(), ids.clone());
         let lanes = Lanes {
             log: store.clone(),
