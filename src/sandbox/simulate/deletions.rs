@@ -85,8 +85,8 @@ impl Deletions {
         // Who deleted it, or changed it elsewhere, had what stood in it there before them.
         let not_got = there.iter().filter(|typed| !typed.replaced && !contact(typed));
         amiss.extend(not_got.map(|typed| format!("{typed:?} was deleted by who had not got it")));
-        let looked = |id: &str, from| facts.seen.looked(id, from, deleted.at);
-        let unread = |id: &str| deleted.beside.contains(id) && looked(id, Millis(0)) && !looked(id, first);
+        let known = |id: &str| deleted.beside.contains(id) && facts.seen.looked(id, Millis(0), deleted.at);
+        let unread = |id: &str| known(id) && !facts.seen.may_have_looked(id, first, deleted.at);
         let unread = others.into_iter().filter(|link| unread(link.id.as_str()) && !self.is_gone(link, deleted.at));
         amiss.extend(unread.map(|link| format!("{} was deleted before {} was looked at", deleted.object, link.id)));
         amiss

@@ -387,10 +387,13 @@ impl World {
     pub fn answer(&mut self, caller: oneshot::Sender<Answered>, reply: Reply) {
         let succeeded = reply.answered.as_ref().ok().filter(|response| response.status().is_success());
         let said = succeeded.map(|response| response.body().clone());
-        // Who stands still by then keeps nothing of it: the lease is another's before it goes on.
+        // Who stands still by then keeps nothing of it, for the lease is another's before it goes on; unless nobody else is up.
         let stands_still = self.frozen[reply.by.0] > self.clock.now();
         match (caller.send(reply.answered), said) {
-            (Ok(()), _) if stands_still => self.written.not_heard(reply.change),
+            (Ok(()), told) if stands_still => {
+                self.written.not_heard(reply.change);
+                self.seen.perhaps(told.as_deref(), self.clock.now());
+            }
             (Ok(()), told) => self.seen.answered(reply.look, told.as_deref(), self.clock.now()),
             (Err(_), _) => self.written.not_heard(reply.change),
         }
