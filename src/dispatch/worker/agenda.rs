@@ -2,7 +2,7 @@
 //!
 //! In: what the rows told when they were asked, and what settlements of this process made due since. Out: who is next, and when
 //! the rows are to be asked again. Only who holds the lease settles, so nothing else becomes due meanwhile; all the same the rows
-//! are asked with every slow poll.
+//! are asked with every slow poll. Of a backlog only its beginning is known, and it is taken in the order of the rows.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -16,11 +16,14 @@ use crate::store::{Due, News, Outlook};
 /// Mirrors that are kept in mind, at most. The rows know the rest.
 const MOST: usize = 1_024;
 
-/// Before all others.
+/// Before all others of one time.
 const FIRST: Key = (EntityId(Uuid::nil()), System::Ghl);
 
 /// Where a mirror stands in the queue: what is live comes before any backlog.
 type Place = (bool, Millis, Key);
+
+/// Before all places.
+const START: Place = (false, Millis(i64::MIN), FIRST);
 
 /// What is due, as far as it is known.
 #[derive(Default)]
@@ -31,8 +34,8 @@ pub(super) struct Agenda {
     woken: bool,
     /// When the rows may know what nobody told of.
     look: Option<Millis>,
-    /// Mirrors may be due that are not in the queue.
-    more: bool,
+    /// Beyond this place only the rows know who is due; before it the queue knows.
+    known_to: Option<Place>,
     queue: BTreeSet<Place>,
     known: HashMap<Key, Due>,
     /// When changes are due.
@@ -69,7 +72,7 @@ impl Agenda {
     /// The rows tell what there is to do; they are asked again at this time.
     pub(super) fn looked(&mut self, outlook: &Outlook, now: Millis, again: Millis) {
         if self.may_be_behind(now) {
-            (self.look, self.more) = (Some(again), outlook.mirrors.is_due(now));
+            (self.look, self.known_to) = (Some(again), outlook.mirrors.is_due(now).then_some(START));
         }
         self.woken = false;
         self.mode = Some(outlook.mode);
@@ -104,24 +107,23 @@ impl Agenda {
 
     /// Whether the rows may know mirrors that are due, beside the queue.
     pub(super) fn may_be_more(&self) -> bool {
-        self.more
+        self.known_to.is_some()
     }
 
-    /// The rows told of these mirrors; `all`: no others are due.
+    /// The rows told of these mirrors, those that are due first; `all`: no others are due.
     pub(super) fn found(&mut self, mirrors: &[Mirror], all: bool) {
-        self.more = !all;
-        for mirror in mirrors {
-            self.put((mirror.entity, mirror.system), Due::of(mirror));
+        let due = || mirrors.iter().filter_map(|mirror| Some(((mirror.entity, mirror.system), Due::of(mirror)?)));
+        self.known_to = if all { None } else { due().map(|(key, due)| place(key, due)).max() };
+        for (key, due) in due() {
+            self.put(key, Some(due));
         }
     }
 
     /// Takes those that are next, so many at most: of those that may run.
     pub(super) fn take(&mut self, now: Millis, most: usize, may_run: impl Fn(&Key) -> bool) -> Vec<(Key, Priority)> {
-        let of = |backlog| {
-            let due = self.queue.range((backlog, Millis(i64::MIN), FIRST)..(backlog, after(now), FIRST));
-            due.map(|(.., key)| *key)
-        };
-        let next: Vec<Key> = of(false).chain(of(true)).filter(may_run).take(most).collect();
+        let of = |backlog| self.queue.range((backlog, Millis(i64::MIN), FIRST)..(backlog, after(now), FIRST));
+        let known = of(false).chain(of(true)).take_while(|place| self.known_to.is_none_or(|to| **place <= to));
+        let next: Vec<Key> = known.map(|(.., key)| *key).filter(may_run).take(most).collect();
         next.into_iter().filter_map(|key| Some((key, self.remove(key)?.rank))).collect()
     }
 
@@ -136,16 +138,19 @@ impl Agenda {
         [of(false), of(true)].into_iter().flatten().map(|(_, due, _)| *due).min()
     }
 
+    /// What is due after the rows are asked again they tell then.
     fn put(&mut self, key: Key, due: Option<Due>) {
         self.remove(key);
-        let Some(due) = due else { return };
-        if self.known.len() >= MOST {
-            self.queue.clear();
-            self.known.clear();
-            self.more = true;
-        }
+        let Some(due) = due.filter(|due| self.look.is_some_and(|look| due.at <= look)) else { return };
         self.queue.insert(place(key, due));
         self.known.insert(key, due);
+        if self.queue.len() > MOST
+            && let Some((.., last)) = self.queue.pop_last()
+        {
+            self.known.remove(&last);
+            let rest = self.queue.last().copied();
+            self.known_to = self.known_to.into_iter().chain(rest).min();
+        }
     }
 
     fn remove(&mut self, key: Key) -> Option<Due> {

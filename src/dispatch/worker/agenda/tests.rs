@@ -124,11 +124,34 @@ fn changes_are_due_when_they_were_told_to_be() {
 }
 
 #[test]
-fn no_more_are_kept_in_mind_than_so_many() {
-    let mut agenda = quiet();
-    for n in 0..=MOST as u128 {
-        agenda.hear(news(&[mirror(n, 10, Priority::Live)]));
+fn no_more_are_kept_in_mind_than_so_many_and_those_are_the_first() {
+    let (mut agenda, most) = (quiet(), MOST as u128);
+    for n in (1..=most + 2).rev() {
+        agenda.hear(news(&[mirror(n, n as i64, Priority::Live)]));
     }
-    assert!(agenda.known.len() <= MOST && agenda.queue.len() == agenda.known.len());
+    assert_eq!((agenda.known.len(), agenda.queue.len()), (MOST, MOST));
+    let first: Vec<Key> = (1..=most).map(key).collect();
+    assert_eq!(taken(&mut agenda, NOW, MOST + 9), first);
     assert!(agenda.may_be_more(), "the rows know the rest");
+}
+
+/// A first run over thousands of contacts once took what became due last before what had been due all the time.
+#[test]
+fn a_backlog_is_taken_in_the_order_of_the_rows() {
+    let mut agenda = Agenda::default();
+    agenda.looked(&outlook([None; 2], [Some(10), None]), NOW, AGAIN);
+    agenda.hear(news(&[mirror(9, 90, Priority::Backfill), mirror(8, 80, Priority::Live)]));
+    assert_eq!(taken(&mut agenda, NOW, 9), [], "first the rows are to be asked");
+    agenda.found(&[mirror(8, 80, Priority::Live), mirror(1, 10, Priority::Backfill)], false);
+    assert_eq!(taken(&mut agenda, NOW, 9), [key(8), key(1)]);
+    agenda.found(&[mirror(2, 20, Priority::Backfill), mirror(9, 90, Priority::Backfill)], true);
+    agenda.hear(news(&[mirror(10, 95, Priority::Backfill)]));
+    assert_eq!(taken(&mut agenda, NOW, 9), [key(2), key(9), key(10)]);
+}
+
+#[test]
+fn what_is_due_after_the_rows_are_asked_again_they_tell() {
+    let mut agenda = quiet();
+    agenda.hear(news(&[mirror(1, AGAIN.0 + 1, Priority::Live), mirror(2, AGAIN.0, Priority::Live)]));
+    assert_eq!((agenda.known.len(), agenda.next(NOW)), (1, Some(AGAIN)));
 }
