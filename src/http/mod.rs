@@ -14,6 +14,7 @@ pub mod routes;
 mod serve;
 #[cfg(test)]
 mod tests;
+mod unread;
 mod webhooks;
 
 pub use connect::{Begun, Connect, ConnectError, Connected};

@@ -20,6 +20,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
+use super::unread::Unread;
+
 /// What connections may ask of us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Connections {
@@ -54,7 +56,8 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Connections, s
     let open = GracefulShutdown::new();
     let mut server = Builder::new(TokioExecutor::new()).http1_only();
     server.http1().timer(TokioTimer::new()).header_read_timeout(limits.head);
-    let routes = router.map_request(|request: Request<_>| request.map(Body::new));
+    let routes =
+        router.map_request(|request: Request<_>| request.map(|body| Body::from_stream(Unread::of(Body::new(body)))));
     let service = TowerToHyperService::new(routes);
     let mut stop = pin!(stop);
     loop {
@@ -153,6 +156,23 @@ mod tests {
         let (slow, (first, then), silent) = tokio::join!(drip, honest, answer(&mut silent));
         assert!(first.ends_with("well"), "{first}");
         assert!([&slow, &then, &silent].iter().all(|answer| !answer.contains("200")), "{slow}; {then}; {silent}");
+    }
+
+    /// A webhook of two mebibytes now and then found the connection broken, and not that it is too large.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_is_answered_while_still_sending_hears_the_answer() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let refuse = axum::routing::post(async || http::StatusCode::PAYLOAD_TOO_LARGE);
+        let limits = Connections { most: 8, head: HEAD };
+        tokio::spawn(serve(listener, Router::new().route("/", refuse), limits, std::future::pending()));
+        let client = reqwest::Client::new();
+        for number in 0..100 {
+            let request = client.post(format!("http://{address}/")).body(vec![b'x'; 2 << 20]);
+            let unsaid = number % 2 == 0;
+            let request = if unsaid { request.header("transfer-encoding", "chunked") } else { request };
+            assert_eq!(request.send().await.map(|answer| answer.status().as_u16()).ok(), Some(413), "{number}");
+        }
     }
 
     #[test]

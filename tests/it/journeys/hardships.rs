@@ -256,10 +256,7 @@ async fn endless(port: u16) -> String {
     let sending = async { while to.write_all(&chunk).await.is_ok() {} };
     let mut bytes = vec![0; 4_096];
     let heard = async { from.read(&mut bytes).await.unwrap_or(0) };
-    let count = tokio::select! {
-        count = heard => count,
-        () = sending => 0,
-    };
+    let (count, ()) = tokio::join!(heard, sending);
     String::from_utf8_lossy(&bytes[..count]).into_owned()
 }
 
@@ -281,7 +278,7 @@ async fn ten_thousand_idle_connections_and_endless_bodies_do_not_keep_an_honest_
         assert_eq!(hard.send(&format!("amid-{number}"), 1_000).await.map(|(status, _)| status), Some(200));
         slowest = slowest.max(began.elapsed());
         let said = endless(hard.port).await;
-        assert!(said.is_empty() || said.starts_with("HTTP/1.1 413"), "{said}");
+        assert!(said.starts_with("HTTP/1.1 413"), "{said}");
     }
     let memory = hard.service.memory();
     println!("{crowd} connections: an honest webhook in {slowest:?} at most, {} MB", memory >> 20);
