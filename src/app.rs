@@ -238,8 +238,8 @@ impl Running {
 
     /// Starts the worker of one workspace.
     fn work(&self, served: &Served, name: &str) {
-        let wake = served.wakes[name].clone();
-        let worker = self.stages.worker(served.sites[name].clone(), wake, &self.holder, POLL);
+        let (site, bell) = (served.sites[name].clone(), served.bells[name].clone());
+        let worker = self.stages.worker(site, bell, &self.holder, POLL);
         let stop = self.supervisor.stop().clone();
         self.supervisor.watch(name, |heart| async move { worker.run(stop, heart).await });
     }

@@ -168,6 +168,7 @@ impl Running {
             crate::mirror::allow(self.store.as_ref(), workspace, *system, Action::Create, count, now).await?;
         }
         self.store.set_mode(workspace, Mode::Live, now).await?;
+        self.wake();
         self.release(workspace, |mirror| mirror.reason.as_deref().is_some_and(|why| why.starts_with(SHADOW))).await?;
         Ok(preview.calls.len())
     }

@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use anyhow::Result;
-use tokio::sync::Notify;
-
 use super::sites::Builder;
 use crate::config::Config;
+use crate::dispatch::bell::Bell;
 use crate::systems::Site;
+use anyhow::Result;
 
 /// Knows what is served.
 pub struct Roster {
@@ -23,15 +22,15 @@ pub struct Served {
     /// The workspaces.
     pub sites: BTreeMap<String, Arc<Site>>,
     /// Rung when there is something to do in one.
-    pub wakes: BTreeMap<String, Arc<Notify>>,
+    pub bells: BTreeMap<String, Arc<Bell>>,
 }
 
 impl Roster {
     /// Serves the workspaces of a configuration.
     pub fn new(config: Config, builder: Builder) -> Result<Self> {
         let sites = builder.sites(&config)?;
-        let wakes = sites.keys().map(|name| (name.clone(), Arc::default())).collect();
-        Ok(Self { builder, served: RwLock::new(Arc::new(Served { config, sites, wakes })) })
+        let bells = sites.keys().map(|name| (name.clone(), Arc::default())).collect();
+        Ok(Self { builder, served: RwLock::new(Arc::new(Served { config, sites, bells })) })
     }
 
     /// What is served now.
@@ -50,13 +49,13 @@ impl Roster {
         let config = served.config.opening(locations);
         let opened = &config.workspaces[served.config.workspaces.len()..];
         let mut names = Vec::with_capacity(opened.len());
-        let (mut sites, mut wakes) = (served.sites.clone(), served.wakes.clone());
+        let (mut sites, mut bells) = (served.sites.clone(), served.bells.clone());
         for entry in opened {
             sites.insert(entry.name.clone(), self.builder.site(entry)?);
-            wakes.insert(entry.name.clone(), Arc::default());
+            bells.insert(entry.name.clone(), Arc::default());
             names.push(entry.name.clone());
         }
-        Ok(Some((Served { config, sites, wakes }, names)).filter(|(_, names)| !names.is_empty()))
+        Ok(Some((Served { config, sites, bells }, names)).filter(|(_, names)| !names.is_empty()))
     }
 
     /// Serves this from now on.
@@ -66,15 +65,13 @@ impl Roster {
 }
 
 impl Served {
-    /// Rings in all workspaces.
+    /// Anything may be different, in any workspace.
     pub fn wake(&self) {
-        self.wake_these(self.wakes.keys().map(String::as_str));
+        self.bells.values().for_each(|bell| bell.anything());
     }
 
-    /// Rings in those of these that are served.
+    /// Changes were recorded in those of these that are served.
     pub fn wake_these<'a>(&self, workspaces: impl Iterator<Item = &'a str>) {
-        for wake in workspaces.filter_map(|name| self.wakes.get(name)) {
-            wake.notify_one();
-        }
+        workspaces.filter_map(|name| self.bells.get(name)).for_each(|bell| bell.changes());
     }
 }

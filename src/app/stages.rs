@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
-
 use crate::clock::Clock;
+use crate::dispatch::bell::Bell;
 use crate::dispatch::lease::Holder;
 use crate::dispatch::worker::Worker;
 use crate::ids::Ids;
@@ -56,10 +55,10 @@ impl Stages {
     }
 
     /// Who works one workspace.
-    pub fn worker(&self, site: Arc<Site>, wake: Arc<Notify>, holder: &Arc<Holder>, poll: Duration) -> Worker {
+    pub fn worker(&self, site: Arc<Site>, bell: Arc<Bell>, holder: &Arc<Holder>, poll: Duration) -> Worker {
         let Lanes { workspaces, clock, .. } = self.lanes.as_ref();
         let (mirrors, workspaces, clock) = (self.cached.clone(), workspaces.clone(), clock.clone());
         let (resolver, lanes, holder) = (self.resolver.clone(), self.lanes.clone(), holder.clone());
-        Worker { site, resolver, lanes, mirrors, workspaces, holder, clock, wake, poll }
+        Worker { site, resolver, lanes, mirrors, workspaces, holder, clock, bell, poll }
     }
 }

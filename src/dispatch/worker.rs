@@ -7,16 +7,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use agenda::Agenda;
 
+use super::bell::{Bell, Rung};
 use super::clocks::Clocks;
 use super::lease::Holder;
 use crate::clock::{Clock, Millis};
-use crate::mirror::{Lanes, Worked};
-use crate::model::{EntityId, Lease, Mode, System};
+use crate::mirror::{Beginnings, Begun, Lanes, Worked};
+use crate::model::{EntityId, Lease, Mode, Priority, System};
 use crate::resolve::{BATCH, Resolver};
 use crate::store::{Cached, Mirrors, Result, Workspaces};
 use crate::supervisor::Heartbeat;
@@ -43,11 +43,14 @@ pub struct Worker {
     pub holder: Arc<Holder>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
-    /// Rung when a change was recorded.
-    pub wake: Arc<Notify>,
+    /// Rung when there is something to do.
+    pub bell: Arc<Bell>,
     /// The slow poll that catches what no wake-up told: [`POLL`], unless time is virtual.
     pub poll: Duration,
 }
+
+/// Mirrors of a backlog that the rows are asked for at once, at least.
+const BACKLOG: usize = 256;
 
 /// How soon what is due next is looked for again, at the soonest.
 const SHORTEST: Duration = Duration::from_millis(5);
@@ -87,7 +90,10 @@ impl Worker {
                         self.ended(&mut running, ended);
                     }
                 }
-                () = self.wake.notified() => running.agenda.wake(),
+                rung = self.bell.rung() => match rung {
+                    Rung::Changes => running.agenda.came_in(self.clock.now()),
+                    Rung::Anything => running.agenda.wake(),
+                },
                 () = self.clock.sleep(wait) => {}
             }
         }
@@ -111,10 +117,18 @@ impl Worker {
         running.agenda.hear(self.mirrors.news(name));
         let Some(mode) = self.mode(&mut running.agenda, now).await? else { return Ok(self.poll) };
         if running.agenda.has_changes(now) {
-            let Some(count) = self.resolver.step(&self.site, &lease).await? else {
+            let room = self.site.workspace.policy.limits.lanes.saturating_sub(running.keys.len());
+            let begins = Beginnings::new(&self.lanes, (&self.site, &lease, mode), &running.keys, room);
+            let decided = self.resolver.step(&self.site, &lease, Some(&begins)).await;
+            let calls = begins.into_calls();
+            if matches!(decided, Ok(None)) {
                 self.holder.lost(name);
                 return Ok(self.poll);
-            };
+            }
+            for call in calls {
+                self.carry_on(running, &lease, mode, call);
+            }
+            let count = decided?.unwrap_or_default();
             running.agenda.decided(count < BATCH as usize, now);
             running.agenda.hear(self.mirrors.news(name));
         }
@@ -146,8 +160,9 @@ impl Worker {
         }
         let mut next = agenda.take(now, free, |key| !keys.contains(key));
         if next.len() < free && agenda.may_be_more() {
-            let due = self.mirrors.due(&self.site.workspace.name, now, (limit * 2) as u32).await?;
-            agenda.found(&due, due.len() < limit * 2);
+            let most = limit.max(BACKLOG) + limit;
+            let due = self.mirrors.due(&self.site.workspace.name, now, most as u32).await?;
+            agenda.found(&due, due.len() < most);
             let taken: BTreeSet<Key> = next.iter().map(|(key, _)| *key).collect();
             next.extend(agenda.take(now, free - next.len(), |key| !keys.contains(key) && !taken.contains(key)));
         }
@@ -158,6 +173,15 @@ impl Worker {
             tasks.spawn(trail::ranked(rank, work));
         }
         Ok(())
+    }
+
+    /// A call that the decision began is made at once.
+    fn carry_on(&self, running: &mut Running, lease: &Lease, mode: Mode, call: Begun) {
+        let key = (call.entity, call.system);
+        running.keys.insert(key);
+        let (lanes, site, lease) = (self.lanes.clone(), self.site.clone(), lease.clone());
+        let work = async move { (key, lanes.carry_on(&site, &lease, mode, call).await) };
+        running.tasks.spawn(trail::ranked(Priority::Live, work));
     }
 
     fn ended(&self, running: &mut Running, ended: std::result::Result<(Key, Result<Worked>), tokio::task::JoinError>) {

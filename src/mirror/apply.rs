@@ -1,5 +1,6 @@
 //! One step, one call: what is sent is stored before, what came back moves the snapshot.
 
+use super::begin::Begun;
 use super::lane::{Call, Flow, Lane, RACES, live};
 use super::plan::Plan;
 use crate::model::{Action, Attempt, ExternalId, Field, Life, Link, LinkState, Mirror, MirrorState, Sent, Stamp, Step};
@@ -13,9 +14,8 @@ impl Lane<'_> {
     /// Makes the call of a step.
     pub(super) async fn apply(&mut self, mut case: Case, step: &Step, last: bool) -> Result<Flow> {
         let Some(link) = case.whole.link(self.system).cloned() else { return Ok(Flow::Rest) };
-        let since = case.mirror(self.system).since;
-        let at = self.lanes.clock.now();
-        let sent = sent(step, at);
+        let since = case.mirror(self.system).since.filter(|_| last);
+        let sent = sent(step, self.lanes.clock.now());
         case.put_link(Link { sent: Some(sent.clone()), ..link.clone() });
         if sent.deletes {
             case.rest_on_all();
@@ -24,16 +24,23 @@ impl Lane<'_> {
             Settled::Done => {}
             moved => return Ok(moved.into()),
         }
-        let (result, trail) = trail::carry_out(at, self.target.apply(step)).await;
-        let call = Call { action: step.action, object: Some(&link.id), fields: step.fields.keys().cloned().collect() };
-        let mut attempt = self.attempt(call, at, &result.as_ref().map(|answer| answer.status), trail);
+        let (entity, system, step) = (self.entity, self.system, step.clone());
+        self.call(Begun { entity, system, object: link.id, step, sent, since }).await
+    }
+
+    /// Makes a call that is stored as sent.
+    pub(super) async fn call(&mut self, begun: Begun) -> Result<Flow> {
+        let Begun { object, step, sent, since, .. } = begun;
+        let (result, trail) = trail::carry_out(sent.at, self.target.apply(&step)).await;
+        let call = Call { action: step.action, object: Some(&object), fields: step.fields.keys().cloned().collect() };
+        let mut attempt = self.attempt(call, sent.at, &result.as_ref().map(|answer| answer.status), trail);
         match result {
             Ok(answer) => {
                 let now = self.lanes.clock.now();
-                attempt.lag_ms = since.filter(|_| last).map(|since| now.0 - since.0);
-                self.settle_answer(&link.id, &sent, &answer, attempt).await
+                attempt.lag_ms = since.map(|since| now.0 - since.0);
+                self.settle_answer(&object, &sent, &answer, attempt).await
             }
-            Err(error) => self.settle_failure(&link.id, &error, attempt).await,
+            Err(error) => self.settle_failure(&object, &error, attempt).await,
         }
     }
 

@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::begin::Begun;
 use super::brake::{May, TURN, UnderWay, shadow, unconnected, ungranted};
 use super::graves::former_id;
 use super::plan::{Plan, plan};
@@ -102,20 +103,41 @@ impl Lanes {
     ) -> Result<Worked> {
         let Some(target) = site.targets.get(&system) else { return Ok(Worked::Rested) };
         self.lookup.under(lease);
-        let (target, priority, fresh, alone) = (target.as_ref(), Priority::Live, false, None);
-        let mut lane = Lane { lanes: self, site, lease, mode, target, system, entity, priority, fresh, alone };
+        self.lane((site, lease, mode), target.as_ref(), system, entity).run(Flow::Again).await
+    }
+
+    /// Makes a call that was begun, and works its lane.
+    pub async fn carry_on(&self, site: &Site, lease: &Lease, mode: Mode, begun: Begun) -> Result<Worked> {
+        let Some(target) = site.targets.get(&begun.system) else { return Ok(Worked::Rested) };
+        let mut lane = self.lane((site, lease, mode), target.as_ref(), begun.system, begun.entity);
+        let flow = lane.call(begun).await?;
+        lane.run(flow).await
+    }
+
+    pub(super) fn lane<'a>(
+        &'a self,
+        (site, lease, mode): (&'a Site, &'a Lease, Mode),
+        target: &'a dyn Target,
+        system: System,
+        entity: EntityId,
+    ) -> Lane<'a> {
+        let (priority, fresh, alone) = (Priority::Live, false, None);
+        Lane { lanes: self, site, lease, mode, target, system, entity, priority, fresh, alone }
+    }
+}
+
+impl Lane<'_> {
+    async fn run(&mut self, mut flow: Flow) -> Result<Worked> {
         for _ in 0..TURNS {
-            match lane.turn().await? {
-                Flow::Again => {}
+            match flow {
+                Flow::Again => flow = self.turn().await?,
                 Flow::Rest => return Ok(Worked::Rested),
                 Flow::LeaseLost => return Ok(Worked::LeaseLost),
             }
         }
         Ok(Worked::Rested)
     }
-}
 
-impl Lane<'_> {
     async fn turn(&mut self) -> Result<Flow> {
         let Some(mut case) = self.load().await? else { return Ok(Flow::Rest) };
         let now = self.lanes.clock.now();
@@ -231,7 +253,7 @@ impl Lane<'_> {
         }
     }
 
-    fn may_change_until(&self, case: &Case) -> Option<Millis> {
+    pub(super) fn may_change_until(&self, case: &Case) -> Option<Millis> {
         case.whole.link(self.system)?.may_change_until(self.site.workspace.policy.late_write)
     }
 

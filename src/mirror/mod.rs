@@ -4,6 +4,7 @@
 //! are due, and how many lanes run side by side, is the dispatcher's.
 
 mod apply;
+mod begin;
 mod bookings;
 mod brake;
 mod create;
@@ -16,5 +17,6 @@ mod read;
 pub mod spread;
 mod within;
 
+pub use begin::{Beginnings, Begun};
 pub use brake::{CONNECT, GRANT, NOT_CONNECTED, NOT_GRANTED, SHADOW, UnderWay, allow, approve, mend};
 pub use lane::{Lanes, Worked};

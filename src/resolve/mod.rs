@@ -35,6 +35,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 
@@ -73,6 +74,23 @@ pub struct Resolver {
     ids: Arc<Ids>,
 }
 
+/// Calls that can be made at once are begun in the settlement that finds them owed: one commit less for each.
+#[async_trait]
+pub trait Begins: Send + Sync {
+    /// Marks in an entity what is sent if the settlement is written.
+    async fn begin(&self, case: &mut Case) -> Result<()>;
+    /// It is written, or nothing of it is.
+    fn begun(&self, entity: EntityId, written: bool);
+}
+
+/// In what the changes of a workspace are decided.
+#[derive(Clone, Copy)]
+struct Round<'a> {
+    site: &'a Site,
+    lease: &'a Lease,
+    begins: Option<&'a dyn Begins>,
+}
+
 /// One change on its way to a settlement.
 pub(crate) struct Turn<'a> {
     site: &'a Site,
@@ -81,6 +99,9 @@ pub(crate) struct Turn<'a> {
     system: System,
     now: Millis,
     settlement: Settlement,
+    begins: Option<&'a dyn Begins>,
+    /// Of which entity calls may have been begun.
+    begun: Option<EntityId>,
 }
 
 impl Turn<'_> {
@@ -96,6 +117,15 @@ impl Turn<'_> {
 
     fn workspace(&self) -> &str {
         &self.site.workspace.name
+    }
+
+    /// What is live is called at once where nothing comes before it.
+    async fn begin(&mut self, case: &mut Case) -> Result<()> {
+        if let Some(begins) = self.begins.filter(|_| self.settlement.priority == Priority::Live) {
+            begins.begin(case).await?;
+            self.begun = Some(case.whole.entity.id);
+        }
+        Ok(())
     }
 }
 
@@ -131,13 +161,16 @@ impl Resolver {
     }
 
     /// Decides the changes that are due, a batch at most. Gives how many; `None`: the lease is lost.
-    pub async fn step(&self, site: &Site, lease: &Lease) -> Result<Option<usize>> {
+    pub async fn step(&self, site: &Site, lease: &Lease, begins: Option<&dyn Begins>) -> Result<Option<usize>> {
         self.lookup.under(lease);
         let changes = self.log.undecided(&site.workspace.name, self.clock.now(), BATCH).await?;
+        // A burst costs one write: what may go on in the next batch is not begun in this one.
+        let begins = begins.filter(|_| changes.len() < BATCH as usize);
+        let round = Round { site, lease, begins };
         // What belongs to a contact is decided after it, as it came.
         let is_contact = |change: &Change| change.said.kind == Some(Kind::Contact);
         for run in changes.chunk_by(|one, next| is_contact(one) && is_contact(next)) {
-            if self.resolve_run(site, lease, run).await? == Settled::LeaseLost {
+            if self.resolve_run(round, run).await? == Settled::LeaseLost {
                 return Ok(None);
             }
         }
@@ -145,12 +178,12 @@ impl Resolver {
     }
 
     /// Decides changes, those of different objects side by side, so that their settlements share a commit.
-    async fn resolve_run(&self, site: &Site, lease: &Lease, run: &[Change]) -> Result<Settled> {
+    async fn resolve_run(&self, round: Round<'_>, run: &[Change]) -> Result<Settled> {
         let mut objects: BTreeMap<_, Vec<&Change>> = BTreeMap::new();
         for change in run {
             objects.entry((change.said.system, &change.said.object)).or_default().push(change);
         }
-        let objects = objects.into_values().map(|changes| self.resolve_all(site, lease, changes).boxed());
+        let objects = objects.into_values().map(|changes| self.resolve_all(round, changes).boxed());
         let ended = join_all(objects.collect::<Vec<_>>()).await;
         let lost = |settled: &Settled| *settled == Settled::LeaseLost;
         let ended = ended.into_iter().collect::<Result<Vec<_>>>()?;
@@ -158,9 +191,11 @@ impl Resolver {
     }
 
     /// Decides the changes of one object, in the order in which they came.
-    async fn resolve_all(&self, site: &Site, lease: &Lease, changes: Vec<&Change>) -> Result<Settled> {
-        for change in changes {
-            if self.resolve(site, lease, change).await? == Settled::LeaseLost {
+    async fn resolve_all(&self, round: Round<'_>, changes: Vec<&Change>) -> Result<Settled> {
+        let count = changes.len();
+        for (at, change) in changes.into_iter().enumerate() {
+            let begins = round.begins.filter(|_| at + 1 == count);
+            if self.resolve(Round { begins, ..round }, change).await? == Settled::LeaseLost {
                 return Ok(Settled::LeaseLost);
             }
         }
@@ -169,7 +204,8 @@ impl Resolver {
 
     /// Decides one change, observation by observation: one transaction each, the last one with the verdict. (Working an
     /// observation again after a crash finds an echo.)
-    async fn resolve(&self, site: &Site, lease: &Lease, change: &Change) -> Result<Settled> {
+    async fn resolve(&self, round: Round<'_>, change: &Change) -> Result<Settled> {
+        let Round { site, lease, .. } = round;
         if deletion::is_answer(change) {
             return self.answer_deletion(site, lease, change).await;
         }
@@ -188,9 +224,8 @@ impl Resolver {
         };
         let mut rulings = Vec::new();
         for (at, observation) in observations.iter().enumerate() {
-            let settled =
-                self.rule(site, lease, change, terms, observation, &mut rulings, at + 1 == observations.len());
-            match settled.await? {
+            let last = at + 1 == observations.len();
+            match self.rule(round, change, terms, observation, &mut rulings, last).await? {
                 Settled::Done if rulings.last().is_some_and(Ruling::is_later) => return Ok(Settled::Done),
                 Settled::Done => {}
                 settled => return Ok(settled),
@@ -205,11 +240,9 @@ impl Resolver {
         self.settling.settle(&settlement).await
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one observation with all it is judged in")]
     async fn rule(
         &self,
-        site: &Site,
-        lease: &Lease,
+        round: Round<'_>,
         change: &Change,
         terms: &dyn Terms,
         observation: &Observation,
@@ -218,8 +251,9 @@ impl Resolver {
     ) -> Result<Settled> {
         for _ in 0..RACES {
             let now = self.clock.now();
-            let settlement = Settlement::new(lease.clone(), now);
-            let mut turn = Turn { site, change, terms, system: change.said.system, now, settlement };
+            let Round { site, lease, begins } = round;
+            let (system, settlement) = (change.said.system, Settlement::new(lease.clone(), now));
+            let mut turn = Turn { site, change, terms, system, now, settlement, begins, begun: None };
             let (_matching, known) = self.look_up(&turn, observation).await?;
             turn.settlement.priority = priority(change, known.is_some());
             let ruling = self.rule_one(&mut turn, observation, known).await?;
@@ -228,6 +262,9 @@ impl Resolver {
             let settlement =
                 if last || later { conclude(turn.settlement, change, now, rulings) } else { turn.settlement };
             let settled = self.settling.settle(&settlement).await?;
+            if let (Some(begins), Some(entity)) = (begins, turn.begun) {
+                begins.begun(entity, settled == Settled::Done);
+            }
             if settled != Settled::Moved {
                 return Ok(settled);
             }
@@ -310,7 +347,11 @@ impl Resolver {
             Weight::Doubt | Weight::Echo => {
                 Ruling::Waits { entity, doubt: case.doubt(turn.system, turn.due(), turn.now) }
             }
-            Weight::Proves => self.accept(turn, &mut case, seen).await?,
+            Weight::Proves => {
+                let ruling = self.accept(turn, &mut case, seen).await?;
+                turn.begin(&mut case).await?;
+                ruling
+            }
         };
         case.into_settlement(&mut turn.settlement);
         Ok(ruling)

@@ -30,7 +30,7 @@ const START: Place = (false, Millis(i64::MIN), FIRST);
 pub(super) struct Agenda {
     fence: Option<i64>,
     mode: Option<Mode>,
-    /// Changes were recorded.
+    /// Anything may be different.
     woken: bool,
     /// When the rows may know what nobody told of.
     look: Option<Millis>,
@@ -50,7 +50,14 @@ impl Agenda {
         }
     }
 
-    /// Somebody rang: the rows know changes, or another mode.
+    /// Changes were recorded.
+    pub(super) fn came_in(&mut self, now: Millis) {
+        if !self.has_changes(now) {
+            self.changes.insert(now);
+        }
+    }
+
+    /// Anything may be different: the rows know changes, or another mode.
     pub(super) fn wake(&mut self) {
         self.woken = true;
     }

@@ -55,7 +55,7 @@ async fn worker() -> Worker {
         workspaces: store,
         holder: Arc::new(holder),
         clock,
-        wake: Arc::default(),
+        bell: Arc::default(),
         poll: POLL,
     }
 }

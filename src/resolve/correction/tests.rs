@@ -164,7 +164,7 @@ impl Desk {
         let dedup = format!("operator/{}", before.values().sum::<u64>());
         let said = NewChange::from_operator("correct", dedup, "w", System::Ghl, Kind::Contact, body, NOW).unwrap();
         self.store.append(&[said]).await.unwrap();
-        assert_eq!(self.resolver.step(&self.site, &self.lease).await.unwrap(), Some(1));
+        assert_eq!(self.resolver.step(&self.site, &self.lease, None).await.unwrap(), Some(1));
         let after = self.store.outcomes("w").await.unwrap();
         after.into_iter().find(|(outcome, count)| before.get(outcome) != Some(count)).map(|(outcome, _)| outcome)
     }
@@ -275,5 +275,5 @@ async fn who_lost_the_lease_stops() {
         NewChange::from_operator("correct", "1".to_owned(), "w", System::Ghl, Kind::Contact, &body, NOW).unwrap();
     desk.store.append(&[said]).await.unwrap();
     let former = Lease { fence: desk.lease.fence - 1, ..desk.lease.clone() };
-    assert_eq!(desk.resolver.step(&desk.site, &former).await.unwrap(), None);
+    assert_eq!(desk.resolver.step(&desk.site, &former, None).await.unwrap(), None);
 }

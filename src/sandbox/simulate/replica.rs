@@ -92,7 +92,7 @@ async fn run(assembly: Assembly, ground: Ground, door: &Mutex<Option<Door>>, wor
     let (leases, heart, ring) = (holder.clone(), beat(&ground.clock), stop.clone());
     running.spawn(async move { leases.run(ring, heart).await });
     for (name, site) in &served.sites {
-        let worker = stages.worker(site.clone(), served.wakes[name].clone(), &holder, POLL);
+        let worker = stages.worker(site.clone(), served.bells[name].clone(), &holder, POLL);
         let (heart, ring) = (beat(&ground.clock), stop.clone());
         running.spawn(async move { worker.run(ring, heart).await });
     }

@@ -259,7 +259,9 @@ async fn sqlite(path: &str, access: Access) -> Result<Pools> {
         .foreign_keys(true)
         .busy_timeout(BUSY)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full);
+        .synchronous(SqliteSynchronous::Full)
+        // What a statement may have to take back is kept in memory.
+        .pragma("temp_store", "memory");
     // The writer makes what is missing.
     let writer = connected(path, 1, writing).await?;
     let readers = connected(path, SQLITE_READERS, reading).await?;

@@ -153,7 +153,7 @@ impl Desk {
 
     /// Works once whatever is to be done now.
     pub async fn step(&self) {
-        self.resolver.step(&self.site, &self.lease).await.unwrap().unwrap();
+        self.resolver.step(&self.site, &self.lease, None).await.unwrap().unwrap();
         for mirror in self.database.store.due(MAIN, self.bench.now(), 100).await.unwrap() {
             let (entity, system) = (mirror.entity, mirror.system);
             self.lanes.work(&self.site, &self.lease, Mode::Live, entity, system).await.unwrap();

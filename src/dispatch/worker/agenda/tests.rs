@@ -112,6 +112,17 @@ fn what_is_known_to_be_due_later_is_not_asked_for() {
 }
 
 #[test]
+fn changes_that_came_in_are_decided_without_asking_what_there_is_to_do() {
+    let mut agenda = quiet();
+    agenda.came_in(NOW);
+    agenda.came_in(Millis(NOW.0 + 1));
+    assert_eq!(agenda.changes.len(), 1, "nobody decides where the lease is another's");
+    assert_eq!((agenda.mode(NOW), agenda.has_changes(NOW)), (Some(Mode::Live), true));
+    agenda.decided(true, NOW);
+    assert!(!agenda.has_changes(NOW));
+}
+
+#[test]
 fn changes_are_due_when_they_were_told_to_be() {
     let mut agenda = quiet();
     agenda.hear(News { changes: vec![Millis(100_300), Millis(100_200)], ..News::default() });
